@@ -1,0 +1,60 @@
+"""The web application, and the program that runs everything on one machine: ``python app.py``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from ota import bootstrap, cli, db, logs, queue, supervisor, web
+from ota.config import ROOT, Settings, SettingsError, from_environment
+from ota.storage.incoming import Incoming
+from ota.storage.local import LocalStore
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The WSGI application. Without settings they are read from the environment."""
+    if settings is None:
+        logs.set_up()
+        settings = from_environment()
+    settings.prepare_folders()
+    settings = settings.with_secret_key()
+    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app.config.update(SECRET_KEY=settings.secret_key, OTA_LEASE_SECONDS=settings.lease_seconds)
+    app.extensions["ota_settings"] = settings
+    app.extensions["ota_store"] = LocalStore(settings.storage_path / "artifacts")
+    app.extensions["ota_incoming"] = Incoming(settings.incoming_path)
+    db.init_app(app, settings)
+    queue.init_app(app, settings).set_default()
+    web.init_app(app, settings)
+    cli.init_app(app)
+    from ota import tasks  # noqa: F401  Registers the tasks with the Celery application made above.
+
+    return app
+
+
+def main() -> int:
+    """Serve until told to stop. Answers the exit status."""
+    logs.set_up()
+    try:
+        settings = from_environment()
+        settings.prepare_folders()
+        lock = supervisor.lock_data_folder(settings.data_path)
+        address = supervisor.free_address(settings)
+        app = create_app(settings)
+        first = bootstrap.prepare(app, settings)
+    except (SettingsError, supervisor.NotStartable, OSError, SQLAlchemyError) as error:
+        print(f"Not started. {error}", file=sys.stderr)
+        return 2
+    app.extensions["ota_incoming"].discard_parts()  # Nobody is receiving yet: what is there was cut off.
+    cli.print_welcome(settings, first)
+    environ = {**os.environ, "TMPDIR": str(settings.data_path / "tmp"), "PYTHONUNBUFFERED": "1"}
+    supervisor.Supervisor(supervisor.commands(settings, address), environ).run()
+    os.close(lock)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

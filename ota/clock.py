@@ -1,0 +1,10 @@
+"""The one place that reads the clock, so that tests can hold it still."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def utcnow() -> datetime:
+    """The present moment, aware, in UTC, to the microsecond."""
+    return datetime.now(UTC)

@@ -1,0 +1,116 @@
+"""The database: engine set-up, the one way to write, and compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, CursorResult, Engine, event, update
+from sqlalchemy.orm import Session
+
+from ota.config import ROOT, Settings
+from ota.models.base import Base
+
+db = SQLAlchemy(metadata=Base.metadata)
+migrate = Migrate(directory=str(ROOT / "migrations"))
+
+MAX_ID = 2**31 - 1
+"""The largest primary key; asking the database for more is an error on some, so nobody asks."""
+
+BUSY_TIMEOUT_MS = 15_000
+_WRITE = "ota_write"
+# A server that is gone, or busy beyond use, is an error within seconds and not a request that hangs.
+_POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "options": "-c statement_timeout=20000 -c lock_timeout=15000"}
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind the database that the settings name to the application."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.sqlalchemy_url
+    is_sqlite = settings.sqlalchemy_url.startswith("sqlite")
+    # Every web thread may hold a connection for the moment of its query; none is held while a download runs.
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        # A SQLite connection costs little to keep and much to open; one beyond the pool's size is opened every time.
+        "pool_size": settings.web_threads if is_sqlite else 8,
+        "max_overflow": 8 if is_sqlite else 32,
+        "pool_timeout": 10,
+        "pool_pre_ping": not is_sqlite,
+        "connect_args": {} if is_sqlite else _POSTGRESQL,
+    }
+    db.init_app(app)
+    migrate.init_app(app, db, render_as_batch=True, compare_type=True)
+    if is_sqlite:
+        with app.app_context():
+            _set_up_sqlite(db.engine)
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """The one way to write: commits when the block ends well, rolls back when it raises.
+
+    Whatever was read before is read again inside, so that a decision never rests on a stale row. On SQLite the write
+    lock is taken at once (``BEGIN IMMEDIATE``). Blocks don't nest: a nested one raises ``RuntimeError``.
+    """
+    session = db.session()
+    if session.info.get(_WRITE):
+        raise RuntimeError("transaction() inside transaction(): the outer one already commits")
+    session.rollback()
+    session.info[_WRITE] = True
+    try:
+        session.connection(execution_options={_WRITE: True})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info[_WRITE] = False
+
+
+def reader() -> Session:
+    """The session of this request or task, for reading."""
+    return db.session()
+
+
+def compare_and_set(
+    session: Session, model: type[Base], key: Mapping[str, Any], expected: Mapping[str, Any], values: Mapping[str, Any]
+) -> bool:
+    """Write ``values`` to the row with this key only if it still has the expected values. True when it was written.
+
+    An expected value may be a set or frozenset: any of its members will do. Objects in the session see the new values.
+    """
+    session.flush()
+    statement = update(model).values(**values)
+    for name, value in {**key, **expected}.items():
+        column = getattr(model, name)
+        statement = statement.where(column.in_(value) if isinstance(value, set | frozenset) else column == value)
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    session.expire_all()
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def first_line(error: Exception) -> str:
+    """What a database error says, without the statement and its values: one line for the log."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+
+
+def _set_up_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        # The driver must not begin transactions by itself: "begin" below decides which kind.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        is_writer = connection.get_execution_options().get(_WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")

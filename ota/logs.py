@@ -1,0 +1,14 @@
+"""One line per event on standard error, the same from every process."""
+
+from __future__ import annotations
+
+import logging
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def set_up() -> None:
+    """Configure logging for this process. Forced: a library that we import configures it for debugging at import."""
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, force=True)
+    for chatty in ("alembic", "kombu", "celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,23 @@
+"""The tables. Importing this package makes all of them known to SQLAlchemy."""
+
+from ota.models.accounts import ApiToken, User
+from ota.models.apps import App, AppPlatform, Channel
+from ota.models.base import Base
+from ota.models.builds import Artifact, Upload, Version
+from ota.models.releases import Release
+from ota.models.system import AuditEvent, Heartbeat
+
+__all__ = [
+    "ApiToken",
+    "App",
+    "AppPlatform",
+    "Artifact",
+    "AuditEvent",
+    "Base",
+    "Channel",
+    "Heartbeat",
+    "Release",
+    "Upload",
+    "User",
+    "Version",
+]

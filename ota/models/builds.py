@@ -1,0 +1,127 @@
+"""Uploads, the bytes they leave behind, and the versions made from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus
+from ota.core.platforms import Platform
+from ota.models.apps import App
+from ota.models.base import Base, Bytes, one_of
+
+if TYPE_CHECKING:
+    from ota.models.releases import Release
+
+
+class Artifact(Base):
+    """Stored bytes, named by their lower-case SHA-256. Immutable; several versions may share them."""
+
+    __tablename__ = "artifacts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    size: Mapped[int] = mapped_column(Bytes)
+    created_at: Mapped[datetime]
+
+
+class Version(Base):
+    """One build of an app on one platform. Born inactive; active while a release of it stands.
+
+    ``download_url`` is absolute for a file that lives elsewhere and a path on this server for one of ours; ``checksum``
+    is a lower-case SHA-256. A version without a checksum can't be active: the database refuses it.
+    """
+
+    __tablename__ = "app_versions"
+    __table_args__ = (
+        UniqueConstraint("app_id", "platform", "version_code"),
+        one_of("platform", Platform),
+        CheckConstraint("version_code >= 0", name="version_code_positive"),
+        CheckConstraint("NOT is_active OR checksum IS NOT NULL", name="active_has_checksum"),
+        CheckConstraint("artifact_id IS NOT NULL OR download_url LIKE 'http%'", name="has_file"),
+        # An id is never given to another version after a deletion: the audit log speaks of ids.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"))
+    platform: Mapped[str] = mapped_column(String(20))
+    version: Mapped[str] = mapped_column(String(50))
+    version_code: Mapped[int] = mapped_column(BigInteger)
+    min_supported_version: Mapped[str | None] = mapped_column(String(50))
+    download_url: Mapped[str] = mapped_column(String(500))
+    file_size: Mapped[int | None] = mapped_column(Bytes)
+    checksum: Mapped[str | None] = mapped_column(String(64))
+    release_notes: Mapped[str | None] = mapped_column(Text)
+    is_mandatory: Mapped[bool] = mapped_column(default=False)
+    is_active: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    package_id: Mapped[str | None] = mapped_column(String(255))
+    artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id"))
+    revision: Mapped[int] = mapped_column(default=1)
+
+    app: Mapped[App] = relationship()
+    artifact: Mapped[Artifact | None] = relationship()
+    releases: Mapped[list[Release]] = relationship(back_populates="version", order_by="Release.id.desc()")
+
+    @property
+    def is_hosted_here(self) -> bool:
+        return self.artifact_id is not None
+
+
+class Upload(Base):
+    """One file given by a person or a program, and what became of it.
+
+    While it isn't finished, ``lease_expires_at`` says when somebody else may take it up; ``lease_token`` is known only
+    to the worker that holds it. ``attempts`` counts the starts, before any work is done; ``postponements`` those that
+    the world and not the file made fail.
+    """
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        one_of("status", UploadStatus),
+        # What the periodic task looks for; finished uploads are not in it.
+        Index(
+            "ix_uploads_open",
+            "lease_expires_at",
+            sqlite_where=text("status IN ('received', 'processing')"),
+            postgresql_where=text("status IN ('received', 'processing')"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    app_id: Mapped[int | None] = mapped_column(ForeignKey("apps.id"), index=True)
+    file_name: Mapped[str] = mapped_column(String(200))
+    size: Mapped[int] = mapped_column(Bytes)
+    status: Mapped[str] = mapped_column(String(20), default=UploadStatus.RECEIVED)
+    stage: Mapped[str | None] = mapped_column(String(20))
+    reason_code: Mapped[str | None] = mapped_column(String(60))
+    reason: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    postponements: Mapped[int] = mapped_column(default=0)
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_expires_at: Mapped[datetime]
+    channel: Mapped[str | None] = mapped_column(String(40))
+    release_notes: Mapped[str | None] = mapped_column(Text)
+    is_mandatory: Mapped[bool] = mapped_column(default=False)
+    min_supported_version: Mapped[str | None] = mapped_column(String(50))
+    declared_platform: Mapped[str | None] = mapped_column(String(20))
+    declared_version: Mapped[str | None] = mapped_column(String(50))
+    declared_version_code: Mapped[int | None] = mapped_column(BigInteger)
+    uploaded_by: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    is_repeat: Mapped[bool] = mapped_column(default=False)
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("app_versions.id"))
+
+    app: Mapped[App | None] = relationship()
+    version: Mapped[Version | None] = relationship()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in OPEN_UPLOADS

@@ -1,0 +1,159 @@
+"""People: logging in, passwords, roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ota.core.permissions import Role
+from ota.db import MAX_ID
+from ota.errors import Conflict, Forbidden, Invalid, NotFound
+from ota.models import User
+from ota.services import audit
+from ota.services.audit import Actor
+
+MIN_PASSWORD = 10
+MAX_PASSWORD = 256
+
+_hasher = PasswordHasher()
+# Verified when the account is unknown, so that the answer takes as long as for a known one.
+_DUMMY_HASH = _hasher.hash("no such account")
+
+
+def authenticate(session: Session, email: str, password: str, *, now: datetime, address: str | None) -> User:
+    """The person with this address and password. Raises `Forbidden` with one sentence for every kind of failure."""
+    user = session.scalar(select(User).where(User.email == _normal(email)))
+    matches = _verify(user.password_hash if user else _DUMMY_HASH, password)
+    if user is None or not matches or not user.is_enabled:
+        raise Forbidden("wrong_login", "The e-mail address or the password is wrong.")
+    if _hasher.check_needs_rehash(user.password_hash):
+        user.password_hash = _hasher.hash(password)
+    user.last_login_at = now
+    actor = Actor(label=user.email, role=Role(user.role), user_id=user.id, address=address)
+    audit.record(session, actor, "user.logged_in", ("user", user.id), now=now)
+    return user
+
+
+def create(session: Session, actor: Actor, *, email: str, password: str, role: Role, now: datetime) -> User:
+    """A new person. Raises `Invalid` for an unusable address or password, `Conflict` when the address is taken."""
+    email = _normal(email)
+    if len(email) > 254 or not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise Invalid("bad_email", "Expected an e-mail address such as name@example.com.", field="email")
+    if session.scalar(select(User.id).where(User.email == email)) is not None:
+        raise Conflict("email_taken", f"{email} already has an account.", field="email")
+    user = User(email=email, password_hash=_hash(password), role=role, is_enabled=True, session_epoch=0, created_at=now)
+    session.add(user)
+    session.flush()
+    audit.record(session, actor, "user.created", ("user", user.id), now=now, after={"email": email, "role": role})
+    return user
+
+
+def change_password(session: Session, actor: Actor, user: User, *, current: str, new: str, now: datetime) -> None:
+    """Change one's own password. All other sessions end. Raises `Invalid` when the current one is wrong."""
+    if not _verify(user.password_hash, current):
+        raise Invalid("wrong_password", "The current password is wrong.", field="current")
+    _set_password(session, actor, user, new, now)
+
+
+def reset_password(session: Session, actor: Actor, email: str, new: str, *, now: datetime) -> User:
+    """Give a person a new password; for the command line, where the operator owns the machine."""
+    user = find(session, email)
+    _set_password(session, actor, user, new, now)
+    return user
+
+
+def set_role(session: Session, actor: Actor, user: User, role: Role, *, now: datetime) -> None:
+    """Change what a person may do. Nobody changes their own role; one enabled admin always remains."""
+    _refuse_self(actor, user)
+    if user.role == role:
+        return
+    if user.role == Role.ADMIN:
+        _refuse_last_admin(session, user)
+    audit.record(session, actor, "user.role_changed", ("user", user.id), now=now, before={"role": user.role}, after={"role": role})
+    user.role = role
+    user.session_epoch += 1
+
+
+def set_enabled(session: Session, actor: Actor, user: User, is_enabled: bool, *, now: datetime) -> None:
+    """Let a person in or lock them out. Locking out ends their sessions and stops their tokens at once."""
+    _refuse_self(actor, user)
+    if user.is_enabled == is_enabled:
+        return
+    if not is_enabled and user.role == Role.ADMIN:
+        _refuse_last_admin(session, user)
+    user.is_enabled = is_enabled
+    user.session_epoch += 1
+    audit.record(session, actor, "user.enabled" if is_enabled else "user.disabled", ("user", user.id), now=now)
+
+
+def end_sessions(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
+    """Log a person out everywhere."""
+    user.session_epoch += 1
+    audit.record(session, actor, "user.logged_out", ("user", user.id), now=now)
+
+
+def get(session: Session, user_id: int) -> User:
+    """Raises `NotFound`."""
+    user = session.get(User, user_id) if user_id <= MAX_ID else None
+    if user is None:
+        raise NotFound("unknown_user", "There is no such person.")
+    return user
+
+
+def find(session: Session, email: str) -> User:
+    """Raises `NotFound`."""
+    user = session.scalar(select(User).where(User.email == _normal(email)))
+    if user is None:
+        raise NotFound("unknown_user", f"Nobody has the address {email}.")
+    return user
+
+
+def everybody(session: Session) -> Sequence[User]:
+    return session.scalars(select(User).order_by(User.email)).all()
+
+
+def has_any(session: Session) -> bool:
+    return session.scalar(select(User.id).limit(1)) is not None
+
+
+def _set_password(session: Session, actor: Actor, user: User, new: str, now: datetime) -> None:
+    user.password_hash = _hash(new)
+    user.session_epoch += 1
+    audit.record(session, actor, "user.password_changed", ("user", user.id), now=now)
+
+
+def _hash(password: str) -> str:
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise Invalid("bad_password", f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field="password")
+    return _hasher.hash(password)
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    if len(password) > MAX_PASSWORD:
+        return False
+    try:
+        return _hasher.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _refuse_self(actor: Actor, user: User) -> None:
+    if actor.user_id == user.id:
+        raise Forbidden("own_role", "Nobody changes their own role or locks themselves out. Ask another administrator.")
+
+
+def _refuse_last_admin(session: Session, user: User) -> None:
+    # Locked, so that two administrators can't take each other's role at the same moment.
+    admins = select(User.id).where(User.role == Role.ADMIN, User.is_enabled).order_by(User.id).with_for_update()
+    if not set(session.scalars(admins)) - {user.id}:
+        raise Conflict("last_admin", "This is the last administrator. Make somebody else one first.")
+
+
+def _normal(email: str) -> str:
+    return email.strip().lower()

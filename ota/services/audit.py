@@ -1,0 +1,66 @@
+"""The audit log: every act that changes something leaves a row, in the same transaction or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ota.core.permissions import Role
+from ota.models import AuditEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person, a token, or the server itself. ``label`` is what the history shows."""
+
+    label: str
+    role: Role
+    user_id: int | None = None
+    address: str | None = None
+
+
+SYSTEM = Actor(label="server", role=Role.ADMIN)
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    action: str,
+    subject: tuple[str, object],
+    *,
+    now: datetime,
+    app_id: int | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Note an act. ``subject`` is its type and id; ``before`` and ``after`` hold only what changed and never a secret."""
+    session.add(
+        AuditEvent(
+            at=now,
+            actor=actor.label,
+            address=actor.address,
+            action=action,
+            app_id=app_id,
+            subject_type=subject[0],
+            subject_id=str(subject[1]),
+            before=before,
+            after=after,
+        )
+    )
+
+
+def history(
+    session: Session, *, app_id: int | None = None, subject: tuple[str, object] | None = None, limit: int = 100, offset: int = 0
+) -> Sequence[AuditEvent]:
+    """The newest events first, of everything, one app, or one thing."""
+    query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit).offset(offset)
+    if app_id is not None:
+        query = query.where(AuditEvent.app_id == app_id)
+    if subject is not None:
+        query = query.where(AuditEvent.subject_type == subject[0], AuditEvent.subject_id == str(subject[1]))
+    return session.scalars(query).all()

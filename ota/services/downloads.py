@@ -1,0 +1,36 @@
+"""Which file a download address means, and whether it may still be had."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from ota.core.platforms import Platform
+from ota.errors import Gone, NotFound, OtaError
+from ota.models import Version
+from ota.services import apps, versions
+
+
+def find(session: Session, *, app_slug: str, platform: str, version_code: int, file_name: str) -> Version:
+    """The active version that lives at this address on this server.
+
+    Raises `Gone` when it was published and taken back, `NotFound` for everything else: another app's file, a version
+    that was never published, a file that lives elsewhere.
+    """
+    if platform not in set(Platform):
+        raise _unknown()
+    try:
+        app = apps.find(session, app_slug)
+    except NotFound:
+        raise _unknown() from None
+    version = versions.find_by_code(session, app, Platform(platform), version_code)
+    if version is None or not version.is_hosted_here or version.download_url.rpartition("/")[2] != file_name:
+        raise _unknown()
+    if version.is_active:
+        return version
+    if version.published_at is not None:
+        raise Gone("withdrawn", f"Version {version.version} was withdrawn. Check for updates again to get the right one.")
+    raise _unknown()
+
+
+def _unknown() -> OtaError:
+    return NotFound("unknown_download", "There is no such file here. Check for updates again to get the present address.")

@@ -1,0 +1,110 @@
+"""API tokens: 256 random bits, shown once, stored as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from ota.core.permissions import Access, Role, lower_of, may
+from ota.db import MAX_ID
+from ota.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from ota.models import ApiToken, User
+from ota.services import audit
+from ota.services.audit import Actor
+
+PREFIX = "ota_"
+_USE_IS_NOTED_EVERY = timedelta(minutes=1)
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    user: User,
+    *,
+    name: str,
+    role: Role,
+    now: datetime,
+    lifetime_days: int | None = None,
+    secret: str | None = None,
+) -> tuple[ApiToken, str]:
+    """A new token and its secret, which can't be read again later.
+
+    A token never may more than its owner. ``secret`` is for one that the operator chose in the settings.
+    """
+    name = name.strip()
+    if not 1 <= len(name) <= 80:
+        raise Invalid("bad_name", "A token needs a name of 1 to 80 characters that says what uses it.", field="name")
+    if lifetime_days is not None and not 1 <= lifetime_days <= 3650:
+        raise Invalid("bad_lifetime", "A token lives 1 to 3650 days.", field="lifetime_days")
+    if lower_of(role, Role(user.role)) is not role:
+        raise Forbidden("role_too_high", "A token can't be trusted with more than its owner.")
+    secret = secret or PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken(
+        name=name,
+        prefix=secret[:10],
+        token_hash=_hash(secret),
+        role=role,
+        user_id=user.id,
+        created_at=now,
+        expires_at=now + timedelta(days=lifetime_days) if lifetime_days else None,
+    )
+    session.add(token)
+    session.flush()
+    audit.record(session, actor, "token.created", ("token", token.id), now=now, after={"name": name, "role": role})
+    return token, secret
+
+
+def authenticate(session: Session, secret: str, *, now: datetime) -> ApiToken:
+    """The usable token with this secret. Raises `Unauthenticated` otherwise, with one sentence for every case.
+
+    Looked up by the hash of the secret, so the time it takes tells nothing about stored ones.
+    """
+    query = select(ApiToken).options(joinedload(ApiToken.user)).where(ApiToken.token_hash == _hash(secret))
+    token = session.scalar(query)
+    if token is None or not token.is_usable(now):
+        raise Unauthenticated("bad_token", "The token is unknown, revoked or expired. Make a new one under Tokens in the admin.")
+    return token
+
+
+def effective_role(token: ApiToken) -> Role:
+    """What the token may do now: its own role, or its owner's where that has become lower."""
+    return lower_of(Role(token.role), Role(token.user.role))
+
+
+def needs_note_of_use(token: ApiToken, now: datetime) -> bool:
+    """Has it been long enough that the time of its last use should be written down again?"""
+    return token.last_used_at is None or now - token.last_used_at > _USE_IS_NOTED_EVERY
+
+
+def note_use(session: Session, token_id: int, *, now: datetime) -> None:
+    token = session.get(ApiToken, token_id)
+    if token is not None:
+        token.last_used_at = now
+
+
+def revoke(session: Session, actor: Actor, token_id: int, *, now: datetime) -> ApiToken:
+    """Stop a token from the next request on. Its owner and administrators may. Fine when it is revoked already."""
+    token = session.get(ApiToken, token_id) if token_id <= MAX_ID else None
+    if token is None or (token.user_id != actor.user_id and not may(actor.role, Access.ADMIN)):
+        raise NotFound("unknown_token", "There is no such token.")
+    if token.revoked_at is None:
+        token.revoked_at = now
+        audit.record(session, actor, "token.revoked", ("token", token.id), now=now, before={"name": token.name})
+    return token
+
+
+def visible_to(session: Session, user: User) -> Sequence[ApiToken]:
+    """A person's own tokens; an administrator sees everybody's."""
+    query = select(ApiToken).options(joinedload(ApiToken.user)).order_by(ApiToken.revoked_at.is_not(None), ApiToken.id.desc())
+    if not may(Role(user.role), Access.ADMIN):
+        query = query.where(ApiToken.user_id == user.id)
+    return session.scalars(query).all()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

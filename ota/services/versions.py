@@ -1,0 +1,212 @@
+"""Versions: made from a build or from an address elsewhere, edited, looked up, deleted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from ota.core.platforms import Platform
+from ota.core.versions import MAX_VERSION_CODE
+from ota.db import MAX_ID, compare_and_set
+from ota.errors import Conflict, NotFound, OtaError
+from ota.models import App, Artifact, Release, Upload, Version
+from ota.services import audit, rules
+from ota.services.audit import Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionDraft:
+    """What a new version shall be. Checked by `add`; ``checksum`` may carry a ``sha256:`` prefix."""
+
+    platform: Platform
+    version: str
+    version_code: int
+    download_url: str | None = None
+    file_size: int | None = None
+    checksum: str | None = None
+    release_notes: str | None = None
+    is_mandatory: bool = False
+    min_supported_version: str | None = None
+    package_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionEdit:
+    """The fields that people may change; None leaves a field alone, an empty text clears it."""
+
+    release_notes: str | None = None
+    is_mandatory: bool | None = None
+    min_supported_version: str | None = None
+
+
+def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifact: Artifact | None, now: datetime) -> Version:
+    """Make an inactive version, of our own bytes or of a file that lives at ``draft.download_url``.
+
+    Raises `Invalid` for a draft that can't be, `Conflict` (``version_code_taken``) when the app has this code already.
+    """
+    existing = find_by_code(session, app, draft.platform, draft.version_code)
+    if existing is not None:
+        raise taken(existing)
+    version = Version(
+        app_id=app.id,
+        platform=draft.platform,
+        version=rules.name(draft.version),
+        version_code=rules.version_code(draft.version_code),
+        download_url=hosted_path(app, draft) if artifact else rules.download_url(draft.download_url),
+        file_size=artifact.size if artifact else rules.file_size(draft.file_size),
+        checksum=artifact.sha256 if artifact else rules.checksum(draft.checksum),
+        release_notes=rules.release_notes(draft.release_notes),
+        is_mandatory=draft.is_mandatory,
+        min_supported_version=rules.min_supported_version(draft.min_supported_version),
+        package_id=draft.package_id,
+        artifact_id=artifact.id if artifact else None,
+        created_at=now,
+    )
+    try:
+        with session.begin_nested():
+            session.add(version)
+    except IntegrityError:
+        winner = find_by_code(session, app, draft.platform, draft.version_code)
+        raise (taken(winner) if winner else Conflict("version_not_saved", "The version could not be saved. Try again.")) from None
+    after = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
+    audit.record(session, actor, "version.created", ("version", version.id), now=now, app_id=app.id, after=after)
+    return version
+
+
+def check_draft(draft: VersionDraft) -> None:
+    """Raises `Invalid` for a draft of our own bytes that could not become a version."""
+    rules.name(draft.version)
+    rules.version_code(draft.version_code)
+    check_texts(draft.release_notes, draft.min_supported_version)
+
+
+def taken(existing: Version) -> OtaError:
+    """The error that says who has a version code."""
+    return Conflict(
+        "version_code_taken",
+        f"Version code {existing.version_code} on {Platform(existing.platform).label} already belongs to version "
+        f"{existing.version}, which has other bytes. Build with a higher version code.",
+        field="version_code",
+        current=summary(existing),
+    )
+
+
+def edit(session: Session, actor: Actor, version: Version, changes: VersionEdit, *, revision: int | None, now: datetime) -> Version:
+    """Change notes and flags. ``revision`` is the one the editor saw; None means the present one.
+
+    Raises `Conflict` (``stale_revision``) with the present state when somebody was faster.
+    """
+    values: dict[str, Any] = {}
+    if changes.release_notes is not None:
+        values["release_notes"] = rules.release_notes(changes.release_notes)
+    if changes.is_mandatory is not None:
+        values["is_mandatory"] = changes.is_mandatory
+    if changes.min_supported_version is not None:
+        values["min_supported_version"] = rules.min_supported_version(changes.min_supported_version)
+    before = {name: getattr(version, name) for name, value in values.items() if getattr(version, name) != value}
+    after = {name: values[name] for name in before}
+    advance(session, version, revision, values)
+    if after:
+        subject, after = ("version", version.id), {"version": version.version, **after}
+        audit.record(session, actor, "version.edited", subject, now=now, app_id=version.app_id, before=before, after=after)
+    return version
+
+
+def advance(session: Session, version: Version, revision: int | None, values: dict[str, Any]) -> None:
+    """The one way to change a version's row: compare-and-set on the revision that the caller saw."""
+    version_id, seen = version.id, version.revision if revision is None else revision
+    if not compare_and_set(session, Version, {"id": version_id}, {"revision": seen}, {**values, "revision": seen + 1}):
+        get(session, version_id)  # Gone altogether is said in other words.
+        raise Conflict(
+            "stale_revision",
+            f"Somebody else changed version {version.version} meanwhile. Look at its present state, then decide again.",
+            current=summary(version),
+        )
+
+
+def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -> None:
+    """Forget a version that was never published. One that devices may have stays, since its history must."""
+    session.refresh(version, with_for_update=True)  # Whoever publishes it at this moment comes first or finds it gone.
+    if version.published_at is not None or version.releases:
+        raise Conflict(
+            "was_published",
+            f"Version {version.version} was published, so devices may run it. Withdraw it instead of deleting it.",
+            current=summary(version),
+        )
+    session.execute(update(Upload).where(Upload.version_id == version.id).values(version_id=None))
+    before = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
+    audit.record(session, actor, "version.deleted", ("version", version.id), now=now, app_id=version.app_id, before=before)
+    session.delete(version)
+
+
+def get(session: Session, version_id: int, *, app: App | None = None) -> Version:
+    """Raises `NotFound`, also when the version belongs to another app than the given one."""
+    query = select(Version).where(Version.id == version_id).options(selectinload(Version.releases).joinedload(Release.channel))
+    version = session.scalar(query) if version_id <= MAX_ID else None
+    if version is None or (app is not None and version.app_id != app.id):
+        raise NotFound("unknown_version", f"There is no version with the id {version_id}.")
+    return version
+
+
+def find_by_code(session: Session, app: App, platform: Platform, version_code: int) -> Version | None:
+    if not 0 <= version_code <= MAX_VERSION_CODE:
+        return None
+    query = select(Version).where(Version.app_id == app.id, Version.platform == platform, Version.version_code == version_code)
+    return session.scalar(query)
+
+
+def newest(
+    session: Session, app: App, *, platform: Platform | None = None, search: str = "", limit: int = 50, offset: int = 0
+) -> Sequence[Version]:
+    """The app's versions, the one made last first; ``search`` looks in names, codes and notes."""
+    query = select(Version).where(Version.app_id == app.id).options(selectinload(Version.releases).joinedload(Release.channel))
+    if platform is not None:
+        query = query.where(Version.platform == platform)
+    if search:
+        pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        matches: list[ColumnElement[bool]] = [
+            Version.version.ilike(pattern, escape="\\"),
+            Version.release_notes.ilike(pattern, escape="\\"),
+        ]
+        if search.isascii() and search.isdigit() and len(search) < 19:
+            matches.append(Version.version_code == int(search))
+        query = query.where(or_(*matches))
+    return session.scalars(query.order_by(Version.id.desc()).limit(limit).offset(offset)).all()
+
+
+def summary(version: Version) -> dict[str, Any]:
+    """The present state in a few fields, for a conflict's ``current``."""
+    return {
+        "id": version.id,
+        "version": version.version,
+        "version_code": version.version_code,
+        "platform": version.platform,
+        "is_active": version.is_active,
+        "is_mandatory": version.is_mandatory,
+        "revision": version.revision,
+    }
+
+
+def file_name(app: App, platform: Platform, version: str, version_code: int) -> str:
+    """The name that a download is saved under: only letters, digits, dots and hyphens."""
+    safe = re.sub(r"[^0-9A-Za-z.]+", "-", version).strip("-.") or "version"
+    return f"{app.slug}-{safe}-{version_code}{platform.file_suffix}"
+
+
+def hosted_path(app: App, draft: VersionDraft) -> str:
+    """Where our own bytes of this version are downloaded, below the base URL."""
+    name = file_name(app, draft.platform, draft.version, draft.version_code)
+    return f"/downloads/{app.slug}/{draft.platform}/{draft.version_code}/{name}"
+
+
+def check_texts(release_notes: str | None, min_supported_version: str | None) -> None:
+    """Raises `Invalid` for notes or a bound that a version could not have."""
+    rules.release_notes(release_notes)
+    rules.min_supported_version(min_supported_version)

@@ -1,0 +1,75 @@
+"""What the Celery worker does. Each task is a door: it calls one function and may run twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+from flask import current_app
+from sqlalchemy.exc import DBAPIError
+
+from ota import queue
+from ota.clock import utcnow
+from ota.db import first_line, reader, transaction
+from ota.processing import process, show_life
+from ota.services import pipeline, system, uploads
+
+log = logging.getLogger(__name__)
+
+ABANDONED_AFTER_SECONDS = 3600.0
+
+
+@shared_task(name=queue.PROCESS_UPLOAD)
+def process_upload(upload_id: str) -> None:
+    """Measure, read, store one upload and make its version."""
+    with database_may_be_away():  # The row is sent again when its lease has run out.
+        process(current_app._get_current_object(), upload_id)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def database_may_be_away() -> Iterator[None]:
+    """A periodic task comes again: a database that does not answer is one line in the log, not a traceback each time."""
+    try:
+        yield
+    except DBAPIError as error:
+        log.warning("the database does not answer: %s", first_line(error))
+
+
+@shared_task(name="ota.resend_stalled")
+def resend_stalled() -> None:
+    """Send the uploads again whose message was lost or whose worker died."""
+    show_life(current_app)
+    lease = timedelta(seconds=current_app.config["OTA_LEASE_SECONDS"])
+    stalled: Sequence[str] = ()
+    with database_may_be_away(), transaction() as session:
+        stalled = pipeline.take_stalled(session, now=utcnow(), lease=lease)
+    for upload_id in stalled:
+        queue.enqueue(current_app, queue.PROCESS_UPLOAD, upload_id)
+
+
+@shared_task(name="ota.heartbeat")
+def heartbeat() -> None:
+    """Note that scheduler, broker and worker are alive."""
+    with database_may_be_away(), transaction() as session:
+        system.beat(session, system.WORKER, now=utcnow())
+
+
+@worker_ready.connect
+def announce(sender: Any, **_: Any) -> None:
+    """A worker that has just started need not wait for the scheduler to be known."""
+    with sender.app.flask_app.app_context():
+        show_life(current_app)
+        heartbeat.run()
+
+
+@shared_task(name="ota.sweep_incoming")
+def sweep_incoming() -> None:
+    """Delete files in the quarantine that no upload waits for: a process died while it received them."""
+    with database_may_be_away():
+        keep = uploads.unfinished_ids(reader())
+        current_app.extensions["ota_incoming"].sweep(keep, ABANDONED_AFTER_SECONDS)

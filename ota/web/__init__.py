@@ -1,0 +1,59 @@
+"""The doors that HTTP comes through."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from ota.config import Settings
+from ota.web import (
+    access,
+    admin,
+    client_api,
+    downloads,
+    errors,
+    health,
+    intake,
+    limits,
+    manage_releases,
+    manage_uploads,
+    manage_versions,
+    openapi,
+    security,
+    templating,
+)
+
+_BLUEPRINTS = (
+    client_api.blueprint,
+    manage_releases.blueprint,
+    manage_versions.blueprint,
+    manage_uploads.blueprint,
+    downloads.blueprint,
+    health.blueprint,
+    openapi.blueprint,
+)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Register every route and what surrounds it. The order of the checks: how much they send, who calls, then the view."""
+    app.config.update(
+        SESSION_COOKIE_NAME="ota_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    intake.init_app(app)
+    limits.init_app(app, settings)
+    access.init_app(app)
+    errors.init_app(app)
+    security.init_app(app, settings)
+    templating.init_app(app)
+    for blueprint in (*_BLUEPRINTS, *admin.BLUEPRINTS):
+        app.register_blueprint(blueprint)

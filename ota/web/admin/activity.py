@@ -1,0 +1,27 @@
+"""Who did what."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.services import audit
+from ota.web.access import page
+from ota.web.admin.apps import app_in_view
+from ota.web.templating import render_page, start_of_page
+
+blueprint = Blueprint("admin_activity", __name__)
+
+PAGE = 100
+
+
+@blueprint.get("/apps/<slug>/activity")
+@page(Access.VIEW)
+def index(slug: str) -> ResponseReturnValue:
+    """The newest acts on one app."""
+    app = app_in_view(slug)
+    start = start_of_page()
+    events = audit.history(reader(), app_id=app.id, limit=PAGE + 1, offset=start)
+    return render_page("activity.html", app=app, events=events[:PAGE], start=start, page_size=PAGE, has_more=len(events) > PAGE)

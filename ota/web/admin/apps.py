@@ -1,0 +1,89 @@
+"""Apps: the list, a new one, its settings."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, g, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Conflict, OtaError
+from ota.models import App
+from ota.services import apps
+from ota.web.access import actor, page
+from ota.web.admin.forms import AppForm, ConfirmForm, RenameForm, seen_revision, show_error
+from ota.web.templating import render_page
+
+blueprint = Blueprint("admin_apps", __name__)
+
+
+def app_in_view(slug: str) -> App:
+    """The app of this page; the frame shows it as chosen. Raises `NotFound`."""
+    g.app_in_view = apps.find(reader(), slug)
+    found: App = g.app_in_view
+    return found
+
+
+@blueprint.get("/")
+@page(Access.VIEW)
+def home() -> ResponseReturnValue:
+    """The default app's versions, or the list of apps where there is none."""
+    default = next((app for app in apps.everything(reader()) if app.is_default), None)
+    if default is None:
+        return redirect(url_for("admin_apps.index"), 303)
+    return redirect(url_for("admin_versions.index", slug=default.slug), 303)
+
+
+@blueprint.get("/apps")
+@page(Access.VIEW)
+def index() -> ResponseReturnValue:
+    """Every app on this server."""
+    return render_page("apps.html", form=AppForm())
+
+
+@blueprint.post("/apps")
+@page(Access.ADMIN)
+def create() -> ResponseReturnValue:
+    """Make an app."""
+    form = AppForm()
+    if form.validate_on_submit():
+        try:
+            with transaction() as session:
+                app = apps.create(session, actor(), slug=form.slug.data, name=form.name.data, now=utcnow())
+            flash(f"{app.name} is ready for its first build.")
+            return redirect(url_for("admin_versions.index", slug=app.slug), 303)
+        except OtaError as error:
+            show_error(form, error)
+    return render_page("apps.html", form=form), 422
+
+
+@blueprint.route("/apps/<slug>/settings", methods=["GET", "POST"])
+@page(Access.ADMIN)
+def settings(slug: str) -> ResponseReturnValue:
+    """Rename the app and see what it is held to."""
+    app = app_in_view(slug)
+    form = RenameForm(name=app.name, revision=app.revision)
+    if not form.validate_on_submit():
+        return render_page("app_settings.html", app=app, form=form, confirm=ConfirmForm()), 422 if form.errors else 200
+    try:
+        with transaction() as session:
+            found = apps.find(session, slug)
+            apps.rename(session, actor(), found, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow())
+    except OtaError as error:
+        show_error(form, error)
+        status = 409 if isinstance(error, Conflict) else 422
+        return render_page("app_settings.html", app=app_in_view(slug), form=form, confirm=ConfirmForm()), status
+    flash("The name is changed.")
+    return redirect(url_for("admin_apps.settings", slug=slug), 303)
+
+
+@blueprint.post("/apps/<slug>/default")
+@page(Access.ADMIN)
+def make_default(slug: str) -> ResponseReturnValue:
+    """Let this app answer devices that name no app."""
+    with transaction() as session:
+        app = apps.find(session, slug)
+        apps.make_default(session, actor(), app, now=utcnow())
+    flash(f"{app.name} now answers devices that name no app.")
+    return redirect(url_for("admin_apps.settings", slug=slug), 303)

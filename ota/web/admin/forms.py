@@ -1,0 +1,146 @@
+"""What the forms of the admin read. The rules live in the services; here is only what a form needs to be a form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    DecimalField,
+    Field,
+    FileField,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+
+from ota.core.permissions import Role
+from ota.core.platforms import Platform
+from ota.errors import OtaError
+
+_ROLES = [SelectChoice(role.value, role.value) for role in Role]
+_PLATFORMS = [SelectChoice(platform.value, platform.label) for platform in Platform]
+
+
+class Form(FlaskForm):  # type: ignore[misc]
+    """What all forms share: the character NUL, which databases refuse, is dropped from what is typed."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
+            filters = [*unbound_field.kwargs.get("filters", ()), without_nul]
+            return unbound_field.bind(form=form, filters=filters, **options)
+
+
+class LoginForm(Form):
+    email = StringField("E-mail", [InputRequired("Enter your e-mail address."), Length(max=254)])
+    password = PasswordField("Password", [InputRequired("Enter your password."), Length(max=256)])
+
+
+class PasswordForm(Form):
+    current = PasswordField("Current password", [InputRequired("Enter your current password.")])
+    password = PasswordField("New password", [InputRequired("Enter a new password.")])
+    again = PasswordField("New password again", [InputRequired("Enter the new password again.")])
+
+    def validate_again(self, field: Field) -> None:
+        if field.data != self.password.data:
+            raise ValidationError("The two new passwords differ.")
+
+
+class AppForm(Form):
+    name = StringField("Name", [InputRequired("Give the app a name."), Length(max=120)])
+    slug = StringField("Slug", [InputRequired("Give the app a slug."), Length(max=60)])
+
+
+class RenameForm(Form):
+    name = StringField("Name", [InputRequired("Give the app a name."), Length(max=120)])
+    revision = HiddenField()
+
+
+class UploadForm(Form):
+    file = FileField("APK or IPA")
+    release_notes = TextAreaField("Release notes", [Optional()])
+    min_supported_version = StringField("Minimum supported version", [Optional(), Length(max=50)])
+    is_mandatory = BooleanField("Mandatory")
+
+
+class EditForm(Form):
+    release_notes = TextAreaField("Release notes", [Optional()])
+    min_supported_version = StringField("Minimum supported version", [Optional(), Length(max=50)])
+    is_mandatory = BooleanField("Mandatory")
+    revision = HiddenField()
+
+
+class ExternalForm(Form):
+    version = StringField("Version", [InputRequired("Enter the version's name, for example 1.4.0."), Length(max=50)])
+    version_code = IntegerField("Version code", [InputRequired("Enter the version code, a whole number.")])
+    platform = SelectField("Platform", choices=_PLATFORMS)
+    download_url = StringField("Download address", [InputRequired("Enter the address of the file."), Length(max=500)])
+    file_size = IntegerField("File size in bytes", [Optional()])
+    checksum = StringField("SHA-256", [InputRequired("Enter the file's SHA-256; sha256sum prints it.")])
+    release_notes = TextAreaField("Release notes", [Optional()])
+    min_supported_version = StringField("Minimum supported version", [Optional(), Length(max=50)])
+    is_mandatory = BooleanField("Mandatory")
+
+
+class RolloutForm(Form):
+    rollout = DecimalField("Rollout in percent", [InputRequired("Enter a percentage.")], places=None, default=100)
+    revision = HiddenField()
+
+    def validate_rollout(self, field: Field) -> None:
+        if field.data is None:
+            return  # Not a number: that is said already.
+        if not field.data.is_finite() or not 0 <= field.data <= 100:
+            raise ValidationError("Expected 0 to 100 percent.")
+        if (field.data * 100) % 1:
+            raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
+
+
+class PublishForm(RolloutForm):
+    channel = SelectField("Channel")
+
+
+class ConfirmForm(Form):
+    revision = HiddenField()
+
+
+class PersonForm(Form):
+    email = StringField("E-mail", [InputRequired("Enter an e-mail address."), Length(max=254)])
+    role = SelectField("Role", choices=_ROLES)
+
+
+class RoleForm(Form):
+    role = SelectField("Role", choices=_ROLES)
+
+
+class TokenForm(Form):
+    name = StringField("Name", [InputRequired("Say what uses the token."), Length(max=80)])
+    role = SelectField("Role", choices=_ROLES, default=Role.PUBLISHER.value)
+    lifetime_days = IntegerField("Expires after days", [Optional(), NumberRange(1, 3650, "Expected 1 to 3650 days.")])
+
+
+def without_nul(value: Any) -> Any:
+    """A typed text without NUL; anything else as it is."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def seen_revision(form: Any) -> int | None:
+    """The revision that the form was made from; None when it is missing or not a number."""
+    sent = form.revision.raw_data
+    text = sent[0] if sent else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def show_error(form: Any, error: OtaError) -> None:
+    """Put a service's finding beside the field it is about, or above the form."""
+    field = error.details.get("field")
+    if isinstance(field, str) and field in form and field != "csrf_token":
+        sentence = error.message.removeprefix(f"{field}: ")
+        form[field].errors = [*form[field].errors, sentence[:1].upper() + sentence[1:]]
+    else:
+        form.form_errors.append(error.message)

@@ -1,0 +1,85 @@
+"""Uploads: sending a file, and where it is now."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.errors import NotFound, OtaError
+from ota.models import App, Upload
+from ota.services import uploads
+from ota.services.uploads import UploadOrder
+from ota.web import intake
+from ota.web.access import actor, page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import UploadForm, show_error
+from ota.web.errors import status_of
+from ota.web.templating import render_page, start_of_page
+
+blueprint = Blueprint("admin_uploads", __name__, url_prefix="/apps/<slug>/uploads")
+
+PAGE = 50
+
+
+@blueprint.get("")
+@page(Access.VIEW)
+def index(slug: str) -> ResponseReturnValue:
+    """Everything that was sent, also what was rejected."""
+    app = app_in_view(slug)
+    start = start_of_page()
+    found = uploads.newest(reader(), app, limit=PAGE + 1, offset=start)
+    return render_page("uploads.html", app=app, uploads=found[:PAGE], start=start, page_size=PAGE, has_more=len(found) > PAGE)
+
+
+@blueprint.get("/new")
+@page(Access.PUBLISH)
+def new(slug: str) -> ResponseReturnValue:
+    """Where a file is dropped."""
+    return render_page("upload_new.html", app=app_in_view(slug), upload_form=UploadForm())
+
+
+@blueprint.post("")
+@intake.receives_builds
+@page(Access.PUBLISH)
+def create(slug: str) -> ResponseReturnValue:
+    """Take a file and show where it is."""
+    app, form = app_in_view(slug), UploadForm()
+    try:
+        file = intake.received_file("file")
+        order = UploadOrder(
+            file_name=file.name, app=app.slug, release_notes=form.release_notes.data or None,
+            is_mandatory=form.is_mandatory.data, min_supported_version=form.min_supported_version.data or None,
+        )  # fmt: skip
+        upload = intake.accept(file, order, actor())
+    except OtaError as error:
+        show_error(form, error)
+        return render_page("upload_new.html", "partials/upload_form.html", app=app_in_view(slug), upload_form=form), _form_status(error)
+    return _go_to(url_for("admin_uploads.show", slug=slug, upload_id=upload.id))
+
+
+@blueprint.get("/<upload_id>")
+@page(Access.VIEW)
+def show(slug: str, upload_id: str) -> ResponseReturnValue:
+    """Where one upload is. The status alone is what HTMX polls; it stops asking when the end is reached."""
+    app = app_in_view(slug)
+    upload = _upload(app, upload_id)
+    return render_page("upload.html", "partials/upload_status.html", app=app, upload=upload)
+
+
+def _upload(app: App, upload_id: str) -> Upload:
+    upload = uploads.get(reader(), upload_id)
+    if upload.app_id not in {None, app.id}:
+        raise NotFound("unknown_upload", f"{app.name} has no upload with this id.")
+    return upload
+
+
+def _form_status(error: OtaError) -> int:
+    return 422 if status_of(error) == 400 else status_of(error)
+
+
+def _go_to(address: str) -> ResponseReturnValue:
+    if request.headers.get("HX-Request") == "true":
+        return Response(status=204, headers={"HX-Redirect": address})
+    return redirect(address, 303)

@@ -1,0 +1,123 @@
+"""Versions: the table, one version, editing, deleting, adding one that lives elsewhere."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Conflict, OtaError
+from ota.services import apps, audit, releases, versions
+from ota.services.versions import VersionDraft, VersionEdit
+from ota.web.access import actor, page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import ConfirmForm, EditForm, ExternalForm, UploadForm, seen_revision, show_error
+from ota.web.templating import render_page, start_of_page
+
+blueprint = Blueprint("admin_versions", __name__, url_prefix="/apps/<slug>/versions")
+
+PAGE = 50
+
+
+@blueprint.get("")
+@page(Access.VIEW)
+def index(slug: str) -> ResponseReturnValue:
+    """What is live on each channel, and every version."""
+    app = app_in_view(slug)
+    search = request.args.get("q", "").strip()[:100]
+    start = start_of_page()
+    found = versions.newest(reader(), app, search=search, limit=PAGE + 1, offset=start)
+    live = releases.offered(reader(), app)
+    context = {"app": app, "search": search, "start": start, "versions": found[:PAGE], "has_more": len(found) > PAGE, "live": live}
+    return render_page(
+        "versions.html", "partials/versions_table.html",
+        upload_form=UploadForm(), page_size=PAGE, **context,
+    )  # fmt: skip
+
+
+@blueprint.get("/<int:version_id>")
+@page(Access.VIEW)
+def show(slug: str, version_id: int) -> ResponseReturnValue:
+    """One version: its state, its file, what happened to it."""
+    app = app_in_view(slug)
+    version = versions.get(reader(), version_id, app=app)
+    subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
+    events = sorted((e for s in subjects for e in audit.history(reader(), subject=s)), key=lambda e: e.id, reverse=True)
+    return render_page("version.html", app=app, version=version, events=events)
+
+
+@blueprint.route("/<int:version_id>/edit", methods=["GET", "POST"])
+@page(Access.PUBLISH)
+def edit(slug: str, version_id: int) -> ResponseReturnValue:
+    """Change notes and flags. A stale form comes back with what was typed beside what is there now."""
+    app = app_in_view(slug)
+    version = versions.get(reader(), version_id, app=app)
+    form = EditForm(obj=version)
+    if not form.validate_on_submit():
+        return render_page("version_edit.html", app=app, version=version, form=form), 422 if form.errors else 200
+    changes = VersionEdit(
+        release_notes=form.release_notes.data or "", is_mandatory=form.is_mandatory.data,
+        min_supported_version=form.min_supported_version.data or "",
+    )  # fmt: skip
+    try:
+        with transaction() as session:
+            found = versions.get(session, version_id, app=app)
+            versions.edit(session, actor(), found, changes, revision=seen_revision(form) or 0, now=utcnow())
+    except OtaError as error:
+        return _show_again(slug, version_id, form, error)
+    flash(f"Version {version.version} is changed.")
+    return redirect(url_for("admin_versions.show", slug=slug, version_id=version_id), 303)
+
+
+@blueprint.route("/<int:version_id>/delete", methods=["GET", "POST"])
+@page(Access.PUBLISH)
+def delete(slug: str, version_id: int) -> ResponseReturnValue:
+    """Forget a version that was never published, after a look at what that means."""
+    app = app_in_view(slug)
+    version = versions.get(reader(), version_id, app=app)
+    form = ConfirmForm()
+    if not form.validate_on_submit():
+        return render_page("confirm.html", "partials/confirm_delete.html", what="delete", app=app, version=version, form=form)
+    with transaction() as session:
+        found = versions.get(session, version_id, app=app)
+        name = found.version
+        versions.delete(session, actor(), found, now=utcnow())
+    flash(f"Version {name} is deleted.")
+    return redirect(url_for("admin_versions.index", slug=slug), 303)
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@page(Access.PUBLISH)
+def create(slug: str) -> ResponseReturnValue:
+    """Add a version whose file lives at another address."""
+    app, form = app_in_view(slug), ExternalForm()
+    if form.validate_on_submit():
+        try:
+            with transaction() as session:
+                version = versions.add(session, actor(), apps.find(session, slug), _draft(form), artifact=None, now=utcnow())
+            flash(f"Version {version.version} is added. It is inactive until you publish it.")
+            return redirect(url_for("admin_versions.show", slug=slug, version_id=version.id), 303)
+        except OtaError as error:
+            show_error(form, error)
+    return render_page("version_new.html", app=app, form=form), 422 if form.errors else 200
+
+
+def _show_again(slug: str, version_id: int, form: EditForm, error: OtaError) -> ResponseReturnValue:
+    app = app_in_view(slug)
+    present = versions.get(reader(), version_id, app=app)
+    show_error(form, error)
+    is_stale = isinstance(error, Conflict)
+    if is_stale:
+        form.revision.data = str(present.revision)  # Sending it again is now a decision made with open eyes.
+    return render_page("version_edit.html", app=app, version=present, form=form, is_stale=is_stale), 409 if is_stale else 422
+
+
+def _draft(form: ExternalForm) -> VersionDraft:
+    return VersionDraft(
+        platform=apps.find_platform(form.platform.data), version=form.version.data, version_code=form.version_code.data,
+        download_url=form.download_url.data, file_size=form.file_size.data, checksum=form.checksum.data,
+        release_notes=form.release_notes.data, is_mandatory=form.is_mandatory.data,
+        min_supported_version=form.min_supported_version.data,
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""Declaring a JSON operation: who may call it, what it reads, what it answers. `/openapi.json` is made from it too."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import Response, request
+
+from ota.core.permissions import Access
+from ota.errors import Invalid, TooLarge
+from ota.web.access import Caller, declare
+
+FILE_FIELD = "file"
+MAX_BODY_BYTES = 256 * 1024
+DEVICES = "App Updates"
+MANAGING = "Managing"
+SYSTEM = "System"
+
+_encoder = msgspec.json.Encoder()
+
+
+class WrongMediaType(Invalid):
+    """The body is not what its operation reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What is known about one JSON operation."""
+
+    access: Access
+    summary: str
+    tag: str
+    answer: type[msgspec.Struct]
+    status: int = 200
+    body: type[msgspec.Struct] | None = None
+    query: type[msgspec.Struct] | None = None
+    form: type[msgspec.Struct] | None = None
+    is_body_optional: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        return Caller.ANYONE if self.access is Access.PUBLIC else Caller.TOKEN
+
+
+def operation(spec: Operation) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """Make a view of a function. It gets ``body``, ``query`` or ``fields`` parsed, and answers a struct.
+
+    Answering ``(struct, status)`` overrides the declared status.
+    """
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
+        @functools.wraps(view)
+        def run(**path: Any) -> Response:
+            result = view(**path, **_inputs(spec))
+            answer, status = result if isinstance(result, tuple) else (result, spec.status)
+            return json_response(answer, status)
+
+        run.__operation__ = spec  # type: ignore[attr-defined]
+        return declare(spec.access, spec.caller)(run)
+
+    return decorate
+
+
+def json_response(answer: Any, status: int) -> Response:
+    """A struct as JSON that no cache keeps."""
+    response = Response(_encoder.encode(answer), status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _inputs(spec: Operation) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    if spec.body is not None:
+        inputs["body"] = _read_body(spec.body, spec.is_body_optional)
+    if spec.query is not None:
+        inputs["query"] = convert(request.args.to_dict(), spec.query)
+    if spec.form is not None:
+        if request.mimetype != "multipart/form-data":
+            raise WrongMediaType("wrong_content_type", "Expected multipart/form-data with the build in the field 'file'.")
+        texts = {name: text for name, text in request.form.to_dict().items() if text != "" and name != FILE_FIELD}
+        inputs["fields"] = convert(texts, spec.form)
+    return inputs
+
+
+def _read_body(shape: type[msgspec.Struct], is_optional: bool) -> Any:
+    raw = read_limited()
+    if not raw and is_optional:
+        return shape()
+    if request.mimetype != "application/json":
+        raise WrongMediaType("wrong_content_type", "Expected a JSON body with the header Content-Type: application/json.")
+    return decode(raw, shape)
+
+
+def read_limited() -> bytes:
+    """The body, at most `MAX_BODY_BYTES` of it. Raises `TooLarge`."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise body_too_large()
+    raw = request.stream.read(MAX_BODY_BYTES + 1)
+    if len(raw) > MAX_BODY_BYTES:
+        raise body_too_large()
+    return raw
+
+
+def body_too_large() -> TooLarge:
+    return TooLarge("body_too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB. Send only the fields that are documented.")
+
+
+def decode(raw: bytes, shape: type[msgspec.Struct]) -> Any:
+    """JSON bytes as the shape. Raises `Invalid` saying which field is wrong and what was expected."""
+    if b"\\u0000" in raw:
+        raise _has_nul()
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid("malformed_json", f'The body is not JSON: {error}. Expected an object such as {{"platform": "android"}}.') from error
+
+
+def convert(values: dict[str, str], shape: type[msgspec.Struct]) -> Any:
+    """Texts from a query or a form as the shape. Raises `Invalid` like `decode`."""
+    if any("\0" in text for text in values.values()):
+        raise _has_nul()
+    try:
+        return msgspec.convert(values, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error) from error
+
+
+def _has_nul() -> Invalid:
+    return Invalid("invalid_text", "A text contains the character NUL (U+0000), which no database of ours can hold. Leave it out.")
+
+
+def invalid_field(error: msgspec.ValidationError) -> Invalid:
+    """The library's finding as one of our sentences, naming the field."""
+    problem, _, path = str(error).partition(" - at `$")
+    field = path.strip("`.") or None
+    if "missing required field" in problem or "unknown field" in problem:
+        field = problem.rpartition("field `")[2].strip("`")
+        is_missing = "missing" in problem
+        sentence = (
+            f"{field}: this field is missing." if is_missing else f"{field}: there is no such field here. See /docs for those there are."
+        )
+        return Invalid("missing_field" if is_missing else "unknown_field", sentence, field=field)
+    hint = " A rollout is given in whole basis points: 10 % is 1000, everybody is 10000." if field == "rollout" else ""
+    problem = problem.replace("`", "").replace("Expected", "expected").replace("str", "text").replace("int", "whole number")
+    return Invalid("invalid_field", f"{field or 'body'}: {problem}.{hint}", **({"field": field} if field else {}))

@@ -1,0 +1,63 @@
+"""Is the server well? For load balancers and for people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from flask import Blueprint, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from ota import __version__, queue
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.services import system
+from ota.web.api import SYSTEM, Operation, operation
+from ota.web.schemas import ComponentView, HealthAnswer
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("health", __name__)
+
+# Without these devices can't be served; without the others only new uploads wait.
+_VITAL = {"database", "storage"}
+
+
+@blueprint.get("/api/system/health")
+@operation(Operation(access=Access.PUBLIC, summary="Health", tag=SYSTEM, answer=HealthAnswer))
+def health() -> tuple[HealthAnswer, int]:
+    """The state of each part. 503 when one is down that devices need."""
+    components = {
+        "database": _probe("database", lambda: system.check_database(reader())),
+        "storage": _probe("storage", current_app.extensions["ota_store"].check),
+        "queue": _probe("queue", lambda: queue.check_broker(current_app)),
+    }
+    components["worker"] = _worker(is_database_up=components["database"].state == "up")
+    is_served = all(components[name].state == "up" for name in _VITAL)
+    is_well = all(component.state == "up" for component in components.values())
+    status = "down" if not is_served else "ok" if is_well else "degraded"
+    return HealthAnswer(ok=is_served, status=status, version=__version__, components=components), 200 if is_served else 503
+
+
+def _probe(name: str, check: Callable[[], None]) -> ComponentView:
+    try:
+        check()
+    except Exception as error:  # Whatever a part fails with, the answer is that it is down; the log has the rest.
+        log.warning("%s is down: %s", name, error)
+        return ComponentView(state="down", detail="does not answer; see the server's log")
+    return ComponentView(state="up")
+
+
+def _worker(is_database_up: bool) -> ComponentView:
+    if not is_database_up:
+        return ComponentView(state="unknown", detail="its sign of life is in the database")
+    try:
+        seen_at = system.last_seen(reader(), system.WORKER)
+    except SQLAlchemyError as error:
+        log.warning("the worker's sign of life can't be read: %s", error)
+        return ComponentView(state="unknown", detail="its sign of life can't be read; is the database migrated?")
+    if seen_at is None:
+        return ComponentView(state="late", detail="not seen yet")
+    age = utcnow() - seen_at
+    detail = f"seen {max(0, int(age.total_seconds()))} s ago"
+    return ComponentView(state="late" if age > system.WORKER_IS_LATE_AFTER else "up", detail=detail)

@@ -1,0 +1,51 @@
+"""How often one address or account may try to log in."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+from ota.config import Settings
+from ota.errors import TooMany
+
+log = logging.getLogger(__name__)
+
+
+class LoginLimits:
+    """Counts tries per address and per account, in Redis where there is one, so that all web processes share the count.
+
+    While Redis does not answer, each process counts for itself: nobody is locked out and nobody is let through.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._items: list[RateLimitItem] = parse_many(settings.login_limit)
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._shared = FixedWindowRateLimiter(_redis(settings.redis_url)) if settings.redis_url else None
+
+    def note_try(self, address: str, account: str) -> None:
+        """Count one try. Raises `TooMany` when the address or the account had too many."""
+        for key in (f"address:{address}", f"account:{account.strip().lower()[:254]}"):
+            for item in self._items:
+                if not self._hit(item, key):
+                    raise TooMany("too_many", "Too many tries to log in. Wait a minute, then try again.")
+
+    def _hit(self, item: RateLimitItem, key: str) -> bool:
+        if self._shared is not None:
+            try:
+                return self._shared.hit(item, "login", key)
+            except Exception as error:  # Whatever Redis fails with: the login must not fail with it.
+                log.warning("Redis does not count logins, this process does: %s", error)
+        return self._own.hit(item, "login", key)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Make the counter of this application."""
+    app.extensions["ota_login_limits"] = LoginLimits(settings)
+
+
+def _redis(url: str) -> Storage:
+    return storage_from_string(url, socket_connect_timeout=1, socket_timeout=1)  # type: ignore[return-value]

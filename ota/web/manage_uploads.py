@@ -1,0 +1,37 @@
+"""Uploading builds by program."""
+
+from __future__ import annotations
+
+from flask import Blueprint, g
+
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.services import uploads
+from ota.services.uploads import UploadOrder
+from ota.web import intake, present
+from ota.web.api import FILE_FIELD, MANAGING, Operation, operation
+from ota.web.schemas import UploadAnswer, UploadFields
+
+blueprint = Blueprint("manage_uploads", __name__)
+
+
+@blueprint.post("/api/uploads")
+@intake.receives_builds
+@operation(Operation(access=Access.PUBLISH, summary="Upload a build", tag=MANAGING, form=UploadFields, answer=UploadAnswer, status=202))
+def create(fields: UploadFields) -> UploadAnswer:
+    """Send an APK or IPA as the field ``file``. Answers as soon as the bytes are safe; ``status_url`` tells the rest."""
+    file = intake.received_file(FILE_FIELD)
+    order = UploadOrder(
+        file_name=file.name, app=fields.app, channel=fields.channel, release_notes=fields.release_notes,
+        is_mandatory=fields.is_mandatory, min_supported_version=fields.min_supported_version, platform=fields.platform,
+        version=fields.version, version_code=fields.version_code,
+    )  # fmt: skip
+    upload = intake.accept(file, order, g.actor)
+    return UploadAnswer(upload=present.upload_view(upload))
+
+
+@blueprint.get("/api/uploads/<upload_id>")
+@operation(Operation(access=Access.VIEW, summary="Follow an upload", tag=MANAGING, answer=UploadAnswer))
+def show(upload_id: str) -> UploadAnswer:
+    """Where an upload is: received, processing, ready with its version, or rejected with the reason."""
+    return UploadAnswer(upload=present.upload_view(uploads.get(reader(), upload_id)))

@@ -1,0 +1,59 @@
+"""Managing versions by program: listing, reading, editing, deleting."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.services import apps, versions
+from ota.services.versions import VersionEdit
+from ota.web import present
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.schemas import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
+
+blueprint = Blueprint("manage_versions", __name__)
+
+
+@blueprint.get("/api/versions")
+@operation(Operation(access=Access.VIEW, summary="List versions", tag=MANAGING, query=VersionsQuery, answer=VersionsAnswer))
+def index(query: VersionsQuery) -> VersionsAnswer:
+    """The app's versions, the one made last first."""
+    app = apps.find(reader(), query.app)
+    platform = apps.find_platform(query.platform) if query.platform else None
+    found = versions.newest(reader(), app, platform=platform, limit=query.limit, offset=query.offset)
+    return VersionsAnswer(versions=[present.version_view(version) for version in found])
+
+
+@blueprint.get("/api/versions/<int:version_id>")
+@operation(Operation(access=Access.VIEW, summary="Read a version", tag=MANAGING, answer=VersionAnswer))
+def show(version_id: int) -> VersionAnswer:
+    """One version with its releases."""
+    version = versions.get(reader(), version_id)
+    return VersionAnswer(version=present.version_view(version), message=f"Version {version.version}.")
+
+
+@blueprint.patch("/api/versions/<int:version_id>")
+@operation(Operation(access=Access.PUBLISH, summary="Edit a version", tag=MANAGING, body=VersionEditRequest, answer=VersionAnswer))
+def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
+    """Change notes and flags; what was read from the file stays."""
+    changes = VersionEdit(
+        release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version
+    )
+    with transaction() as session:
+        version = versions.get(session, version_id)
+        versions.edit(session, actor(), version, changes, revision=body.revision, now=utcnow())
+    return VersionAnswer(version=present.version_view(version), message=f"Version {version.version} is changed.")
+
+
+@blueprint.delete("/api/versions/<int:version_id>")
+@operation(Operation(access=Access.PUBLISH, summary="Delete a version", tag=MANAGING, answer=DeletedAnswer))
+def delete(version_id: int) -> DeletedAnswer:
+    """Forget a version that was never published."""
+    with transaction() as session:
+        version = versions.get(session, version_id)
+        name = version.version
+        versions.delete(session, actor(), version, now=utcnow())
+    return DeletedAnswer(message=f"Version {name} is deleted.")

@@ -1,0 +1,140 @@
+"""From rows to what callers see."""
+
+from __future__ import annotations
+
+from flask import current_app, url_for
+
+from ota.config import Settings
+from ota.core.decision import Decision, NoUpdate, Reason
+from ota.models import Release, Upload, Version
+from ota.web.schemas import CheckAnswer, LatestAnswer, ReleaseView, UploadView, VersionView
+
+MESSAGES = {
+    Reason.UPDATE_AVAILABLE: "New version available!",
+    Reason.UP_TO_DATE: "You have the latest version.",
+    Reason.AHEAD: "Your version is newer than any that is offered.",
+    Reason.NO_RELEASE: "No version is offered yet.",
+    Reason.NOT_IN_ROLLOUT: "A new version is on its way to a part of all devices first.",
+    Reason.PAUSED: "The new version is paused at the moment.",
+    Reason.HALTED: "The new version was stopped.",
+    Reason.NOT_COMPARABLE: "Send your build number too (1.0.0+7): the offered version's name can't be compared with yours.",
+}
+
+
+BLOCKED = "An update is required, but none can be offered at the moment. Try again later."
+
+
+def public_url() -> str:
+    """The address of this server as its callers see it."""
+    settings: Settings = current_app.extensions["ota_settings"]
+    return settings.public_url
+
+
+def download_url(version: Version) -> str:
+    """Absolute address of the version's file."""
+    return public_url() + version.download_url if version.is_hosted_here else version.download_url
+
+
+def check_answer(decision: Decision, version: Version | None) -> CheckAnswer:
+    """The seed's answer, with the reason beside it."""
+    if isinstance(decision, NoUpdate) or version is None:
+        return _no_update(decision.reason, is_blocked=isinstance(decision, NoUpdate) and decision.is_blocked)
+    return CheckAnswer(
+        update_available=True,
+        latest_version=version.version,
+        version_code=version.version_code,
+        download_url=download_url(version),
+        file_size=version.file_size,
+        checksum=version.checksum,
+        release_notes=version.release_notes,
+        is_mandatory=decision.is_mandatory,
+        message=MESSAGES[decision.reason],
+        reason=decision.reason,
+    )
+
+
+def _no_update(reason: Reason, *, is_blocked: bool) -> CheckAnswer:
+    return CheckAnswer(
+        update_available=False,
+        latest_version=None,
+        version_code=None,
+        download_url=None,
+        file_size=None,
+        checksum=None,
+        release_notes=None,
+        is_mandatory=False,
+        message=BLOCKED if is_blocked else MESSAGES[reason],
+        reason=reason,
+        blocked=is_blocked,
+    )
+
+
+def latest_answer(version: Version) -> LatestAnswer:
+    return LatestAnswer(
+        ok=True,
+        version=version.version,
+        version_code=version.version_code,
+        platform=version.platform,
+        download_url=download_url(version),
+        file_size=version.file_size,
+        checksum=version.checksum,
+        release_notes=version.release_notes,
+        is_mandatory=version.is_mandatory,
+        published_at=version.published_at,
+        min_supported_version=version.min_supported_version,
+        reason=Reason.UPDATE_AVAILABLE,
+    )
+
+
+def version_view(version: Version) -> VersionView:
+    return VersionView(
+        id=version.id,
+        app=version.app.slug,
+        version=version.version,
+        version_code=version.version_code,
+        platform=version.platform,
+        min_supported_version=version.min_supported_version,
+        download_url=download_url(version),
+        file_size=version.file_size,
+        checksum=version.checksum,
+        release_notes=version.release_notes,
+        is_mandatory=version.is_mandatory,
+        is_active=version.is_active,
+        created_at=version.created_at,
+        published_at=version.published_at,
+        withdrawn_at=version.withdrawn_at,
+        package_id=version.package_id,
+        revision=version.revision,
+        releases=[release_view(release) for release in version.releases],
+    )
+
+
+def release_view(release: Release) -> ReleaseView:
+    return ReleaseView(
+        id=release.id,
+        version_id=release.version_id,
+        channel=release.channel.name,
+        state=release.state,
+        rollout=release.rollout,
+        starts_at=release.starts_at,
+        created_at=release.created_at,
+        created_by=release.created_by,
+        ended_at=release.ended_at,
+        revision=release.revision,
+    )
+
+
+def upload_view(upload: Upload) -> UploadView:
+    return UploadView(
+        id=upload.id,
+        status=upload.status,
+        stage=upload.stage,
+        reason=upload.reason,
+        reason_code=upload.reason_code,
+        status_url=public_url() + url_for("manage_uploads.show", upload_id=upload.id),
+        file_name=upload.file_name,
+        file_size=upload.size,
+        created_at=upload.created_at,
+        finished_at=upload.finished_at,
+        version=version_view(upload.version) if upload.version else None,
+    )

@@ -1,0 +1,263 @@
+"""Shapes of requests and answers. The same types parse, answer and document: `/openapi.json` is made from them.
+
+Requests of devices ignore fields they don't know, so that newer apps can talk to older servers. Requests that manage
+refuse them, so that a misspelt field is never silently lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ota.core.decision import Reason
+from ota.core.platforms import Platform
+
+_PLATFORMS: dict[str, Any] = {"enum": [platform.value for platform in Platform]}
+PlatformText = Annotated[str, Meta(max_length=40, extra_json_schema=_PLATFORMS, examples=["android"])]
+AppSlug = Annotated[str, Meta(max_length=60, description="Slug of the app; the default app without it.")]
+ChannelName = Annotated[str, Meta(max_length=40, description="Channel that the device follows; the default one without it.")]
+BasisPoints = Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: 10000 is everybody, 1000 is 10 %.")]
+VersionCode = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Revision = Annotated[int, Meta(ge=1, le=2**31 - 2, description="The revision that you saw. A stale one is answered with 409.")]
+
+
+class CheckRequest(Struct, kw_only=True):
+    """A device asks whether there is something newer for it."""
+
+    platform: PlatformText
+    current_version: Annotated[str, Meta(max_length=200, description="MAJOR.MINOR.PATCH+BUILD.", examples=["1.0.0+1"])]
+    device_id: Annotated[str, Meta(max_length=200, description="Any id that stays the same for this installation.")] | None = None
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+    user_initiated: Annotated[bool, Meta(description='True when "Check for updates" was pressed.')] = False
+
+
+class CheckAnswer(Struct, kw_only=True):
+    """What the device is offered. Without an update all fields about the version are null."""
+
+    update_available: bool
+    latest_version: str | None
+    version_code: int | None
+    download_url: str | None
+    file_size: Annotated[int, Meta(description="Bytes.")] | None
+    checksum: Annotated[str, Meta(description="Lower-case SHA-256 of the file.")] | None
+    release_notes: str | None
+    is_mandatory: bool
+    message: str
+    reason: Reason
+    blocked: Annotated[bool, Meta(description="True when the device must update and nothing can be offered to it.")] = False
+
+
+class LatestQuery(Struct, kw_only=True):
+    """Which stream to look at."""
+
+    platform: PlatformText
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+
+
+class LatestAnswer(Struct, kw_only=True):
+    """The newest version that is open to everybody."""
+
+    ok: bool
+    version: str
+    version_code: int
+    platform: str
+    download_url: str
+    file_size: int | None
+    checksum: str | None
+    release_notes: str | None
+    is_mandatory: bool
+    published_at: datetime | None
+    min_supported_version: str | None
+    reason: Reason
+
+
+class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A version to make (or find) and offer to everybody on the default channel."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=50, examples=["1.1.0"])]
+    version_code: VersionCode
+    platform: PlatformText
+    download_url: Annotated[str, Meta(max_length=500, description="Where the file lives; not needed for a build uploaded here.")] | None = (
+        None
+    )
+    file_size: Annotated[int, Meta(ge=1)] | None = None
+    checksum: Annotated[str, Meta(max_length=80, description="SHA-256 of the file, in hexadecimal.")] | None = None
+    release_notes: str | None = None
+    is_mandatory: Annotated[bool, Meta(description="Not mandatory when left out; of an uploaded build: as it is.")] | None = None
+    min_supported_version: str | None = None
+    app: AppSlug | None = None
+
+
+class RevisionRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An act on something that may have changed meanwhile. The body may be left out."""
+
+    revision: Revision | None = None
+
+
+class VersionEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The fields to change; those left out stay, an empty text clears."""
+
+    release_notes: str | None = None
+    is_mandatory: bool | None = None
+    min_supported_version: str | None = None
+    revision: Revision | None = None
+
+
+class ReleaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to offer a version."""
+
+    channel: ChannelName | None = None
+    rollout: BasisPoints = 10_000
+    revision: Revision | None = None
+
+
+class RolloutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How far to open a release."""
+
+    rollout: BasisPoints
+    revision: Revision | None = None
+
+
+class UploadFields(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What may be sent along with the file. What the file says itself wins."""
+
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+    release_notes: str | None = None
+    is_mandatory: bool = False
+    min_supported_version: str | None = None
+    platform: PlatformText | None = None
+    version: Annotated[str, Meta(max_length=50)] | None = None
+    version_code: VersionCode | None = None
+
+
+class VersionsQuery(Struct, kw_only=True):
+    """Which versions to list."""
+
+    app: AppSlug | None = None
+    platform: PlatformText | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class ReleaseView(Struct, kw_only=True):
+    """A version offered on a channel."""
+
+    id: int
+    version_id: int
+    channel: str
+    state: str
+    rollout: int
+    starts_at: datetime
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+    revision: int
+
+
+class VersionView(Struct, kw_only=True):
+    """A version with the names of the database's columns."""
+
+    id: int
+    app: str
+    version: str
+    version_code: int
+    platform: str
+    min_supported_version: str | None
+    download_url: str
+    file_size: int | None
+    checksum: str | None
+    release_notes: str | None
+    is_mandatory: bool
+    is_active: bool
+    created_at: datetime
+    published_at: datetime | None
+    withdrawn_at: datetime | None
+    package_id: str | None
+    revision: int
+    releases: list[ReleaseView]
+
+
+class UploadView(Struct, kw_only=True):
+    """One uploaded file and what became of it."""
+
+    id: str
+    status: str
+    stage: str | None
+    reason: Annotated[str, Meta(description="Why it was rejected, in a sentence.")] | None
+    reason_code: str | None
+    status_url: str
+    file_name: str
+    file_size: int
+    created_at: datetime
+    finished_at: datetime | None
+    version: VersionView | None
+
+
+class VersionAnswer(Struct, kw_only=True):
+    """One version, and what was done."""
+
+    ok: bool = True
+    version: VersionView
+    message: str
+
+
+class VersionsAnswer(Struct, kw_only=True):
+    """A list of versions."""
+
+    ok: bool = True
+    versions: list[VersionView]
+
+
+class ReleaseAnswer(Struct, kw_only=True):
+    """A release with its version, and what was done."""
+
+    ok: bool = True
+    release: ReleaseView
+    version: VersionView
+    message: str
+
+
+class UploadAnswer(Struct, kw_only=True):
+    """One upload."""
+
+    ok: bool = True
+    upload: UploadView
+
+
+class DeletedAnswer(Struct, kw_only=True):
+    """What was done."""
+
+    ok: bool = True
+    message: str
+
+
+class ComponentView(Struct, kw_only=True):
+    """One part of the server: up, down or late."""
+
+    state: str
+    detail: str | None = None
+
+
+class HealthAnswer(Struct, kw_only=True):
+    """ok: everything works. degraded: devices are served, but new uploads wait. down: devices are not served."""
+
+    ok: bool
+    status: str
+    version: str
+    components: dict[str, ComponentView]
+
+
+class ErrorAnswer(Struct, kw_only=True):
+    """Every failure. ``code`` is for programs and stays; ``message`` is for people."""
+
+    ok: bool = False
+    code: str
+    message: str
+    details: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    current: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET

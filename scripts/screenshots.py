@@ -1,0 +1,79 @@
+"""Pictures of the pages for the README and for looking at: ``python -m scripts.screenshots [folder]``.
+
+Starts a server of its own, fills it with builds made by the tests' builders, and photographs it with Chromium.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.builders.packages import apk, ipa
+from tests.e2e.conftest import Program
+from tests.e2e.test_browser import FLAGS, log_in
+
+TARGET = Path(__file__).parent.parent / "docs" / "images"
+NOTES = "• Sign in with a passkey\n• Orders are found by their number again\n• Less data on slow networks"
+
+
+def fill(program: Program) -> dict[str, str]:
+    """A few weeks of a small app; answers the addresses worth a picture."""
+    uploads = {}
+    for code, version in ((41, "2.3.0"), (42, "2.3.1"), (45, "2.4.0"), (46, "2.4.1"), (48, "2.5.0")):
+        uploads[version] = program.upload(
+            apk("com.example.field", version, code, content=random.Random(code).randbytes(code * 500_000)), f"field-{version}.apk"
+        )
+    uploads["ios"] = program.upload(ipa("com.example.field", "2.4.0", "45"), "Field.ipa")
+    uploads["bad"] = program.upload(apk("com.example.other", "1.0.0", 1), "other.apk")
+    program.until(lambda: all(program.uploaded(upload)["status"] in {"ready", "rejected"} for upload in uploads.values()))
+    ids = {name: program.uploaded(upload)["version"]["id"] for name, upload in uploads.items() if name != "bad"}
+    token = {"Authorization": f"Bearer {program.token()}", "Content_Type": "application/json"}
+    for version_id in ids.values():
+        program.request("PATCH", f"/api/versions/{version_id}", f'{{"release_notes": "{NOTES}"}}'.replace("\n", "\\n").encode(), **token)
+    for name in ("2.3.0", "2.3.1", "2.4.0", "ios"):
+        program.post(f"/api/versions/{ids[name]}/activate")
+    program.post(f"/api/updates/deactivate/{ids['2.3.1']}")
+    program.post(f"/api/versions/{ids['2.4.1']}/releases", {"channel": "stable", "rollout": 1000})
+    app = "/apps/my-app"
+    return {
+        "versions": f"{app}/versions", "version": f"{app}/versions/{ids['2.4.1']}", "publish": f"{app}/versions/{ids['2.5.0']}/publish",
+        "upload": f"{app}/uploads/{uploads['2.5.0']}", "rejected": f"{app}/uploads/{uploads['bad']}", "uploads": f"{app}/uploads",
+        "new": f"{app}/uploads/new", "edit": f"{app}/versions/{ids['2.4.1']}/edit", "activity": f"{app}/activity", "apps": "/apps",
+        "people": "/people", "tokens": "/tokens", "account": "/account", "settings": f"{app}/settings", "docs": "/docs",
+        "rollback": f"{app}/releases/1/rollback", "external": f"{app}/versions/new",
+    }  # fmt: skip
+
+
+def photograph(browser: Browser, program: Program, pages: dict[str, str], folder: Path) -> None:
+    """Each page on a desktop and on a phone, light and dark."""
+    for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")):
+        context = browser.new_context(base_url=program.url, viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = context.new_page()
+        log_in(page)
+        for name, path in pages.items():
+            page.goto(path)
+            page.wait_for_timeout(400 if name != "docs" else 1500)
+            page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=name != "docs")
+        context.close()
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    program = Program(Path(tempfile.mkdtemp(prefix="ota-shots-")))
+    program.start()
+    try:
+        pages = fill(program)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            photograph(browser, program, pages, folder)
+            browser.close()
+    finally:
+        program.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET)

@@ -1,0 +1,128 @@
+"""The same table, and the seed's shapes, through HTTP on a real database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ota.clock import utcnow
+from ota.core.lifecycle import ReleaseState
+from ota.core.platforms import Platform
+from ota.db import transaction
+from ota.services import apps, releases, versions
+from ota.services.audit import SYSTEM
+from ota.services.versions import VersionDraft
+from tests.conftest import Api
+from tests.contract.cases import CASES, SALT, Case, R
+
+SEED_CHECK_FIELDS = {
+    "update_available", "latest_version", "version_code", "download_url", "file_size", "checksum", "release_notes",
+    "is_mandatory", "message",
+}  # fmt: skip
+SEED_LATEST_FIELDS = {
+    "ok", "version", "version_code", "platform", "download_url", "file_size", "checksum", "release_notes",
+    "is_mandatory", "published_at",
+}  # fmt: skip
+SEED_COLUMNS = {
+    "id", "version", "version_code", "platform", "min_supported_version", "download_url", "file_size", "checksum",
+    "release_notes", "is_mandatory", "is_active", "created_at", "published_at",
+}  # fmt: skip
+
+
+def put(release: R) -> None:
+    """A release in the database, made by the services, then given the table's salt and start."""
+    with transaction() as session:
+        now = utcnow()
+        draft = VersionDraft(
+            platform=Platform.ANDROID,
+            version=release.version,
+            version_code=release.code,
+            download_url="https://files.example.com/a.apk",
+            checksum="ab" * 32,
+            is_mandatory=release.mandatory,
+            min_supported_version=release.minimum,
+        )
+        version = versions.add(session, SYSTEM, apps.find(session, None), draft, artifact=None, now=now)
+        row = releases.start(session, SYSTEM, version, rollout=release.rollout, now=now)
+        if release.state != "active":
+            releases.change_state(session, SYSTEM, row, ReleaseState(release.state), now=now)
+        row.salt, row.starts_at = SALT, now + timedelta(seconds=release.starts_in)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_http_keeps_the_contract(case: Case, app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        for release in case.releases:
+            put(release)
+    body: dict[str, Any] = {"platform": "android", "current_version": case.current, **case.more}
+    if case.device is not None:
+        body["device_id"] = case.device
+    answer = client.post("/api/updates/check", json=body)
+    assert answer.status_code == 200
+    found = answer.json
+    assert set(found) >= SEED_CHECK_FIELDS
+    assert (found["version_code"], found["reason"], found["is_mandatory"]) == (case.offers, case.reason, case.mandatory)
+    assert (found["update_available"], found["blocked"]) == (case.offers is not None, case.blocked)
+
+
+def test_the_seeds_requests_work_unchanged(api: Api) -> None:
+    api.published(1, "1.0.0")
+    body = {
+        "version": "1.1.0",
+        "version_code": 2,
+        "platform": "android",
+        "download_url": "https://files.example.com/app-v1.1.0.apk",
+        "file_size": 25000000,
+        "checksum": "ab" * 32,
+        "release_notes": "Bug fixes and improvements",
+        "is_mandatory": False,
+    }
+    published = api.post("/api/updates/publish", body)
+    assert (published.status_code, published.json["ok"]) == (201, True)
+    assert set(published.json["version"]) >= SEED_COLUMNS
+
+    check = api.client.post("/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", "device_id": "abc123"}).json
+    assert set(check) >= SEED_CHECK_FIELDS
+    assert {name: check[name] for name in ("latest_version", "version_code", "download_url", "file_size", "checksum")} == {
+        "latest_version": "1.1.0", "version_code": 2, "download_url": body["download_url"], "file_size": 25000000, "checksum": "ab" * 32,
+    }  # fmt: skip
+
+    latest = api.client.get("/api/updates/latest?platform=android").json
+    assert set(latest) >= SEED_LATEST_FIELDS
+    assert (latest["ok"], latest["version"], latest["published_at"][-1]) == (True, "1.1.0", "Z")
+
+    deactivated = api.post(f"/api/updates/deactivate/{published.json['version']['id']}")
+    assert (deactivated.status_code, deactivated.json["ok"], deactivated.json["version"]["is_active"]) == (200, True, False)
+    assert api.client.get("/api/updates/latest?platform=android").json["version"] == "1.0.0"
+
+
+def test_a_check_that_sends_more_than_we_know_is_answered(api: Api) -> None:
+    api.published()
+    assert api.check(os_version="14", some_new_field={"a": 1})["update_available"] is True
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, "missing_field"),
+        ("platform=windows", 400, "unknown_platform"),
+        ("platform=ios", 404, "no_release"),
+        ("platform=ios&app=x", 404, "unknown_app"),
+    ],
+)
+def test_latest_says_why_it_has_nothing(client: FlaskClient, query: str, status: int, code: str) -> None:
+    answer = client.get(f"/api/updates/latest?{query}")
+    assert (answer.status_code, answer.json["ok"], answer.json["code"]) == (status, False, code)
+
+
+def test_an_app_is_named_by_its_slug_and_the_default_app_answers_without_one(app: Flask, api: Api) -> None:
+    with app.app_context(), transaction() as session:
+        apps.create(session, SYSTEM, slug="other", name="Other", now=utcnow())
+    api.published(5, "5.0.0")
+    assert api.check(app="my-app")["version_code"] == 5
+    assert api.check()["version_code"] == 5
+    assert api.check(app="other")["reason"] == "no_release"

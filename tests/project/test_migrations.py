@@ -1,0 +1,36 @@
+"""The migrations and the models tell the same story."""
+
+from __future__ import annotations
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import inspect
+
+from ota.db import db
+
+
+def test_the_migrations_make_exactly_the_models(app: Flask) -> None:
+    with app.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, db.metadata) == []
+
+
+def test_check_constraints_are_in_the_database_too(app: Flask) -> None:
+    with app.app_context():
+        found = inspect(db.engine)
+        for table in db.metadata.sorted_tables:
+            wanted = {str(c.name) for c in table.constraints if type(c).__name__ == "CheckConstraint"}
+            assert wanted <= {str(c["name"]) for c in found.get_check_constraints(table.name)}, table.name
+
+
+def test_migrations_can_be_undone_and_done_again(app: Flask) -> None:
+    with app.app_context():
+        downgrade(revision="base")
+        assert set(inspect(db.engine).get_table_names()) <= {"alembic_version", "sqlite_sequence"}
+        upgrade()
+        assert "app_versions" in inspect(db.engine).get_table_names()
+        if db.engine.dialect.name == "sqlite":
+            with db.engine.connect() as connection:
+                assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
