@@ -79,7 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
 
     @property
     def queue_path(self) -> Path:
-        """Where Celery's filesystem transport keeps its messages."""
+        """Where the messages are kept without Redis."""
         return self.data_path / "queue"
 
     @property
@@ -101,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
 
     @property
     def broker_url(self) -> str:
-        return self.redis_url or "filesystem://localhost//"
+        return self.redis_url or "files://localhost//"
 
     def prepare_folders(self) -> None:
         """Make the folders this machine needs. The data folder is for this user alone: it holds secrets."""

@@ -9,6 +9,7 @@ from celery import Celery, Task
 from celery.signals import worker_process_init
 from flask import Flask
 
+from ota import message_files  # noqa: F401  Registers the scheme of the default broker URL.
 from ota.config import Settings
 from ota.db import db
 
@@ -66,7 +67,7 @@ def check_broker(app: Flask) -> None:
 def _configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
-        "broker_transport_options": _redis_options() if settings.redis_url else _filesystem_options(settings),
+        "broker_transport_options": _redis_options() if settings.redis_url else _file_options(settings),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "task_default_queue": "ota",
@@ -110,7 +111,7 @@ def _redis_options() -> dict[str, Any]:
     }
 
 
-def _filesystem_options(settings: Settings) -> dict[str, Any]:
+def _file_options(settings: Settings) -> dict[str, Any]:
     messages = str(settings.queue_path / "messages")
     return {
         "data_folder_in": messages,

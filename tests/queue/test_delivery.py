@@ -101,6 +101,17 @@ def test_a_message_for_an_unknown_upload_harms_nobody(queue_app: Flask, queue_ap
     assert_ready_once(queue_api, queue_settings, send(queue_api))
 
 
+def test_a_damaged_message_stops_no_worker(queue_api: Api, queue_settings: Settings, worker: Worker) -> None:
+    if queue_settings.redis_url:
+        return
+    worker.start("worker", "beat")
+    for name, content in (("0_empty.ota.msg", b""), ("0_cut.ota.msg", b'{"body": "W1'), ("0_odd.ota.msg", b"\xff\xfe")):
+        (queue_settings.queue_path / "messages" / name).write_bytes(content)
+    assert_ready_once(queue_api, queue_settings, send(queue_api))
+    until(lambda: not any((queue_settings.queue_path / "messages").iterdir()))
+    assert "Unrecoverable" not in worker.log()
+
+
 def test_many_uploads_on_two_workers_are_each_processed_once(queue_api: Api, queue_settings: Settings, worker: Worker) -> None:
     worker.start("worker", "worker")
     sent = [send(queue_api, code=code) for code in range(1, 31)]
