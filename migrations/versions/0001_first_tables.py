@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-23 13:15:36.319147
+Create Date: 2026-11-23 20:25:01.013617
 
 """
 from alembic import op
@@ -23,8 +23,12 @@ def upgrade():
     sa.Column('slug', sa.String(length=60), nullable=False),
     sa.Column('name', sa.String(length=120), nullable=False),
     sa.Column('is_default', sa.Boolean(), nullable=False),
+    sa.Column('install_access', sa.String(length=10), nullable=False),
+    sa.Column('allows_v1_only', sa.Boolean(), nullable=False),
+    sa.Column('allows_debuggable', sa.Boolean(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.CheckConstraint("install_access IN ('open', 'links', 'off')", name=op.f('ck_apps_install_access_known')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_apps')),
     sa.UniqueConstraint('slug', name=op.f('uq_apps_slug'))
     )
@@ -35,7 +39,12 @@ def upgrade():
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('sha256', sa.String(length=64), nullable=False),
     sa.Column('size', sa.BigInteger(), nullable=False),
+    sa.Column('signer', sa.String(length=64), nullable=False),
+    sa.Column('scheme', sa.String(length=10), nullable=False),
+    sa.Column('facts', sa.JSON(), nullable=False),
+    sa.Column('icon', sa.LargeBinary(), nullable=True),
     sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.CheckConstraint("scheme IN ('v1', 'v2', 'v3', 'v3.1', 'profile')", name=op.f('ck_artifacts_scheme_known')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_artifacts')),
     sa.UniqueConstraint('sha256', name=op.f('uq_artifacts_sha256'))
     )
@@ -78,6 +87,7 @@ def upgrade():
     sa.Column('app_id', sa.Integer(), nullable=False),
     sa.Column('platform', sa.String(length=20), nullable=False),
     sa.Column('package_id', sa.String(length=255), nullable=True),
+    sa.Column('signer', sa.String(length=64), nullable=True),
     sa.CheckConstraint("platform IN ('android', 'ios')", name=op.f('ck_app_platforms_platform_known')),
     sa.ForeignKeyConstraint(['app_id'], ['apps.id'], name=op.f('fk_app_platforms_app_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_app_platforms')),
@@ -143,6 +153,43 @@ def upgrade():
     sa.PrimaryKeyConstraint('id', name=op.f('pk_channels')),
     sa.UniqueConstraint('app_id', 'name', name=op.f('uq_channels_app_id_name'))
     )
+    op.create_table('devices',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('app_id', sa.Integer(), nullable=False),
+    sa.Column('platform', sa.String(length=20), nullable=False),
+    sa.Column('device_hash', sa.String(length=64), nullable=False),
+    sa.Column('app_version', sa.String(length=100), nullable=False),
+    sa.Column('version_code', sa.BigInteger(), nullable=True),
+    sa.Column('sdk', sa.Integer(), nullable=True),
+    sa.Column('os_version', sa.String(length=20), nullable=True),
+    sa.Column('abis', sa.JSON(), nullable=True),
+    sa.Column('first_seen_at', sa.DateTime(), nullable=False),
+    sa.Column('last_seen_at', sa.DateTime(), nullable=False),
+    sa.CheckConstraint("platform IN ('android', 'ios')", name=op.f('ck_devices_platform_known')),
+    sa.ForeignKeyConstraint(['app_id'], ['apps.id'], name=op.f('fk_devices_app_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_devices')),
+    sa.UniqueConstraint('app_id', 'platform', 'device_hash', name=op.f('uq_devices_app_id_platform_device_hash'))
+    )
+    with op.batch_alter_table('devices', schema=None) as batch_op:
+        batch_op.create_index('ix_devices_active', ['app_id', 'platform', 'last_seen_at'], unique=False)
+
+    op.create_table('share_links',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('app_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('password_hash', sa.String(length=255), nullable=True),
+    sa.Column('created_at', sa.DateTime(), nullable=False),
+    sa.Column('created_by', sa.String(length=254), nullable=False),
+    sa.Column('expires_at', sa.DateTime(), nullable=False),
+    sa.Column('revoked_at', sa.DateTime(), nullable=True),
+    sa.Column('views', sa.Integer(), nullable=False),
+    sa.Column('downloads', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['app_id'], ['apps.id'], name=op.f('fk_share_links_app_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_share_links'))
+    )
+    with op.batch_alter_table('share_links', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_share_links_app_id'), ['app_id'], unique=False)
+
     op.create_table('releases',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('channel_id', sa.Integer(), nullable=False),
@@ -218,6 +265,14 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_releases_channel_id'))
 
     op.drop_table('releases')
+    with op.batch_alter_table('share_links', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_share_links_app_id'))
+
+    op.drop_table('share_links')
+    with op.batch_alter_table('devices', schema=None) as batch_op:
+        batch_op.drop_index('ix_devices_active')
+
+    op.drop_table('devices')
     op.drop_table('channels')
     with op.batch_alter_table('audit_events', schema=None) as batch_op:
         batch_op.drop_index('ix_audit_events_subject')

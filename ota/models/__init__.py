@@ -4,7 +4,9 @@ from ota.models.accounts import ApiToken, User
 from ota.models.apps import App, AppPlatform, Channel
 from ota.models.base import Base
 from ota.models.builds import Artifact, Upload, Version
+from ota.models.devices import Device
 from ota.models.releases import Release
+from ota.models.sharing import ShareLink
 from ota.models.system import AuditEvent, Heartbeat
 
 __all__ = [
@@ -15,8 +17,10 @@ __all__ = [
     "AuditEvent",
     "Base",
     "Channel",
+    "Device",
     "Heartbeat",
     "Release",
+    "ShareLink",
     "Upload",
     "User",
     "Version",

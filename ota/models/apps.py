@@ -7,15 +7,20 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ota.core.installs import InstallAccess
 from ota.core.platforms import Platform
 from ota.models.base import Base, one_of
 
 
 class App(Base):
-    """A product that is updated. Exactly one is the default: it answers devices that name no app."""
+    """A product that is updated. Exactly one is the default: it answers devices that name no app.
+
+    ``allows_v1_only`` and ``allows_debuggable`` let builds in that are otherwise refused or kept from being published.
+    """
 
     __tablename__ = "apps"
     __table_args__ = (
+        one_of("install_access", InstallAccess),
         Index("uq_apps_default", "is_default", unique=True, sqlite_where=text("is_default"), postgresql_where=text("is_default")),
     )
 
@@ -23,6 +28,9 @@ class App(Base):
     slug: Mapped[str] = mapped_column(String(60), unique=True)
     name: Mapped[str] = mapped_column(String(120))
     is_default: Mapped[bool] = mapped_column(default=False)
+    install_access: Mapped[str] = mapped_column(String(10), default=InstallAccess.OPEN)
+    allows_v1_only: Mapped[bool] = mapped_column(default=False)
+    allows_debuggable: Mapped[bool] = mapped_column(default=False)
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 
@@ -33,9 +41,14 @@ class App(Base):
         """The package or bundle id that the app's builds must have on this platform, once it is known."""
         return next((p.package_id for p in self.platforms if p.platform == platform), None)
 
+    def signer(self, platform: str) -> str | None:
+        """Who must have signed the app's builds on this platform, once one was published."""
+        return next((p.signer for p in self.platforms if p.platform == platform), None)
+
 
 class AppPlatform(Base):
-    """An app on one platform, with the package (bundle) id that its first build pinned."""
+    """An app on one platform, with what pins it: the package (bundle) id of its first build, and the signer of the last
+    one that was published: an APK certificate's SHA-256, or a team id on iOS."""
 
     __tablename__ = "app_platforms"
     __table_args__ = (UniqueConstraint("app_id", "platform"), one_of("platform", Platform))
@@ -44,6 +57,7 @@ class AppPlatform(Base):
     app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"))
     platform: Mapped[str] = mapped_column(String(20))
     package_id: Mapped[str | None] = mapped_column(String(255), index=True)
+    signer: Mapped[str | None] = mapped_column(String(64))
 
     app: Mapped[App] = relationship(back_populates="platforms")
 

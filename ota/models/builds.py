@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, deferred, mapped_column, relationship
 
 from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus
-from ota.core.platforms import Platform
+from ota.core.platforms import Platform, Scheme
 from ota.models.apps import App
 from ota.models.base import Base, Bytes, one_of
 
@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 
 
 class Artifact(Base):
-    """Stored bytes, named by their lower-case SHA-256. Immutable; several versions may share them."""
+    """Stored bytes, named by their lower-case SHA-256. Immutable; several versions may share them.
+
+    There is no row without what was read and proved: ``facts`` (a `PackageFacts` without its icon), the ``signer``, and the
+    ``scheme`` that proved it. ``icon`` is a PNG that this server made.
+    """
 
     __tablename__ = "artifacts"
+    __table_args__ = (one_of("scheme", Scheme),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     size: Mapped[int] = mapped_column(Bytes)
+    signer: Mapped[str] = mapped_column(String(64))
+    scheme: Mapped[str] = mapped_column(String(10))
+    facts: Mapped[dict[str, Any]] = deferred(mapped_column(JSON, nullable=False))
+    icon: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
     created_at: Mapped[datetime]
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZipFile
 
 from ota.errors import Rejected
 from ota.packages import apk, ipa
-from ota.packages.archive import opened
+from ota.packages.archive import Archive, opened
 from ota.packages.facts import PackageFacts
 
 __all__ = ["PackageFacts", "read_package"]
@@ -23,8 +22,8 @@ def read_package(path: Path) -> PackageFacts:
         return _reader(archive)(archive)
 
 
-def _reader(archive: ZipFile) -> Callable[[ZipFile], PackageFacts]:
-    names = archive.namelist()
+def _reader(archive: Archive) -> Callable[[Archive], PackageFacts]:
+    names = archive.entries
     if "AndroidManifest.xml" in names:
         return apk.read
     if ipa.info_plist_name(names):

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import io
 from typing import Any
-from zipfile import ZipFile
 
 from apkInspector.axml import ManifestStruct, XmlStartElement
 
 from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.errors import Rejected
-from ota.packages.archive import read_entry
+from ota.packages.archive import Archive
 from ota.packages.facts import PackageFacts, clean_text
 
 MAX_MANIFEST_BYTES = 8 * 1024**2
@@ -26,9 +25,9 @@ _TYPE_STRING = 0x03
 _TYPE_INTEGERS = range(0x10, 0x20)
 
 
-def read(archive: ZipFile) -> PackageFacts:
+def read(archive: Archive) -> PackageFacts:
     """Raises `Rejected` when the manifest can't be read or names no package."""
-    attributes = _manifest_attributes(read_entry(archive, "AndroidManifest.xml", MAX_MANIFEST_BYTES))
+    attributes = _manifest_attributes(archive.read("AndroidManifest.xml", MAX_MANIFEST_BYTES))
     package_id = clean_text(attributes.get("package"))
     if not package_id:
         raise Rejected("no_package_id", "The APK's manifest names no package. Build it again with an application id.")

@@ -6,12 +6,11 @@ import plistlib
 import re
 from collections.abc import Iterable
 from typing import Any
-from zipfile import ZipFile
 
 from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.errors import Rejected
-from ota.packages.archive import read_entry
+from ota.packages.archive import Archive
 from ota.packages.facts import PackageFacts, clean_text
 
 MAX_PLIST_BYTES = 4 * 1024**2
@@ -23,11 +22,11 @@ def info_plist_name(names: Iterable[str]) -> str | None:
     return next((name for name in names if _INFO.fullmatch(name)), None)
 
 
-def read(archive: ZipFile) -> PackageFacts:
+def read(archive: Archive) -> PackageFacts:
     """Raises `Rejected` when the property list can't be read or names no bundle."""
-    name = info_plist_name(archive.namelist())
+    name = info_plist_name(archive.entries)
     assert name is not None
-    info = _property_list(read_entry(archive, name, MAX_PLIST_BYTES))
+    info = _property_list(archive.read(name, MAX_PLIST_BYTES))
     package_id = clean_text(info.get("CFBundleIdentifier"))
     if not package_id:
         raise Rejected("no_package_id", "The IPA's Info.plist names no CFBundleIdentifier. Build it again with a bundle id.")

@@ -1,0 +1,39 @@
+"""The devices that ask."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ota.core.platforms import Platform
+from ota.models.base import Base, one_of
+
+
+class Device(Base):
+    """One installation of an app, as it last described itself. ``device_hash`` is a keyed hash of its id.
+
+    ``sdk`` is an Android API level, ``os_version`` what an iPhone says it runs, ``abis`` a list of names; None where the
+    device did not say.
+    """
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        UniqueConstraint("app_id", "platform", "device_hash"),
+        one_of("platform", Platform),
+        Index("ix_devices_active", "app_id", "platform", "last_seen_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"))
+    platform: Mapped[str] = mapped_column(String(20))
+    device_hash: Mapped[str] = mapped_column(String(64))
+    app_version: Mapped[str] = mapped_column(String(100))
+    version_code: Mapped[int | None] = mapped_column(BigInteger)
+    sdk: Mapped[int | None]
+    os_version: Mapped[str | None] = mapped_column(String(20))
+    abis: Mapped[Any | None] = mapped_column(JSON)
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
