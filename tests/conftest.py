@@ -17,16 +17,21 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
-from ota import bootstrap
+from ota import bootstrap, processing
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import db, transaction
+from ota.packages import read_here
 from ota.processing import process
 from ota.services import accounts, tokens
 from ota.services.audit import SYSTEM
 from tests import servers
 from tests.builders.packages import apk
+
+# The worker's own function, without a new process for each of a thousand small builds: tests/packages/test_child.py, the
+# tests of the queue and those of the whole program read in the child as the server does.
+processing.read_package = read_here
 
 PASSWORD = "correct horse battery"
 TOKENS = {role: f"ota_token_of_the_{role.value}".ljust(43, "x") for role in Role}

@@ -162,7 +162,7 @@ def upgrade():
     sa.Column('version_code', sa.BigInteger(), nullable=True),
     sa.Column('sdk', sa.Integer(), nullable=True),
     sa.Column('os_version', sa.String(length=20), nullable=True),
-    sa.Column('abis', sa.JSON(), nullable=True),
+    sa.Column('abis', sa.String(length=200), nullable=True),
     sa.Column('first_seen_at', sa.DateTime(), nullable=False),
     sa.Column('last_seen_at', sa.DateTime(), nullable=False),
     sa.CheckConstraint("platform IN ('android', 'ios')", name=op.f('ck_devices_platform_known')),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ota.core.platforms import Platform
@@ -15,7 +14,7 @@ from ota.models.base import Base, one_of
 class Device(Base):
     """One installation of an app, as it last described itself. ``device_hash`` is a keyed hash of its id.
 
-    ``sdk`` is an Android API level, ``os_version`` what an iPhone says it runs, ``abis`` a list of names; None where the
+    ``sdk`` is an Android API level, ``os_version`` what an iPhone says it runs, ``abis`` sorted names with commas; None where the
     device did not say.
     """
 
@@ -34,6 +33,6 @@ class Device(Base):
     version_code: Mapped[int | None] = mapped_column(BigInteger)
     sdk: Mapped[int | None]
     os_version: Mapped[str | None] = mapped_column(String(20))
-    abis: Mapped[Any | None] = mapped_column(JSON)
+    abis: Mapped[str | None] = mapped_column(String(200))
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]

@@ -1,73 +1,191 @@
-"""Facts from an APK's binary manifest.
-
-Attributes are found by their resource id, as Android does it, since their names can be stripped. Source of the ids:
-``android.R.attr`` in the Android SDK.
-"""
+"""Facts from an APK: its binary manifest, its resources, the names of its entries."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
-from apkInspector.axml import ManifestStruct, XmlStartElement
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 
 from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.errors import Rejected
+from ota.packages import axml, frameworks, icons, signing
 from ota.packages.archive import Archive
-from ota.packages.facts import PackageFacts, clean_text
+from ota.packages.axml import Element, Key
+from ota.packages.chunks import Malformed, Value
+from ota.packages.facts import MAX_LISTED, PackageFacts, clean_text
+from ota.packages.resources import ANY_DENSITY, Choice, Resources
 
 MAX_MANIFEST_BYTES = 8 * 1024**2
-_VERSION_CODE = 0x0101021B
-_VERSION_NAME = 0x0101021C
-_VERSION_CODE_MAJOR = 0x01010576
-_TYPE_STRING = 0x03
-_TYPE_INTEGERS = range(0x10, 0x20)
+MAX_RESOURCES_BYTES = 64 * 1024**2
+MAX_ICON_BYTES = 4 * 1024**2
+_MAX_SDK = 10_000
+
+# Resource ids of attributes: ``android.R.attr`` in the Android SDK.
+_LABEL, _ICON, _NAME, _DEBUGGABLE, _DRAWABLE = 0x01010001, 0x01010002, 0x01010003, 0x0101000F, 0x01010199
+_VERSION_CODE, _VERSION_NAME, _VERSION_CODE_MAJOR = 0x0101021B, 0x0101021C, 0x01010576
+_MIN_SDK, _TARGET_SDK, _TEST_ONLY, _NEEDS_SPLITS = 0x0101020C, 0x01010270, 0x01010272, 0x01010591
+
+_LIBRARY = re.compile(r"lib/([^/]+)/[^/]+\.so")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The root element and what its references mean."""
+
+    root: Element
+    application: Element
+    resources: Resources | None
+
+    def text(self, element: Element, key: Key) -> str | None:
+        """An attribute's text, looked up when it is a reference. Raises `Malformed`."""
+        value = element.attributes.get(key)
+        if value is None or value.kind == Value.STRING:
+            return clean_text(element.texts.get(key))
+        if value.is_integer:
+            return str(value.data)
+        return clean_text(self.resources.text(value)) if self.resources else None
+
+    def number(self, element: Element, key: Key) -> int | None:
+        """An attribute's whole number, 0 to 2**32 - 1. Raises `Malformed`."""
+        value = element.attributes.get(key)
+        if value is None or value.is_integer:
+            return value.data if value else None
+        return self.resources.integer(value) if self.resources else None
 
 
 def read(archive: Archive) -> PackageFacts:
-    """Raises `Rejected` when the manifest can't be read or names no package."""
-    attributes = _manifest_attributes(archive.read("AndroidManifest.xml", MAX_MANIFEST_BYTES))
-    package_id = clean_text(attributes.get("package"))
+    """Raises `Rejected` when the manifest can't be read, names no package, can't be installed, or isn't signed as it must be."""
+    manifest = _manifest(archive)
+    package_id = clean_text(manifest.root.texts.get("package"))
     if not package_id:
         raise Rejected("no_package_id", "The APK's manifest names no package. Build it again with an application id.")
-    return PackageFacts(
-        platform=Platform.ANDROID,
-        package_id=package_id,
-        version=clean_text(attributes.get(_VERSION_NAME)),
-        version_code=_version_code(attributes),
-    )
+    try:
+        _check_installable(manifest)
+        min_sdk, target_sdk = _sdks(manifest)
+        facts = PackageFacts(
+            platform=Platform.ANDROID,
+            package_id=package_id,
+            version=manifest.text(manifest.root, _VERSION_NAME),
+            version_code=_version_code(manifest),
+            signature=signing.verify(archive, min_sdk=min_sdk, target_sdk=target_sdk),
+            label=manifest.text(manifest.application, _LABEL),
+            min_sdk=min_sdk,
+            target_sdk=target_sdk,
+            abis=_abis(archive.entries),
+            permissions=_permissions(manifest),
+            is_debuggable=bool(manifest.number(manifest.application, _DEBUGGABLE)),
+            icon=_icon(archive, manifest),
+        )
+    except Malformed as error:
+        raise _unreadable(error) from error
+    return frameworks.of_apk(archive, facts)
 
 
-def _version_code(attributes: dict[Any, Any]) -> int | None:
-    minor, major = attributes.get(_VERSION_CODE), attributes.get(_VERSION_CODE_MAJOR, 0)
-    if not isinstance(minor, int) or not isinstance(major, int):
+def _manifest(archive: Archive) -> Manifest:
+    raw = archive.read("AndroidManifest.xml", MAX_MANIFEST_BYTES)
+    has_resources = "resources.arsc" in archive.entries
+    table = archive.read("resources.arsc", MAX_RESOURCES_BYTES) if has_resources else None
+    try:
+        root = axml.parse(raw)
+        if root.name != "manifest":
+            raise Malformed("its root is no manifest")
+        applications = list(root.named("application"))
+        if len(applications) > 1:
+            raise Malformed("it describes more than one application")
+        return Manifest(root, applications[0] if applications else Element("application"), Resources(table) if table else None)
+    except Malformed as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Malformed) -> Rejected:
+    return Rejected("unreadable_manifest", f"The APK's manifest or resources can't be read: {error}. Build the APK again and upload that.")
+
+
+def _check_installable(manifest: Manifest) -> None:
+    if (
+        "split" in manifest.root.attributes
+        or manifest.number(manifest.root, _NEEDS_SPLITS)
+        or manifest.number(manifest.application, _NEEDS_SPLITS)
+    ):
+        raise Rejected(
+            "split_apks", "This APK is one of a set of splits and can't be installed alone. Build one universal APK and upload that."
+        )
+    if manifest.number(manifest.application, _TEST_ONLY):
+        raise Rejected(
+            "test_only",
+            "This build is marked testOnly, which phones refuse. Build it with assemble or flutter build, not from the IDE's Run button.",
+        )
+
+
+def _version_code(manifest: Manifest) -> int | None:
+    minor, major = manifest.number(manifest.root, _VERSION_CODE), manifest.number(manifest.root, _VERSION_CODE_MAJOR) or 0
+    if minor is None:
         return None
     code = (major << 32) | minor
     return code if code <= MAX_VERSION_CODE else None
 
 
-def _manifest_attributes(raw: bytes) -> dict[Any, Any]:
-    """Attributes of the root element, by resource id where they have one, else by name."""
+def _sdks(manifest: Manifest) -> tuple[int, int]:
+    """Minimum and target API level; 1 where the manifest is silent. A code name of a preview counts as silence: stricter."""
+    elements = list(manifest.root.named("uses-sdk"))
+    minimum = _largest(manifest.number(element, _MIN_SDK) for element in elements)
+    target = _largest(manifest.number(element, _TARGET_SDK) for element in elements)
+    return min(minimum or 1, _MAX_SDK), min(target or minimum or 1, _MAX_SDK)
+
+
+def _largest(numbers: Iterable[int | None]) -> int | None:
+    return max((number for number in numbers if number is not None), default=None)
+
+
+def _abis(names: Iterable[str]) -> tuple[str, ...]:
+    found = {match[1] for name in names if (match := _LIBRARY.fullmatch(name))}
+    return tuple(sorted(clean for abi in found if (clean := clean_text(abi, 40))))[:20]
+
+
+def _permissions(manifest: Manifest) -> tuple[str, ...]:
+    elements = [element for element in manifest.root.children if element.name in {"uses-permission", "uses-permission-sdk-23"}]
+    return tuple(sorted({name for element in elements if (name := manifest.text(element, _NAME))}))[:MAX_LISTED]
+
+
+def _icon(archive: Archive, manifest: Manifest) -> bytes | None:
+    value = manifest.application.attributes.get(_ICON)
+    if value is None or manifest.resources is None:
+        return None
+    return _drawn(archive, manifest.resources, value, may_be_adaptive=True)
+
+
+def _drawn(archive: Archive, resources: Resources, value: Value, *, may_be_adaptive: bool) -> bytes | None:
+    """The best picture that a value stands for, as our own PNG. Drawings in XML are not drawn; of an adaptive icon the foreground is."""
+    choices = [choice for choice in resources.choices(value) if choice.value.kind == Value.STRING]
+    for choice in sorted(choices, key=_rank, reverse=True):
+        name = resources.string(choice.value)
+        if name not in archive.entries or archive.entries[name].size > MAX_ICON_BYTES:
+            continue
+        raw = archive.read(name, MAX_ICON_BYTES)
+        if not name.endswith(".xml"):
+            png = icons.png_of(raw)
+            if png is not None:
+                return png
+        elif may_be_adaptive:
+            png = _foreground(archive, resources, raw)
+            if png is not None:
+                return png
+    return None
+
+
+def _rank(choice: Choice) -> tuple[bool, int]:
+    # Pictures before drawings; drawings are for any density.
+    is_picture = choice.density != ANY_DENSITY
+    return is_picture, choice.density if is_picture else 0
+
+
+def _foreground(archive: Archive, resources: Resources, raw: bytes) -> bytes | None:
     try:
-        manifest = ManifestStruct.parse(io.BytesIO(raw))
-        strings: list[str] = manifest.string_pool.string_list
-        resource_ids: list[int] = manifest.resource_map.resids if manifest.resource_map else []
-        root = next(element for element in manifest.elements if isinstance(element, XmlStartElement))
-        found: dict[Any, Any] = {}
-        for attribute in root.attributes:
-            index = attribute.name_index
-            key = resource_ids[index] if index < len(resource_ids) else strings[index]
-            found.setdefault(key, _value(attribute, strings))
-        return found
-    except Exception as error:  # The library fails in many ways on hostile bytes; all of them mean the same here.
-        raise Rejected(
-            "unreadable_manifest", "The APK's AndroidManifest.xml can't be read. Build the APK again and upload that."
-        ) from error
-
-
-def _value(attribute: Any, strings: list[str]) -> str | int | None:
-    kind, data = attribute.typed_value_datatype, attribute.typed_value_data
-    if kind == _TYPE_STRING:
-        return str(strings[data])
-    return int(data) if kind in _TYPE_INTEGERS else None
+        root = axml.parse(raw)
+        values = [element.attributes.get(_DRAWABLE) for element in root.named("foreground")]
+    except Malformed:
+        return None
+    return _drawn(archive, resources, values[0], may_be_adaptive=False) if values and values[0] else None

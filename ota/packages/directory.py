@@ -79,7 +79,7 @@ def end_record(raw: Raw, size: int) -> End:
     if at is None:
         if _END_MAGIC in tail:
             raise Rejected("trailing_bytes", "Bytes stand after the end of the archive. Build the file again; nothing may be added to it.")
-        raise Rejected("damaged_archive", "The archive is cut off: its directory is missing. Upload the file again, whole.")
+        raise Rejected("damaged_archive", "The archive is cut off or damaged: its directory is missing. Upload the file again, whole.")
     _, disk, first_disk, here, count, directory_size, directory_offset, _ = _END.unpack_from(tail, at)
     end = End(tail_start + at, directory_offset, directory_size, count)
     if 0xFFFF in (here, count) or 0xFFFFFFFF in (directory_size, directory_offset) or tail[max(0, at - 20) : at][:4] == _ZIP64_MAGIC:

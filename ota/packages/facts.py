@@ -65,11 +65,11 @@ class Extension(Struct, frozen=True, kw_only=True):
     point: str | None
 
 
-class PackageFacts(Struct, frozen=True, kw_only=True):
+class BuildFacts(Struct, frozen=True, kw_only=True):
     """Read from the file, never from its name.
 
     ``version`` and ``version_code`` are None where the file does not say them in a form that can be used. ``min_sdk`` and
-    ``target_sdk`` are Android API levels, ``minimum_os`` an iOS version. ``icon`` is a PNG made by us.
+    ``target_sdk`` are Android API levels, ``minimum_os`` an iOS version.
     """
 
     platform: Platform
@@ -89,6 +89,11 @@ class PackageFacts(Struct, frozen=True, kw_only=True):
     device_families: tuple[str, ...] = ()
     extensions: tuple[Extension, ...] = ()
     profile: Profile | None = None
+
+
+class PackageFacts(BuildFacts, frozen=True, kw_only=True):
+    """All of it, with the ``icon`` as a PNG made by us."""
+
     icon: bytes | None = None
 
 

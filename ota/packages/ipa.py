@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ota.core.platforms import Platform
+from ota.core.platforms import Platform, Scheme
 from ota.core.versions import MAX_VERSION_CODE
 from ota.errors import Rejected
 from ota.packages.archive import Archive
-from ota.packages.facts import PackageFacts, clean_text
+from ota.packages.facts import PackageFacts, Signature, clean_text
 
 MAX_PLIST_BYTES = 4 * 1024**2
 _INFO = re.compile(r"Payload/[^/]+\.app/Info\.plist")
@@ -33,6 +33,7 @@ def read(archive: Archive) -> PackageFacts:
     build = clean_text(info.get("CFBundleVersion"))
     return PackageFacts(
         platform=Platform.IOS,
+        signature=Signature(scheme=Scheme.PROFILE, signer="T"),
         package_id=package_id,
         version=clean_text(info.get("CFBundleShortVersionString")) or build,
         version_code=_whole_number(build),

@@ -80,7 +80,7 @@ def _after_descriptor(raw: Raw, entry: Entry, at: int, end: End) -> int:
     for descriptor in (_DESCRIPTOR_MAGIC + values, values):
         if found.startswith(descriptor):
             return at + len(descriptor)
-    if found.startswith(_MAGIC) or found.startswith(b"PK\x01\x02") or not found:
+    if not found or found.startswith((_MAGIC, b"PK\x01\x02")):
         return at  # Some tools set the flag and write no descriptor; the header itself has told all.
     raise _disagreement(entry)
 

@@ -24,7 +24,7 @@ from ota.db import compare_and_set
 from ota.errors import Conflict, OtaError, Rejected
 from ota.models import Artifact, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import audit, placing, versions
+from ota.services import audit, builds, placing, versions
 from ota.services.audit import Actor
 from ota.services.placing import Place
 
@@ -125,7 +125,7 @@ def finish(session: Session, job: Job, facts: PackageFacts, measured: Measured, 
     placing.pin(session, actor, place.app, facts, now=now)
     version, is_repeat = place.existing, place.existing is not None
     if version is None:
-        version, is_repeat = _new_version(session, actor, place, measured, now=now)
+        version, is_repeat = _new_version(session, actor, place, facts, measured, now=now)
     values = {
         "status": UploadStatus.READY,
         "stage": None,
@@ -181,7 +181,7 @@ def expect_no_message(session: Session, upload_id: str, *, now: datetime) -> Non
     compare_and_set(session, Upload, {"id": upload_id}, {"status": UploadStatus.RECEIVED}, {"lease_expires_at": now})
 
 
-def store_artifact(session: Session, measured: Measured, *, now: datetime) -> Artifact:
+def store_artifact(session: Session, measured: Measured, facts: PackageFacts, *, now: datetime) -> Artifact:
     """The row of bytes that are in the store; the same row for the same bytes."""
     query = select(Artifact).where(Artifact.sha256 == measured.sha256)
     artifact = session.scalar(query)
@@ -189,15 +189,20 @@ def store_artifact(session: Session, measured: Measured, *, now: datetime) -> Ar
         return artifact
     try:
         with session.begin_nested():
-            artifact = Artifact(sha256=measured.sha256, size=measured.size, created_at=now)
+            artifact = Artifact(
+                sha256=measured.sha256, size=measured.size, created_at=now,
+                signer=facts.signature.signer, scheme=facts.signature.scheme, facts=builds.stored(facts), icon=facts.icon,
+            )  # fmt: skip
             session.add(artifact)
         return artifact
     except IntegrityError:
         return session.scalars(query).one()
 
 
-def _new_version(session: Session, actor: Actor, place: Place, measured: Measured, *, now: datetime) -> tuple[Version, bool]:
-    artifact = store_artifact(session, measured, now=now)
+def _new_version(
+    session: Session, actor: Actor, place: Place, facts: PackageFacts, measured: Measured, *, now: datetime
+) -> tuple[Version, bool]:
+    artifact = store_artifact(session, measured, facts, now=now)
     try:
         return versions.add(session, actor, place.app, place.draft, artifact=artifact, now=now), False
     except Conflict:

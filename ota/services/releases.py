@@ -17,7 +17,7 @@ from ota.core.rollout import FULL
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.models import App, Channel, Release, Version
-from ota.services import apps, audit, catalogs, versions
+from ota.services import apps, audit, catalogs, preflight, versions
 from ota.services.audit import Actor
 
 _VERBS = {
@@ -27,6 +27,9 @@ _VERBS = {
     ReleaseState.ROLLED_BACK: "rolled_back",
     ReleaseState.WITHDRAWN: "withdrawn",
 }
+
+_STILL_DEMANDED = frozenset({"file", "profile"})
+"""Checks that can go bad while a release stands."""
 
 
 def start(
@@ -41,8 +44,8 @@ def start(
 ) -> Release:
     """Offer a version on a channel, to so many basis points of its devices.
 
-    ``revision`` is the version's, as the publisher saw it. Raises `Conflict` when somebody was faster or the version
-    already stands on the channel, `Invalid` for a version that must not be published.
+    ``revision`` is the version's, as the publisher saw it. Raises `Conflict` when somebody was faster, the version already
+    stands on the channel, or the preflight blocks it; `Invalid` for a version that must not be published.
     """
     target = apps.find_channel(version.app, channel)
     _check_publishable(version, rollout)
@@ -53,7 +56,9 @@ def start(
     values: dict[str, Any] = {"is_active": True, "withdrawn_at": None}
     if version.published_at is None:
         values["published_at"] = now
+    preflight.demand(session, version, target, now=now)
     versions.advance(session, version, revision, values)
+    preflight.pin_signer(session, actor, version, now=now)
     release = Release(
         channel_id=target.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=rollout,
         salt=secrets.token_hex(16), starts_at=now, created_at=now, created_by=actor.label,
@@ -97,6 +102,8 @@ def change_state(
     if not may_move_release(old, new):
         raise Conflict("wrong_state", f"The release is {_words(old)}, so it can't be {_words_of_verb(new)}.", current=summary(release))
     if new in LIVE_STATES:
+        if new is ReleaseState.ACTIVE:
+            preflight.demand(session, release.version, release.channel, now=now, only=_STILL_DEMANDED)
         _set(session, release, seen, {"state": new})
         verb = _VERBS[new]
         audit.record(

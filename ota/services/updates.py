@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from ota.core.decision import Decision, Offer, UpdateQuery, decide, latest_for_everybody
+from ota.core.platforms import Platform
 from ota.core.versions import parse_current_version
 from ota.errors import Invalid, NotFound
 from ota.models import Version
@@ -30,10 +31,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision, with the version it is about when there is one to offer."""
+    """The decision, with the version it is about when there is one to offer, and what was asked."""
 
     decision: Decision
     version: Version | None
+    channel_id: int
+    platform: Platform
+    query: UpdateQuery
 
 
 def check(session: Session, question: Question, *, now: datetime) -> Answer:
@@ -42,9 +46,8 @@ def check(session: Session, question: Question, *, now: datetime) -> Answer:
     query = _query(question)
     channel_id = apps.find_channel_id(session, question.app, question.channel)
     decision = decide(query, catalogs.load(session, channel_id, platform), now)
-    if isinstance(decision, Offer):
-        return Answer(decision, session.get_one(Version, decision.candidate.version_id))
-    return Answer(decision, None)
+    version = session.get_one(Version, decision.candidate.version_id) if isinstance(decision, Offer) else None
+    return Answer(decision, version, channel_id, platform, query)
 
 
 def latest(session: Session, *, app: str | None, platform: str, channel: str | None, now: datetime) -> Version:

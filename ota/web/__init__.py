@@ -22,6 +22,7 @@ from ota.web import (
     manage_versions,
     openapi,
     security,
+    sightings,
     templating,
 )
 
@@ -55,5 +56,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     errors.init_app(app)
     security.init_app(app, settings)
     templating.init_app(app)
+    sightings.init_app(app)
     for blueprint in (*_BLUEPRINTS, *admin.BLUEPRINTS):
         app.register_blueprint(blueprint)

@@ -7,12 +7,12 @@ from flask import Blueprint
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.services import apps, versions
+from ota.services import apps, preflight, versions
 from ota.services.versions import VersionEdit
 from ota.web import present
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
-from ota.web.schemas import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
+from ota.web.schemas import DeletedAnswer, PreflightAnswer, PreflightQuery, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
 
 blueprint = Blueprint("manage_versions", __name__)
 
@@ -33,6 +33,16 @@ def show(version_id: int) -> VersionAnswer:
     """One version with its releases."""
     version = versions.get(reader(), version_id)
     return VersionAnswer(version=present.version_view(version), message=f"Version {version.version}.")
+
+
+@blueprint.get("/api/versions/<int:version_id>/preflight")
+@operation(Operation(access=Access.VIEW, summary="Look before publishing", tag=MANAGING, query=PreflightQuery, answer=PreflightAnswer))
+def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
+    """What stands between a version and its devices on a channel: pass, warn or block, each in a sentence."""
+    version = versions.get(reader(), version_id)
+    channel = apps.find_channel(version.app, query.channel)
+    checks = preflight.examine(reader(), version, channel, is_https=present.is_https(), now=utcnow())
+    return present.preflight_answer(channel.name, checks)
 
 
 @blueprint.patch("/api/versions/<int:version_id>")

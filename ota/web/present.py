@@ -6,8 +6,10 @@ from flask import current_app, url_for
 
 from ota.config import Settings
 from ota.core.decision import Decision, NoUpdate, Reason
+from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
-from ota.web.schemas import CheckAnswer, LatestAnswer, ReleaseView, UploadView, VersionView
+from ota.services import builds
+from ota.web.schemas import CheckAnswer, CheckView, LatestAnswer, PreflightAnswer, ReleaseView, UploadView, VersionView
 
 MESSAGES = {
     Reason.UPDATE_AVAILABLE: "New version available!",
@@ -22,6 +24,11 @@ MESSAGES = {
 
 
 BLOCKED = "An update is required, but none can be offered at the moment. Try again later."
+
+
+def is_https() -> bool:
+    """Is the address that devices are sent to a safe one?"""
+    return public_url().startswith("https://")
 
 
 def public_url() -> str:
@@ -106,7 +113,13 @@ def version_view(version: Version) -> VersionView:
         package_id=version.package_id,
         revision=version.revision,
         releases=[release_view(release) for release in version.releases],
+        build=builds.facts_of(version),
     )
+
+
+def preflight_answer(channel: str, checks: list[Check]) -> PreflightAnswer:
+    views = [CheckView(name=each.name, verdict=each.verdict, message=each.message, devices=each.devices) for each in checks]
+    return PreflightAnswer(channel=channel, blocked=is_blocked(checks), checks=views)
 
 
 def release_view(release: Release) -> ReleaseView:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from ota.core.decision import Reason
 from ota.core.platforms import Platform
+from ota.packages import BuildFacts
 
 _PLATFORMS: dict[str, Any] = {"enum": [platform.value for platform in Platform]}
 PlatformText = Annotated[str, Meta(max_length=40, extra_json_schema=_PLATFORMS, examples=["android"])]
@@ -33,6 +34,15 @@ class CheckRequest(Struct, kw_only=True):
     app: AppSlug | None = None
     channel: ChannelName | None = None
     user_initiated: Annotated[bool, Meta(description='True when "Check for updates" was pressed.')] = False
+    sdk: Annotated[int, Meta(ge=1, le=10_000, description="Android API level.", examples=[34])] | None = None
+    os_version: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$", examples=["17.2"])] | None = None
+    abis: (
+        Annotated[
+            list[Annotated[str, Meta(max_length=20, pattern="^[0-9A-Za-z_-]+$")]],
+            Meta(max_length=8, description="Build.SUPPORTED_ABIS.", examples=[["arm64-v8a"]]),
+        ]
+        | None
+    ) = None
 
 
 class CheckAnswer(Struct, kw_only=True):
@@ -181,6 +191,31 @@ class VersionView(Struct, kw_only=True):
     package_id: str | None
     revision: int
     releases: list[ReleaseView]
+    build: Annotated[BuildFacts, Meta(description="What was read from the file and proved about it.")] | None
+
+
+class CheckView(Struct, kw_only=True):
+    """One line of the preflight."""
+
+    name: str
+    verdict: Annotated[str, Meta(description="pass, warn or block.")]
+    message: str
+    devices: Annotated[int, Meta(description="Active devices that it concerns, where that was counted.")] | None
+
+
+class PreflightAnswer(Struct, kw_only=True):
+    """What was looked at before a version is published. Blocked: publishing it is answered with 409."""
+
+    channel: str
+    blocked: bool
+    checks: list[CheckView]
+    ok: bool = True
+
+
+class PreflightQuery(Struct, kw_only=True):
+    """On which channel."""
+
+    channel: ChannelName | None = None
 
 
 class UploadView(Struct, kw_only=True):

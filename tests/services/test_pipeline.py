@@ -14,11 +14,12 @@ from flask import Flask
 from ota import processing
 from ota.clock import utcnow
 from ota.core.lifecycle import UploadStatus
-from ota.core.platforms import Platform
+from ota.core.platforms import Platform, Scheme
 from ota.db import db, reader, transaction
 from ota.errors import Rejected
 from ota.models import Upload, Version
 from ota.packages import PackageFacts
+from ota.packages.facts import Signature
 from ota.processing import process
 from ota.services import pipeline
 from ota.services.pipeline import Job, LeaseLost, Measured
@@ -26,7 +27,8 @@ from tests.builders.packages import apk
 from tests.conftest import Api
 
 LEASE = timedelta(seconds=60)
-FACTS = PackageFacts(Platform.ANDROID, "com.example.app", "1.0.0", 1)
+SIGNATURE = Signature(scheme=Scheme.V2, signer="5" * 64)
+FACTS = PackageFacts(platform=Platform.ANDROID, package_id="com.example.app", version="1.0.0", version_code=1, signature=SIGNATURE)
 
 
 @pytest.fixture

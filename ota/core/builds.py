@@ -1,0 +1,95 @@
+"""What the rules need to know of a build, and what differs between two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ota.core.platforms import Platform, ProfileType, Scheme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One version's file as it was read. A file that lives elsewhere has only the first fields: nobody has read it.
+
+    ``signer`` is an APK certificate's SHA-256 or a team id; ``lineage`` the signers it may follow. ``abis`` is empty for a
+    build that runs on all. ``size`` in bytes.
+    """
+
+    platform: Platform
+    version: str
+    version_code: int
+    has_checksum: bool
+    package_id: str | None = None
+    is_read: bool = False
+    size: int | None = None
+    scheme: Scheme | None = None
+    signer: str | None = None
+    lineage: tuple[str, ...] = ()
+    is_debug_signed: bool = False
+    is_debuggable: bool = False
+    label: str | None = None
+    framework: str | None = None
+    min_sdk: int | None = None
+    target_sdk: int | None = None
+    abis: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    minimum_os: str | None = None
+    profile_type: ProfileType | None = None
+    profile_expires_at: datetime | None = None
+    profile_devices: tuple[str, ...] = ()
+
+    def follows(self, signer: str | None) -> bool:
+        """Would a phone that has a build of this signer take this one as its update? None: nobody signed yet."""
+        return signer is None or signer == self.signer or signer in self.lineage
+
+    def runs_on(self, abis: Iterable[str]) -> bool:
+        """Does it have code for a device that runs these ABIs?"""
+        return not self.abis or bool(set(self.abis) & set(abis))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs from the build before. ``before`` and ``after`` are texts, or what was lost and gained of a list."""
+
+    what: str
+    before: str | None = None
+    after: str | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+def changes(before: Build, after: Build) -> list[Change]:
+    """What is different in the later of two builds, in the order in which a careful person reads it. The size is always there."""
+    found = [
+        _value("signer", before.signer, after.signer),
+        _value("signature scheme", before.scheme, after.scheme),
+        _listed("permissions", before.permissions, after.permissions),
+        _value("minimum SDK", before.min_sdk, after.min_sdk),
+        _value("target SDK", before.target_sdk, after.target_sdk),
+        _value("minimum iOS", before.minimum_os, after.minimum_os),
+        _listed("ABIs", before.abis, after.abis),
+        _value("debuggable", _yes(before.is_debuggable), _yes(after.is_debuggable)),
+        _value("name on the phone", before.label, after.label),
+        _value("made with", before.framework, after.framework),
+        _value("profile", before.profile_type, after.profile_type),
+        _listed("devices in the profile", before.profile_devices, after.profile_devices),
+    ]
+    return [change for change in found if change is not None]
+
+
+def _value(what: str, before: object, after: object) -> Change | None:
+    if before == after:
+        return None
+    return Change(what, None if before is None else str(before), None if after is None else str(after))
+
+
+def _listed(what: str, before: tuple[str, ...], after: tuple[str, ...]) -> Change | None:
+    if set(before) == set(after):
+        return None
+    return Change(what, added=tuple(sorted(set(after) - set(before))), removed=tuple(sorted(set(before) - set(after))))
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"

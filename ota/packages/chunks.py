@@ -1,0 +1,112 @@
+"""The chunks that Android's binary files are made of, and their string pools.
+
+Source of the layout: ``ResourceTypes.h`` in the Android Open Source Project. Read lazily and within bounds: a count that lies
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_HEADER = struct.Struct("<HHI")
+_POOL = struct.Struct("<5I")
+_UTF8 = 0x100
+_MAX_STRING = 32_767
+
+STRING_POOL = 0x0001
+NOTHING = 0xFFFFFFFF
+
+
+class Malformed(ValueError):
+    """The bytes are not what Android's tools write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of ``data``: offsets in bytes from its start. The body lies between ``body`` and ``end``."""
+
+    kind: int
+    start: int
+    body: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A typed value (``Res_value``): its kind and its 32 bits."""
+
+    kind: int
+    data: int
+
+    REFERENCE = 0x01
+    STRING = 0x03
+    BOOLEAN = 0x12
+
+    @property
+    def is_integer(self) -> bool:
+        return 0x10 <= self.kind <= 0x1F
+
+
+def unpack(layout: struct.Struct, data: bytes, at: int, end: int) -> tuple[int, ...]:
+    """`Struct.unpack_from` that never looks behind ``end``. Raises `Malformed`."""
+    if at < 0 or at + layout.size > min(end, len(data)):
+        raise Malformed("a structure lies outside its chunk")
+    return layout.unpack_from(data, at)
+
+
+def chunk_at(data: bytes, at: int, end: int) -> Chunk:
+    """Raises `Malformed` for a chunk that isn't there, is empty, or does not fit."""
+    kind, header_size, size = unpack(_HEADER, data, at, end)
+    if not _HEADER.size <= header_size <= size <= end - at:
+        raise Malformed("a chunk does not fit into the one around it")
+    return Chunk(kind, at, at + header_size, at + size)
+
+
+def chunks(data: bytes, start: int, end: int) -> Iterator[Chunk]:
+    """The chunks one after the other. Raises `Malformed`."""
+    while start + _HEADER.size <= end:
+        chunk = chunk_at(data, start, end)
+        yield chunk
+        start = chunk.end
+
+
+class StringPool:
+    """Strings by their number, decoded when they are asked for."""
+
+    def __init__(self, data: bytes, chunk: Chunk) -> None:
+        self._data, self._chunk = data, chunk
+        self.count, _, flags, strings, _ = unpack(_POOL, data, chunk.start + _HEADER.size, chunk.end)
+        self._strings, self._is_utf8 = chunk.start + strings, bool(flags & _UTF8)
+        if chunk.body + 4 * self.count > chunk.end or not chunk.body <= self._strings <= chunk.end:
+            raise Malformed("a string pool says that it has more strings than fit into it")
+
+    def get(self, index: int) -> str:
+        """Raises `Malformed` for a string that isn't there."""
+        if not 0 <= index < self.count:
+            raise Malformed("a string is referred to that does not exist")
+        at = self._strings + int.from_bytes(self._data[self._chunk.body + 4 * index :][:4], "little")
+        return self._utf8(at) if self._is_utf8 else self._utf16(at)
+
+    def _utf16(self, at: int) -> str:
+        (length,) = unpack(struct.Struct("<H"), self._data, at, self._chunk.end)
+        at += 2
+        if length & 0x8000:
+            (low,) = unpack(struct.Struct("<H"), self._data, at, self._chunk.end)
+            length, at = (length & 0x7FFF) << 16 | low, at + 2
+        return self._cut(at, 2 * length).decode("utf-16-le", "replace")
+
+    def _utf8(self, at: int) -> str:
+        for _ in range(2):  # The length in UTF-16 units, which nobody needs, then the one in bytes.
+            (length,) = unpack(struct.Struct("<B"), self._data, at, self._chunk.end)
+            at += 1
+            if length & 0x80:
+                (low,) = unpack(struct.Struct("<B"), self._data, at, self._chunk.end)
+                length, at = (length & 0x7F) << 8 | low, at + 1
+        return self._cut(at, length).decode("utf-8", "replace")
+
+    def _cut(self, at: int, size: int) -> bytes:
+        if at + size > self._chunk.end:
+            raise Malformed("a string is longer than its pool")
+        return self._data[at : at + min(size, 2 * _MAX_STRING)]

@@ -1,0 +1,2 @@
+def png_of(raw):
+    return raw

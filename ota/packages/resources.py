@@ -1,0 +1,156 @@
+"""Android's resource table (``resources.arsc``): what a reference such as ``@string/app_name`` stands for.
+
+Source of the layout: ``ResourceTypes.h`` in the Android Open Source Project. Nothing is unpacked ahead: a reference is looked
+up in the bytes, so that a table of any size costs the same.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ota.packages.chunks import STRING_POOL, Chunk, Malformed, StringPool, Value, chunk_at, chunks, unpack
+
+_TABLE, _PACKAGE, _TYPE = 0x0002, 0x0200, 0x0201
+_TYPE_HEADER = struct.Struct("<BBHII")
+_CONFIG = struct.Struct("<I2HI2BH")
+_VALUE = struct.Struct("<HBBI")
+_SPARSE, _SHORT_OFFSETS = 0x01, 0x02
+_COMPLEX, _COMPACT = 0x0001, 0x0008
+_MAX_TYPES = 20_000
+MAX_DEPTH, MAX_STEPS = 20, 1000
+ANY_DENSITY = 0xFFFE
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a resource's values and the devices that it is for: ``locale`` is empty for all, ``density`` in dpi, 0 for all.
+
+    ``is_default``: for every device that no other value is for.
+    """
+
+    value: Value
+    locale: bytes
+    density: int
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    chunk: Chunk
+    flags: int
+    count: int
+    entries: int
+    locale: bytes
+    density: int
+    is_default: bool
+
+
+class Resources:
+    """A resource table. Raises `Malformed` wherever it is one."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        table = chunk_at(data, 0, len(data))
+        if table.kind != _TABLE:
+            raise Malformed("it is no resource table")
+        self._strings: StringPool | None = None
+        self._types: dict[tuple[int, int], list[_Type]] = {}
+        self._steps = 0
+        for chunk in chunks(data, table.body, table.end):
+            if chunk.kind == STRING_POOL and self._strings is None:
+                self._strings = StringPool(data, chunk)
+            elif chunk.kind == _PACKAGE:
+                self._add_package(chunk)
+
+    def text(self, value: Value) -> str | None:
+        """The string that a value is or refers to, for a device with default settings. None when it is no string."""
+        for choice in self.choices(value):
+            if choice.value.kind == Value.STRING and self._strings is not None:
+                return self._strings.get(choice.value.data)
+        return None
+
+    def integer(self, value: Value) -> int | None:
+        """The number that a value is or refers to."""
+        return next((choice.value.data for choice in self.choices(value) if choice.value.is_integer), None)
+
+    def choices(self, value: Value) -> list[Choice]:
+        """Everything that a value may stand for, the default first. Raises `Malformed` for one that refers to itself."""
+        found: list[Choice] = []
+        self._steps = 0
+        self._follow(Choice(value, b"", 0, is_default=True), (), found)
+        return sorted(found, key=lambda each: (not each.is_default, each.locale not in {b"", b"en"}, bool(each.locale)))
+
+    def string(self, value: Value) -> str:
+        """The string of a value of that kind. Raises `Malformed`."""
+        if self._strings is None:
+            raise Malformed("it has no strings")
+        return self._strings.get(value.data)
+
+    def _follow(self, choice: Choice, seen: tuple[int, ...], found: list[Choice]) -> None:
+        if choice.value.kind != Value.REFERENCE:
+            found.append(choice)
+            return
+        resource = choice.value.data
+        if resource in seen:
+            raise Malformed("a resource refers to itself")
+        self._steps += 1
+        if len(seen) >= MAX_DEPTH or self._steps > MAX_STEPS:
+            raise Malformed("a resource refers to others without end")
+        for each in self._lookup(resource):
+            # A reference inherits what its own value is for: the default of a German value is not the default.
+            locale, density = choice.locale or each.locale, choice.density or each.density
+            chained = Choice(each.value, locale, density, choice.is_default and each.is_default)
+            self._follow(chained, (*seen, resource), found)
+
+    def _lookup(self, resource: int) -> Iterator[Choice]:
+        for each in self._types.get((resource >> 24, (resource >> 16) & 0xFF), ()):
+            value = self._entry(each, resource & 0xFFFF)
+            if value is not None:
+                yield Choice(value, each.locale, each.density, each.is_default)
+
+    def _add_package(self, package: Chunk) -> None:
+        (package_id,) = unpack(struct.Struct("<I"), self._data, package.start + 8, package.body)
+        for number, chunk in enumerate(chunks(self._data, package.body, package.end)):
+            if number > _MAX_TYPES:
+                raise Malformed("it has more parts than any build")
+            if chunk.kind == _TYPE:
+                at = chunk.start + 8
+                type_id, flags, _, count, entries = unpack(_TYPE_HEADER, self._data, at, chunk.end)
+                size, *_, density = unpack(_CONFIG, self._data, at + _TYPE_HEADER.size, chunk.end)
+                rest = self._data[at + _TYPE_HEADER.size + 4 : min(at + _TYPE_HEADER.size + max(size, 4), chunk.body)]
+                language = _language(bytes(rest[4:8]))
+                self._types.setdefault((package_id & 0xFF, type_id), []).append(
+                    _Type(chunk, flags, count, chunk.start + entries, language, density, is_default=not rest.strip(b"\0"))
+                )
+
+    def _entry(self, kind: _Type, index: int) -> Value | None:
+        at = self._entry_offset(kind, index)
+        if at is None:
+            return None
+        at += kind.entries
+        size, flags, key = unpack(struct.Struct("<HHI"), self._data, at, kind.chunk.end)
+        if flags & _COMPACT:
+            return Value(flags >> 8, key)
+        if flags & _COMPLEX:
+            return None
+        _, _, value_kind, bits = unpack(_VALUE, self._data, at + size, kind.chunk.end)
+        return Value(value_kind, bits)
+
+    def _entry_offset(self, kind: _Type, index: int) -> int | None:
+        if kind.flags & _SPARSE:
+            if kind.chunk.body + 4 * kind.count > kind.chunk.end:
+                raise Malformed("it says that it has more entries than fit into it")
+            pairs = struct.iter_unpack("<HH", self._data[kind.chunk.body : kind.chunk.body + 4 * kind.count])
+            return next((4 * offset for number, offset in pairs if number == index), None)
+        if index >= kind.count:
+            return None
+        layout, nothing, unit = (struct.Struct("<H"), 0xFFFF, 4) if kind.flags & _SHORT_OFFSETS else (struct.Struct("<I"), 0xFFFFFFFF, 1)
+        (offset,) = unpack(layout, self._data, kind.chunk.body + layout.size * index, kind.chunk.end)
+        return None if offset == nothing else offset * unit
+
+
+def _language(locale: bytes) -> bytes:
+    # Three-letter languages are packed into the same two bytes; they only have to differ from the default and from English.
+    return locale[:2].strip(b"\0")

@@ -1,0 +1,68 @@
+"""What was read from a version's file, and how it differs from the one before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ota.core.builds import Build, Change, changes
+from ota.core.platforms import Platform, Scheme
+from ota.models import Artifact, Version
+from ota.packages import BuildFacts, PackageFacts
+
+
+def stored(facts: PackageFacts) -> dict[str, Any]:
+    """The facts as an artifact's row keeps them, without the icon."""
+    kept: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(facts, icon=None))
+    del kept["icon"]
+    return kept
+
+
+def facts_of(version: Version) -> BuildFacts | None:
+    """What was read when the file arrived; None for a file that lives elsewhere."""
+    return msgspec.convert(version.artifact.facts, BuildFacts) if version.artifact else None
+
+
+def build_of(version: Version) -> Build:
+    """The version as the rules see it."""
+    facts = facts_of(version)
+    known: dict[str, Any] = {
+        "platform": Platform(version.platform), "version": version.version, "version_code": version.version_code,
+        "has_checksum": version.checksum is not None, "package_id": version.package_id, "size": version.file_size,
+    }  # fmt: skip
+    if facts is None:
+        return Build(**known)
+    signature, profile = facts.signature, facts.profile
+    return Build(
+        **known, is_read=True, scheme=Scheme(signature.scheme), signer=signature.signer, lineage=signature.lineage,
+        is_debug_signed=facts.platform is Platform.ANDROID and signature.certificate is not None and signature.certificate.is_debug,
+        is_debuggable=facts.is_debuggable, label=facts.label,
+        framework=" ".join(filter(None, (facts.framework, facts.framework_version))) or None,
+        min_sdk=facts.min_sdk, target_sdk=facts.target_sdk, abis=facts.abis, permissions=facts.permissions,
+        minimum_os=facts.minimum_os, profile_type=profile.type if profile else None,
+        profile_expires_at=profile.expires_at if profile else None, profile_devices=profile.devices if profile else (),
+    )  # fmt: skip
+
+
+def predecessor(session: Session, version: Version) -> Version | None:
+    """The version with the next lower code whose file was read."""
+    query = select(Version).where(
+        Version.app_id == version.app_id,
+        Version.platform == version.platform,
+        Version.version_code < version.version_code,
+        Version.artifact_id.is_not(None),
+    )
+    return session.scalar(query.order_by(Version.version_code.desc()).limit(1))
+
+
+def changes_since(before: Version, version: Version) -> list[Change]:
+    """What differs between two versions whose files were read."""
+    return changes(build_of(before), build_of(version))
+
+
+def icon(session: Session, artifact_id: int) -> bytes | None:
+    """The PNG that was made of the build's icon."""
+    return session.scalar(select(Artifact.icon).where(Artifact.id == artifact_id))

@@ -1,0 +1,95 @@
+"""The devices that ask: noted in batches, counted against a build."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from ota.core.builds import Build
+from ota.core.platforms import Platform
+from ota.core.preflight import Fleet, os_numbers
+from ota.models import App, Channel, Device
+
+ACTIVE_WITHIN = timedelta(days=30)
+"""A device that has not asked for so long is not counted."""
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a device said of itself in a check. ``abis`` are sorted names; ``device_hash`` from `hashed`."""
+
+    channel_id: int
+    platform: Platform
+    device_hash: str
+    app_version: str
+    version_code: int | None
+    sdk: int | None
+    os_version: str | None
+    abis: tuple[str, ...]
+    at: datetime
+
+
+def hashed(secret: str, device_id: str) -> str:
+    """The only form in which a device's id is kept: HMAC-SHA256 with the server's secret, in hex."""
+    return hmac.new(secret.encode(), b"device:" + device_id.encode(), hashlib.sha256).hexdigest()
+
+
+def note(session: Session, sightings: Iterable[Sighting]) -> None:
+    """Remember what each device said last. Running twice changes nothing."""
+    apps = {channel.id: channel.app_id for channel in session.scalars(select(Channel))}
+    rows = [_row(apps[each.channel_id], each) for each in sightings if each.channel_id in apps]
+    unique = list({(row["app_id"], row["platform"], row["device_hash"]): row for row in rows}.values())
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    for start in range(0, len(unique), _BATCH):
+        statement = insert(Device).values(unique[start : start + _BATCH])
+        new: dict[str, Any] = {
+            name: statement.excluded[name] for name in unique[0] if name not in {"app_id", "platform", "device_hash", "first_seen_at"}
+        }
+        # What a device did not say this time is still true.
+        for name in ("sdk", "os_version", "abis"):
+            new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
+        session.execute(statement.on_conflict_do_update(index_elements=["app_id", "platform", "device_hash"], set_=new))
+
+
+def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
+    """How many active devices the app has on the build's platform, and whom the build would leave behind."""
+    is_active = (Device.app_id == app.id, Device.platform == build.platform, Device.last_seen_at > now - ACTIVE_WITHIN)
+
+    def count(*conditions: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).select_from(Device).where(*is_active, *conditions)) or 0
+
+    groups = session.execute(select(Device.abis, func.count()).where(*is_active, Device.abis.is_not(None)).group_by(Device.abis))
+    without = sum(number for abis, number in groups if not build.runs_on((abis or "").split(",")))
+    is_android = build.platform is Platform.ANDROID
+    silent = Device.sdk.is_(None) if is_android else Device.os_version.is_(None)
+    return Fleet(
+        active=count(),
+        below_minimum=count(Device.sdk < (build.min_sdk or 0)) if is_android else _below_ios(session, is_active, build),
+        without_abi=without if is_android else 0,
+        already_newer=count(Device.version_code >= build.version_code),
+        unknown=count(silent),
+    )
+
+
+def _below_ios(session: Session, is_active: tuple[ColumnElement[bool], ...], build: Build) -> int:
+    wanted = os_numbers(build.minimum_os)
+    groups = session.execute(select(Device.os_version, func.count()).where(*is_active).group_by(Device.os_version))
+    return sum(number for version, number in groups if version and os_numbers(version) < wanted)
+
+
+def _row(app_id: int, each: Sighting) -> dict[str, Any]:
+    return {
+        "app_id": app_id, "platform": each.platform, "device_hash": each.device_hash, "app_version": each.app_version,
+        "version_code": each.version_code, "sdk": each.sdk, "os_version": each.os_version,
+        "abis": ",".join(each.abis) or None, "first_seen_at": each.at, "last_seen_at": each.at,
+    }  # fmt: skip
