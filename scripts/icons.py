@@ -25,6 +25,7 @@ NAMES = [
     "key-round",
     "link",
     "log-out",
+    "minus",
     "package",
     "pause",
     "pencil",

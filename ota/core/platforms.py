@@ -42,3 +42,15 @@ class ProfileType(StrEnum):
     AD_HOC = "ad-hoc"
     ENTERPRISE = "enterprise"
     STORE = "store"
+
+
+ANDROID_RELEASES = {
+    14: "4.0", 15: "4.0.3", 16: "4.1", 17: "4.2", 18: "4.3", 19: "4.4", 21: "5.0", 22: "5.1", 23: "6.0", 24: "7.0", 25: "7.1",
+    26: "8.0", 27: "8.1", 28: "9", 29: "10", 30: "11", 31: "12", 32: "12L", 33: "13", 34: "14", 35: "15", 36: "16",
+}  # fmt: skip
+"""The name of the Android release with each API level, as its makers publish it."""
+
+
+def android_release(sdk: int) -> str:
+    """``Android 7.0 (API 24)``; the level alone where the release has no name here."""
+    return f"Android {ANDROID_RELEASES[sdk]} (API {sdk})" if sdk in ANDROID_RELEASES else f"API {sdk}"

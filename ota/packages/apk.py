@@ -21,6 +21,7 @@ MAX_MANIFEST_BYTES = 8 * 1024**2
 MAX_RESOURCES_BYTES = 64 * 1024**2
 MAX_ICON_BYTES = 4 * 1024**2
 _MAX_SDK = 10_000
+_MAPPED_RESOURCES_FROM = 30
 
 # Resource ids of attributes: ``android.R.attr`` in the Android SDK.
 _LABEL, _ICON, _NAME, _DEBUGGABLE, _DRAWABLE = 0x01010001, 0x01010002, 0x01010003, 0x0101000F, 0x01010199
@@ -65,6 +66,7 @@ def read(archive: Archive) -> PackageFacts:
     try:
         _check_installable(manifest)
         min_sdk, target_sdk = _sdks(manifest)
+        _check_resources(archive, target_sdk)
         facts = PackageFacts(
             platform=Platform.ANDROID,
             package_id=package_id,
@@ -117,6 +119,17 @@ def _check_installable(manifest: Manifest) -> None:
         raise Rejected(
             "test_only",
             "This build is marked testOnly, which phones refuse. Build it with assemble or flutter build, not from the IDE's Run button.",
+        )
+
+
+def _check_resources(archive: Archive, target_sdk: int) -> None:
+    """Android 11 and newer map the table into memory as it lies in the file, and refuse a build where they can't."""
+    table = archive.entries.get("resources.arsc")
+    if table is not None and target_sdk >= _MAPPED_RESOURCES_FROM and not (table.is_stored and table.data_offset % 4 == 0):
+        raise Rejected(
+            "packed_resources",
+            f"The build is made for API level {target_sdk}, but its resources.arsc is compressed or not aligned, so phones with Android 11 "
+            "or newer refuse it. Run zipalign -p 4 before signing.",
         )
 
 

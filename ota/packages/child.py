@@ -26,6 +26,7 @@ MEMORY_BYTES = 400 * 1024**2
 _SECONDS, _BYTES_PER_SECOND = 8, 20_000_000
 _MAX_ANSWER = 8 * 1024**2
 _TRIES = 3
+_COMMAND = ("-m", "ota.packages")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -58,7 +59,7 @@ def read_package(path: Path) -> PackageFacts:
 
 def _ask(path: Path, seconds: int) -> Answer | None:
     """None when the child died."""
-    command = [sys.executable, "-m", "ota.packages", str(path), str(seconds)]
+    command = [sys.executable, *_COMMAND, str(path), str(seconds)]
     environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV") if name in os.environ}
     with subprocess.Popen(  # noqa: S603  This package's __main__.
         command, cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -14,6 +14,7 @@ _HEADER = struct.Struct("<HHI")
 _POOL = struct.Struct("<5I")
 _UTF8 = 0x100
 _MAX_STRING = 32_767
+_MAX_KEPT = 2000
 
 STRING_POOL = 0x0001
 NOTHING = 0xFFFFFFFF
@@ -79,11 +80,20 @@ class StringPool:
         self._data, self._chunk = data, chunk
         self.count, _, flags, strings, _ = unpack(_POOL, data, chunk.start + _HEADER.size, chunk.end)
         self._strings, self._is_utf8 = chunk.start + strings, bool(flags & _UTF8)
+        self._decoded: dict[int, str] = {}
         if chunk.body + 4 * self.count > chunk.end or not chunk.body <= self._strings <= chunk.end:
             raise Malformed("a string pool says that it has more strings than fit into it")
 
     def get(self, index: int) -> str:
         """Raises `Malformed` for a string that isn't there."""
+        found = self._decoded.get(index)
+        if found is None:
+            if len(self._decoded) >= _MAX_KEPT:
+                self._decoded.clear()
+            found = self._decoded[index] = self._decode(index)
+        return found
+
+    def _decode(self, index: int) -> str:
         if not 0 <= index < self.count:
             raise Malformed("a string is referred to that does not exist")
         at = self._strings + int.from_bytes(self._data[self._chunk.body + 4 * index :][:4], "little")

@@ -22,6 +22,7 @@ from ota.core.rollout import FULL
 from ota.db import reader
 from ota.models import App, Release, Upload, Version
 from ota.services import apps
+from ota.web import wording
 from ota.web.present import public_url
 
 ACTIONS = {
@@ -29,6 +30,9 @@ ACTIONS = {
     "app.made_default": "made it the default app",
     "app.package_pinned": "pinned the package id",
     "app.renamed": "renamed the app",
+    "app.signer_forgotten": "forgot the signer",
+    "app.signer_pinned": "pinned the signer",
+    "app.trust_changed": "changed what may be published",
     "release.halted": "halted the release",
     "release.paused": "paused the release",
     "release.resumed": "resumed the release",
@@ -51,7 +55,10 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, worded=worded
     )
-    app.jinja_env.globals.update(asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill)
+    app.jinja_env.filters.update(wording.FILTERS)
+    app.jinja_env.globals.update(
+        asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill, pill=pill
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_page_context)
 

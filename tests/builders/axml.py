@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 
 ANDROID = "http://schemas.android.com/apk/res/android"
 RESOURCE_IDS = {
+    "icon": 0x01010002,
+    "drawable": 0x01010199,
+    "testOnly": 0x01010272,
+    "isSplitRequired": 0x01010591,
     "versionCode": 0x0101021B,
     "versionName": 0x0101021C,
     "minSdkVersion": 0x0101020C,
@@ -21,7 +25,11 @@ RESOURCE_IDS = {
     "name": 0x01010003,
 }
 NONE = 0xFFFFFFFF
-STRING, INTEGER, BOOLEAN = 0x03, 0x10, 0x12
+REFERENCE, STRING, INTEGER, BOOLEAN = 0x01, 0x03, 0x10, 0x12
+
+
+class Reference(int):
+    """The id of a resource."""
 
 
 @dataclass
@@ -39,11 +47,11 @@ def encode(root: Element) -> bytes:
     used = sorted({name for element in _walk(root) for name in element.attributes if name in RESOURCE_IDS}, key=RESOURCE_IDS.__getitem__)
     for name in used:  # The resource map speaks of the first strings of the pool.
         strings.index(name)
-    body = _chunk(0x0100, 16, struct.pack("<II", 1, NONE), struct.pack("<II", strings.index("android"), strings.index(ANDROID)))
+    body = chunk(0x0100, 16, struct.pack("<II", 1, NONE), struct.pack("<II", strings.index("android"), strings.index(ANDROID)))
     body += _element(root, strings)
-    body += _chunk(0x0101, 16, struct.pack("<II", 1, NONE), struct.pack("<II", strings.index("android"), strings.index(ANDROID)))
-    resource_map = _chunk(0x0180, 8, b"", b"".join(struct.pack("<I", RESOURCE_IDS[name]) for name in used))
-    return _chunk(0x0003, 8, b"", strings.encode() + resource_map + body)
+    body += chunk(0x0101, 16, struct.pack("<II", 1, NONE), struct.pack("<II", strings.index("android"), strings.index(ANDROID)))
+    resource_map = chunk(0x0180, 8, b"", b"".join(struct.pack("<I", RESOURCE_IDS[name]) for name in used))
+    return chunk(0x0003, 8, b"", strings.encode() + resource_map + body)
 
 
 class _Strings:
@@ -56,15 +64,20 @@ class _Strings:
         return self._all.index(text)
 
     def encode(self) -> bytes:
-        offsets, data = [], b""
-        for text in self._all:
-            offsets.append(len(data))
-            encoded = text.encode("utf-16-le")
-            data += struct.pack("<H", len(encoded) // 2) + encoded + b"\0\0"
-        data += b"\0" * (-len(data) % 4)
-        start = 28 + 4 * len(offsets)
-        header = struct.pack("<IIIII", len(offsets), 0, 0, start, 0)
-        return _chunk(0x0001, 28, header, b"".join(struct.pack("<I", offset) for offset in offsets) + data)
+        return string_pool(self._all)
+
+
+def string_pool(texts: list[str]) -> bytes:
+    """The texts as a pool in UTF-16."""
+    offsets, data = [], b""
+    for text in texts:
+        offsets.append(len(data))
+        encoded = text.encode("utf-16-le")
+        data += struct.pack("<H", len(encoded) // 2) + encoded + b"\0\0"
+    data += b"\0" * (-len(data) % 4)
+    start = 28 + 4 * len(offsets)
+    header = struct.pack("<IIIII", len(offsets), 0, 0, start, 0)
+    return chunk(0x0001, 28, header, b"".join(struct.pack("<I", offset) for offset in offsets) + data)
 
 
 def _walk(element: Element) -> list[Element]:
@@ -79,13 +92,15 @@ def _element(element: Element, strings: _Strings) -> bytes:
     start = struct.pack("<IIHHHHHH", NONE, strings.index(element.name), 20, 20, len(names), 0, 0, 0) + attributes
     end = struct.pack("<II", NONE, strings.index(element.name))
     inner = b"".join(_element(child, strings) for child in element.children)
-    return _chunk(0x0102, 16, node, start) + inner + _chunk(0x0103, 16, node, end)
+    return chunk(0x0102, 16, node, start) + inner + chunk(0x0103, 16, node, end)
 
 
 def _attribute(name: str, value: str | int | bool, strings: _Strings) -> bytes:
     namespace = strings.index(ANDROID) if name in RESOURCE_IDS else NONE
     if isinstance(value, str):
         kind, data, raw = STRING, strings.index(value), strings.index(value)
+    elif isinstance(value, Reference):
+        kind, data, raw = REFERENCE, value, NONE
     elif isinstance(value, bool):
         kind, data, raw = BOOLEAN, NONE if value else 0, NONE
     else:
@@ -93,5 +108,6 @@ def _attribute(name: str, value: str | int | bool, strings: _Strings) -> bytes:
     return struct.pack("<III", namespace, strings.index(name), raw) + struct.pack("<HBBI", 8, 0, kind, data)
 
 
-def _chunk(kind: int, header_size: int, header: bytes, body: bytes) -> bytes:
+def chunk(kind: int, header_size: int, header: bytes, body: bytes) -> bytes:
+    """One piece of a binary file."""
     return struct.pack("<HHI", kind, header_size, 8 + len(header) + len(body)) + header + body

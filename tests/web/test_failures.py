@@ -17,7 +17,18 @@ from tests.conftest import Api
 def without_tables(app: Flask) -> Flask:
     """The database answers, but with nothing but errors."""
     with app.app_context(), transaction() as session:
-        for table in ("audit_events", "releases", "uploads", "app_versions", "app_platforms", "channels", "apps", "heartbeats"):
+        for table in (
+            "audit_events",
+            "releases",
+            "uploads",
+            "app_versions",
+            "app_platforms",
+            "channels",
+            "devices",
+            "share_links",
+            "apps",
+            "heartbeats",
+        ):
             session.execute(text(f"DROP TABLE {table}"))
     return app
 

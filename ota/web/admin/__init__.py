@@ -1,6 +1,6 @@
 """The pages for people, one module per noun."""
 
-from ota.web.admin import account, activity, apps, people, publishing, tokens, uploads, versions
+from ota.web.admin import account, activity, apps, people, publishing, tokens, trust, uploads, versions
 
 BLUEPRINTS = (
     account.blueprint,
@@ -11,4 +11,5 @@ BLUEPRINTS = (
     people.blueprint,
     tokens.blueprint,
     activity.blueprint,
+    trust.blueprint,
 )

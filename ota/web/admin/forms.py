@@ -62,6 +62,12 @@ class RenameForm(Form):
     revision = HiddenField()
 
 
+class TrustForm(Form):
+    allows_v1_only = BooleanField("Builds signed with scheme v1 alone")
+    allows_debuggable = BooleanField("Debug builds")
+    revision = HiddenField()
+
+
 class UploadForm(Form):
     file = FileField("APK or IPA")
     release_notes = TextAreaField("Release notes", [Optional()])

@@ -11,10 +11,11 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, NotFound, OtaError
 from ota.models import App, Release, Version
-from ota.services import releases, uploads, versions
+from ota.services import apps, preflight, releases, uploads, versions
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, PublishForm, RolloutForm, seen_revision, show_error
+from ota.web.present import is_https
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_publishing", __name__, url_prefix="/apps/<slug>")
@@ -37,7 +38,9 @@ def publish(slug: str, version_id: int) -> ResponseReturnValue:
             version = versions.get(reader(), version_id, app=app_in_view(slug))
     live = [release for release in releases.live(reader(), app) if release.platform == version.platform]
     status = 422 if form.errors and status == 200 else status
-    context = {"app": app, "version": version, "form": form, "live": live}
+    channel = apps.find_channel(app, form.channel.data if form.channel.data in form.channel.choices else None)
+    checks = preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow())
+    context = {"app": app, "version": version, "form": form, "live": live, "checks": checks}
     return render_page("confirm.html", "partials/confirm_publish.html", what="publish", **context), status
 
 

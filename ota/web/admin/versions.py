@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -9,11 +11,12 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
-from ota.services import apps, audit, releases, versions
+from ota.services import apps, audit, builds, preflight, releases, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, EditForm, ExternalForm, UploadForm, seen_revision, show_error
+from ota.web.present import is_https
 from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_versions", __name__, url_prefix="/apps/<slug>/versions")
@@ -45,7 +48,18 @@ def show(slug: str, version_id: int) -> ResponseReturnValue:
     version = versions.get(reader(), version_id, app=app)
     subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
     events = sorted((e for s in subjects for e in audit.history(reader(), subject=s)), key=lambda e: e.id, reverse=True)
-    return render_page("version.html", app=app, version=version, events=events)
+    channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
+    checks = preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow())
+    before = builds.predecessor(reader(), version) if version.is_hosted_here else None
+    changes = builds.changes_since(before, version) if before else []
+    context: dict[str, Any] = {
+        "facts": builds.facts_of(version),
+        "checks": checks,
+        "channel": channel,
+        "before": before,
+        "changes": changes,
+    }
+    return render_page("version.html", app=app, version=version, events=events, now=utcnow(), **context)
 
 
 @blueprint.route("/<int:version_id>/edit", methods=["GET", "POST"])

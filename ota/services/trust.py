@@ -1,0 +1,38 @@
+"""What an app lets in: the exceptions that its administrators make, and the signer it is held to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from ota.core.platforms import Platform
+from ota.db import compare_and_set
+from ota.errors import Conflict
+from ota.models import App, AppPlatform
+from ota.services import audit
+from ota.services.audit import Actor
+
+
+def allow(session: Session, actor: Actor, app: App, *, v1_only: bool, debuggable: bool, revision: int, now: datetime) -> None:
+    """Let in, or no longer, builds signed with scheme v1 alone, and debug builds. Raises `Conflict` for a stale ``revision``."""
+    before = {"allows_v1_only": app.allows_v1_only, "allows_debuggable": app.allows_debuggable}
+    after = {"allows_v1_only": v1_only, "allows_debuggable": debuggable}
+    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, {**after, "revision": revision + 1}):
+        raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
+    if before != after:
+        audit.record(session, actor, "app.trust_changed", ("app", app.id), now=now, app_id=app.id, before=before, after=after)
+
+
+def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, *, now: datetime) -> None:
+    """Let the next published build say who signs. Phones still refuse a build of another signer: for an app that starts anew.
+
+    Raises `Conflict` when no signer is pinned.
+    """
+    row = next(each for each in app.platforms if each.platform == platform)
+    before = row.signer
+    if before is None or not compare_and_set(session, AppPlatform, {"id": row.id}, {"signer": before}, {"signer": None}):
+        raise Conflict("no_signer", f"No signer is pinned for {app.name} on {platform.label}.")
+    audit.record(
+        session, actor, "app.signer_forgotten", ("app", app.id), now=now, app_id=app.id, before={platform: before}, after={platform: "none"}
+    )

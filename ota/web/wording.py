@@ -1,0 +1,42 @@
+"""What is read from builds, in words for the pages."""
+
+from __future__ import annotations
+
+from ota.core.platforms import android_release
+
+CHECKS = {
+    "file": "File",
+    "signature": "Signature",
+    "signer": "Signer",
+    "package_id": "Package id",
+    "debuggable": "Debuggable",
+    "version_code": "Version code",
+    "min_sdk": "Minimum Android",
+    "minimum_os": "Minimum iOS",
+    "abis": "Processors",
+    "profile": "Provisioning profile",
+    "https": "Address of this server",
+}
+"""The preflight's checks by their stable names."""
+
+
+def check_name(name: str) -> str:
+    return CHECKS[name]
+
+
+def android(sdk: int | None) -> str:
+    return android_release(sdk) if sdk else "any Android"
+
+
+def size_change(after: int | None, before: int | None) -> str:
+    """How much larger or smaller than before, such as ``+12.5 %``; nothing where that is not known."""
+    if not after or not before or after == before:
+        return ""
+    return f"{(after - before) / before * 100:+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def capitalize_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+FILTERS = {"check_name": check_name, "android_release": android, "size_change": size_change, "capitalize_first": capitalize_first}
