@@ -8,11 +8,14 @@ from collections.abc import Iterable
 
 from PIL import Image
 
+from ota.errors import Rejected
 from ota.packages import cgbi
 
 MAX_BYTES = 4 * 1024**2
 MAX_SIDE = 2048
 """Pixels; so an image has at most 4 million. Larger ones are not decoded."""
+BOMB_PIXELS = 100_000_000
+"""An image that claims so many is an attack, not a mistake."""
 SIDE = 192
 """Pixels of the PNG that is made, at most."""
 _MAX_TRIED = 4
@@ -22,10 +25,17 @@ _MAX_SCANS = 64
 def png_of(raw: bytes) -> bytes | None:
     """A PNG (RGBA, no metadata, at most 192 pixels a side) of a PNG, JPEG, WebP or Apple's CgBI; of an animation its start.
 
-    None for what can't be decoded or is too large: an icon is decoration, and no build fails because of it.
+    None for what can't be decoded or is too large: an icon is decoration, and no build fails because of it. Raises `Rejected`
+    for one of so many pixels that it was made to hurt whoever decodes it.
     """
     if len(raw) > MAX_BYTES:
         return None
+    claimed = _claimed_size(raw)
+    if claimed is not None and claimed[0] * claimed[1] > BOMB_PIXELS:
+        raise Rejected(
+            "huge_icon",
+            f"The icon says that it has {claimed[0]:,} x {claimed[1]:,} pixels. No phone shows that; build with an ordinary icon.",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks about damaged images are not for our log.

@@ -1,20 +1,39 @@
-"""Facts from an IPA's Info.plist."""
+"""Facts from an IPA: the app's Info.plist, its extensions, its provisioning profile and its icon.
+
+The keys are those of Apple's "Information Property List Key Reference". Names that an app keeps in other languages are not
+looked up, and neither is an icon that exists only inside a compiled asset catalog (``Assets.car``).
+"""
 
 from __future__ import annotations
 
-import plistlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ota.core.platforms import Platform, Scheme
 from ota.core.versions import MAX_VERSION_CODE
 from ota.errors import Rejected
+from ota.packages import icons
+from ota.packages import profile as profiles
 from ota.packages.archive import Archive
-from ota.packages.facts import PackageFacts, Signature, clean_text
+from ota.packages.facts import MAX_LISTED, Extension, PackageFacts, Signature, clean_text
 
 MAX_PLIST_BYTES = 4 * 1024**2
+_MAX_EXTENSION_PLIST_BYTES = 256 * 1024
+_MAX_ICONS = 24
 _INFO = re.compile(r"Payload/[^/]+\.app/Info\.plist")
+_APP = re.compile(r"(Payload/[^/]+\.app/)(.*)", re.DOTALL)
+# Extensions, App Clips and watch apps, which may have extensions of their own.
+_EXTENSION = re.compile(
+    r"(?:(?:(?:Watch|AppClips)/[^/]+\.app/)?(?:PlugIns|Extensions)/[^/]+\.appex|(?:Watch|AppClips)/[^/]+\.app)/Info\.plist"
+)
+_ICON_FILE = re.compile(r"(.+?)(?:@[23]x)?(?:~[a-z]+)?\.png")
+_FAMILIES = {1: "iPhone", 2: "iPad", 3: "Apple TV", 4: "Apple Watch", 6: "Mac", 7: "Apple Vision"}
+_FRAMEWORKS = (
+    ("Flutter", ("Frameworks/Flutter.framework/", "Frameworks/App.framework/flutter_assets/")),
+    ("React Native", ("main.jsbundle", "Frameworks/hermes.framework/")),
+    ("Unity", ("Frameworks/UnityFramework.framework/",)),
+)
 
 
 def info_plist_name(names: Iterable[str]) -> str | None:
@@ -23,21 +42,63 @@ def info_plist_name(names: Iterable[str]) -> str | None:
 
 
 def read(archive: Archive) -> PackageFacts:
-    """Raises `Rejected` when the property list can't be read or names no bundle."""
-    name = info_plist_name(archive.entries)
-    assert name is not None
-    info = _property_list(archive.read(name, MAX_PLIST_BYTES))
-    package_id = clean_text(info.get("CFBundleIdentifier"))
-    if not package_id:
-        raise Rejected("no_package_id", "The IPA's Info.plist names no CFBundleIdentifier. Build it again with a bundle id.")
+    """Everything the IPA says. ``framework_version`` is None: no framework writes its own version where it could be believed.
+
+    Raises `Rejected` when a property list can't be read or names no bundle, and when iOS would refuse the profile.
+    """
+    app, files = _app(archive.entries)
+    info = _info(archive, f"{app}Info.plist", MAX_PLIST_BYTES)
+    package_id = _bundle_id(info, "The IPA's Info.plist")
+    if "embedded.mobileprovision" not in files:
+        raise profiles.missing()
+    profile, certificate = profiles.read(archive.read(f"{app}embedded.mobileprovision", profiles.MAX_PROFILE_BYTES), package_id)
     build = clean_text(info.get("CFBundleVersion"))
     return PackageFacts(
         platform=Platform.IOS,
-        signature=Signature(scheme=Scheme.PROFILE, signer="T"),
         package_id=package_id,
         version=clean_text(info.get("CFBundleShortVersionString")) or build,
         version_code=_whole_number(build),
+        signature=Signature(scheme=Scheme.PROFILE, signer=profile.team_id, schemes=(Scheme.PROFILE,), certificate=certificate),
+        label=clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName")),
+        framework=_framework(files),
+        minimum_os=clean_text(info.get("MinimumOSVersion")),
+        device_families=_families(info.get("UIDeviceFamily")),
+        extensions=tuple(_extensions(archive, app, files)),
+        profile=profile,
+        icon=_icon(archive, app, files, info),
     )
+
+
+def _app(names: Iterable[str]) -> tuple[str, list[str]]:
+    """The app's folder, and the names of the files in it, from there on. Raises `Rejected` when there is more than one."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if match := _APP.fullmatch(name):
+            found.setdefault(match[1], []).append(match[2])
+    if len(found) != 1:
+        raise Rejected(
+            "several_apps", f"The IPA has {len(found)} apps in its Payload folder; iPhones install one. Export it again with one app."
+        )
+    return next(iter(found.items()))
+
+
+def _info(archive: Archive, name: str, limit: int) -> dict[str, Any]:
+    try:
+        return profiles.property_list(archive.read(name, limit))
+    except ValueError as error:
+        shown = archive.entries[name].shown
+        raise Rejected(
+            "unreadable_info_plist", f"The IPA's Info.plist can't be read ({shown}). Export the IPA again and upload that."
+        ) from error
+
+
+def _bundle_id(info: dict[str, Any], where: str) -> str:
+    """Raises `Rejected` where there is none, or one with characters that would vanish when it is shown or compared."""
+    given = info.get("CFBundleIdentifier")
+    bundle_id = clean_text(given)
+    if not bundle_id or bundle_id != given:
+        raise Rejected("no_package_id", f"{where} names no CFBundleIdentifier that can be used. Build it again with a bundle id.")
+    return bundle_id
 
 
 def _whole_number(build: str | None) -> int | None:
@@ -47,11 +108,65 @@ def _whole_number(build: str | None) -> int | None:
     return code if code <= MAX_VERSION_CODE else None
 
 
-def _property_list(raw: bytes) -> dict[str, Any]:
-    try:
-        info = plistlib.loads(raw)
-        if not isinstance(info, dict):
-            raise TypeError("not a dictionary")
-        return info
-    except Exception as error:  # plistlib fails in many ways on hostile bytes; all of them mean the same here.
-        raise Rejected("unreadable_info_plist", "The IPA's Info.plist can't be read. Export the IPA again and upload that.") from error
+def _families(value: object) -> tuple[str, ...]:
+    numbers = value if isinstance(value, list) else [value]
+    known = [_FAMILIES[number] for number in numbers[:MAX_LISTED] if type(number) is int and number in _FAMILIES]
+    return tuple(dict.fromkeys(known))
+
+
+def _framework(files: list[str]) -> str:
+    for name, starts in _FRAMEWORKS:
+        if any(file.startswith(starts) for file in files):
+            return name
+    return "native"
+
+
+def _extensions(archive: Archive, app: str, files: list[str]) -> Iterator[Extension]:
+    for file in [each for each in files if _EXTENSION.fullmatch(each)][:MAX_LISTED]:
+        info = _info(archive, app + file, _MAX_EXTENSION_PLIST_BYTES)
+        point = _dictionary(info.get("NSExtension")).get("NSExtensionPointIdentifier")
+        newer_point = _dictionary(info.get("EXAppExtensionAttributes")).get("EXExtensionPointIdentifier")
+        yield Extension(
+            bundle_id=_bundle_id(info, f"The Info.plist of an extension ({archive.entries[app + file].shown})"),
+            name=clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName")),
+            point=clean_text(point) or clean_text(newer_point),
+        )
+
+
+def _dictionary(value: object) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _icon(archive: Archive, app: str, files: list[str], info: dict[str, Any]) -> bytes | None:
+    """The files that Info.plist names, else those named as Xcode names icons, else the picture for the iTunes of old."""
+    named = set(_icon_names(info))
+    by_name: list[str] = []
+    by_custom: list[str] = []
+    for file in files:
+        match = _ICON_FILE.fullmatch(file)
+        if match and (match[1] in named or file in named or file.removesuffix(".png") in named):
+            by_name.append(app + file)
+        elif match and "/" not in file and file.startswith("AppIcon"):
+            by_custom.append(app + file)
+    for candidates in (by_name, by_custom, ["iTunesArtwork@2x", "iTunesArtwork"]):
+        if (png := icons.best_of(_readable(archive, candidates))) is not None:
+            return png
+    return None
+
+
+def _readable(archive: Archive, names: Iterable[str]) -> Iterator[bytes]:
+    there = [name for name in names if name in archive.entries and archive.entries[name].size <= icons.MAX_BYTES]
+    return (archive.read(name, icons.MAX_BYTES) for name in there[:_MAX_ICONS])
+
+
+def _icon_names(info: dict[str, Any]) -> Iterator[str]:
+    lists = [info.get("CFBundleIconFiles"), [info.get("CFBundleIconFile")]]
+    for key in ("CFBundleIcons", "CFBundleIcons~ipad"):
+        primary = _dictionary(_dictionary(info.get(key)).get("CFBundlePrimaryIcon"))
+        lists.append(primary.get("CFBundleIconFiles"))
+    for names in lists:
+        for name in names[:MAX_LISTED] if isinstance(names, list) else []:
+            if isinstance(name, str):
+                yield name
+                if match := _ICON_FILE.fullmatch(name):
+                    yield match[1]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import plistlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.builders import arsc
 from tests.builders.arsc import Resource
 from tests.builders.axml import Element, encode
+from tests.builders.profiles import usual
 from tests.builders.signing import Signer, sign_v2, signer
 
 STAMP = (2024, 1, 1, 0, 0, 0)
+USUAL = b"the usual profile of the bundle"
 
 
 def archive(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -80,8 +82,44 @@ def apk(
     return sign_v2(archive(entries, compression), by or signer("Example"))
 
 
-def ipa(bundle: str | None = "com.example.app", version: str | None = "1.0.0", build: str | None = "1", **more: Any) -> bytes:
-    """An IPA with a binary property list, as Xcode makes it."""
-    info = {"CFBundleIdentifier": bundle, "CFBundleShortVersionString": version, "CFBundleVersion": build, **more}
-    plist = plistlib.dumps({key: value for key, value in info.items() if value is not None}, fmt=plistlib.FMT_BINARY)
-    return archive({"Payload/": b"", "Payload/Example.app/Info.plist": plist, "Payload/Example.app/Example": b"\xcf\xfa\xed\xfe"})
+FRAMEWORK_FILES = {
+    "Flutter": ("Frameworks/Flutter.framework/Flutter", "Frameworks/App.framework/flutter_assets/AssetManifest.bin"),
+    "React Native": ("main.jsbundle",),
+    "Unity": ("Frameworks/UnityFramework.framework/UnityFramework",),
+}
+
+
+def ipa(
+    bundle: str | None = "com.example.app",
+    version: str | None = "1.0.0",
+    build: str | None = "1",
+    *,
+    profile: bytes | None = USUAL,
+    files: Mapping[str, bytes] = {},
+    extensions: Mapping[str, Mapping[str, Any]] = {},
+    families: Sequence[int] = (1, 2),
+    framework: str | None = None,
+    beside: Mapping[str, bytes] = {},
+    **more: Any,
+) -> bytes:
+    """An IPA with a binary property list, as Xcode makes it, and an ad hoc profile for its bundle (None for no profile).
+
+    ``files`` lie in the app's folder, such as icons; ``beside`` at the root of the archive. ``extensions`` are Info.plists by
+    folder, such as ``PlugIns/Widget.appex``. ``more`` goes into Info.plist.
+    """
+    info = {
+        "CFBundleIdentifier": bundle, "CFBundleShortVersionString": version, "CFBundleVersion": build,
+        "CFBundleName": "Example", "MinimumOSVersion": "15.0", "UIDeviceFamily": list(families), **more,
+    }  # fmt: skip
+    inside = {"Info.plist": property_list(info), "Example": b"\xcf\xfa\xed\xfe"}
+    if profile is not None:
+        inside["embedded.mobileprovision"] = usual(bundle or "com.example.app") if profile is USUAL else profile
+    inside |= {f"{folder}/Info.plist": property_list(extension) for folder, extension in extensions.items()}
+    inside |= dict.fromkeys(FRAMEWORK_FILES.get(framework or "", ()), b"")
+    inside |= files
+    return archive({"Payload/": b"", **{f"Payload/Example.app/{name}": data for name, data in inside.items()}, **beside})
+
+
+def property_list(info: Mapping[str, Any]) -> bytes:
+    """Binary, as Xcode makes it. A value None takes its key away."""
+    return plistlib.dumps({key: value for key, value in info.items() if value is not None}, fmt=plistlib.FMT_BINARY)
