@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+MAX_SIDE = 1024
+"""Pixels. Xcode writes no larger icon, and turning the colours round takes time."""
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">II5B")
 _CHANNELS = {2: 3, 6: 4}
@@ -35,9 +37,9 @@ def pixel_size(raw: bytes) -> tuple[int, int] | None:
 
 
 def image_of(raw: bytes) -> Image.Image | None:
-    """The pixels, in RGB or RGBA; None for what is no such image, an interlaced or a damaged one.
+    """The pixels, in RGB or RGBA; None for what is no such image, one that is interlaced, damaged or too large.
 
-    The caller has checked `pixel_size`: so much is decoded and no more. May raise what Pillow raises for damaged rows.
+    May raise what Pillow raises for damaged rows.
     """
     plain = _as_png(raw)
     if plain is None:
@@ -62,7 +64,7 @@ def _as_png(raw: bytes) -> bytes | None:
     if header is None:
         return None
     width, height, depth, colours, _, _, interlaced = _HEADER.unpack(header)
-    if depth != 8 or colours not in _CHANNELS or interlaced:
+    if depth != 8 or colours not in _CHANNELS or interlaced or max(width, height) > MAX_SIDE:
         return None
     expected = height * (1 + width * _CHANNELS[colours])
     try:

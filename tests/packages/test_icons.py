@@ -118,6 +118,7 @@ HOSTILE = {
     "a JPEG that repeats itself": repeating_jpeg(),
     "more bytes than allowed": picture() + b"\0" * MAX_BYTES,
     "CgBI with a bomb": MAGIC + chunk(b"CgBI", b"\0\0\0\0") + header(8, 8) + chunk(b"IDAT", zlib.compress(b"\0" * 50_000_000)[2:-4]),
+    "CgBI above the limit": cgbi([[(1, 2, 3, 255)] * (converter.MAX_SIDE + 1)]),
     "CgBI interlaced": cgbi(ROWS).replace(header(23, 11), header(23, 11, interlaced=1)),
     "CgBI in 16 bits": cgbi(ROWS).replace(header(23, 11), header(23, 11, depth=16)),
     "CgBI with a palette": cgbi(ROWS).replace(header(23, 11), header(23, 11, colours=3)),
