@@ -15,7 +15,7 @@ import warnings
 from datetime import UTC, datetime
 from typing import Any
 
-from asn1crypto import cms  # type: ignore[import-untyped, unused-ignore]
+from asn1crypto import cms
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 

@@ -1,0 +1,75 @@
+"""How long reading and verifying an APK takes, beside `sha256sum` of the same file: ``python -m benchmarks.read_apk [MB]``.
+
+Prints the best of several runs of both, their ratio, and the most memory that the reading process held.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ota.packages import read_here, read_package
+from tests.builders.packages import STAMP, manifest
+from tests.builders.signing import sign_v2, signer
+
+RUNS = 7
+
+
+def make(path: Path, megabytes: int, share_stored: float) -> None:
+    """A signed build of this size: libraries stored as they are, the rest deflated, as real ones are packed."""
+    dice = random.Random(1)  # noqa: S311
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(zipfile.ZipInfo("AndroidManifest.xml", STAMP), manifest())
+        for number in range(megabytes):
+            is_stored = number < megabytes * share_stored
+            name = f"lib/arm64-v8a/lib{number}.so" if is_stored else f"assets/{number}.bin"
+            info = zipfile.ZipInfo(name, STAMP)
+            info.compress_type = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
+            # Half noise, half text: deflates to about half, as code and resources do.
+            content = dice.randbytes(1_000_000)
+            file.writestr(info, content if is_stored else content + b"the same words again and again " * 32_000)
+    path.write_bytes(sign_v2(path.read_bytes(), signer("Benchmark")))
+
+
+def best(act: Callable[[], object]) -> float:
+    """Seconds of the fastest run."""
+    times = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def memory(path: Path) -> float:
+    """MiB that the reading process held at most. Asked of a process that itself holds little: a child begins as its parent's copy."""
+    ask = "import sys, resource, pathlib; from ota.packages import read_package; read_package(pathlib.Path(sys.argv[1])); "
+    ask += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    told = subprocess.run([sys.executable, "-c", ask, path], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    return int(told) / 1024
+
+
+def main(megabytes: int = 100) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "build.apk"
+        for share in (1.0, 0.5):
+            make(path, megabytes, share)
+            size = path.stat().st_size
+            digest = best(lambda: subprocess.run(["sha256sum", path], stdout=subprocess.DEVNULL, check=True))  # noqa: S607
+            child = best(lambda: read_package(path))
+            here = best(lambda: read_here(path))
+            print(f"{size / 1e6:.0f} MB, {share:.0%} of it stored ({os.cpu_count()} cores)")
+            print(f"  sha256sum                {digest * 1000:7.0f} ms")
+            print(f"  read in this process     {here * 1000:7.0f} ms   {here / digest:.2f} x")
+            print(f"  read in its own process  {child * 1000:7.0f} ms   {child / digest:.2f} x   at most {memory(path):.0f} MiB")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:2]))
