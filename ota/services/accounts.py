@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,25 +13,23 @@ from ota.core.permissions import Role
 from ota.db import MAX_ID
 from ota.errors import Conflict, Forbidden, Invalid, NotFound
 from ota.models import User
-from ota.services import audit
+from ota.services import audit, passwords
 from ota.services.audit import Actor
 
 MIN_PASSWORD = 10
-MAX_PASSWORD = 256
 
-_hasher = PasswordHasher()
 # Verified when the account is unknown, so that the answer takes as long as for a known one.
-_DUMMY_HASH = _hasher.hash("no such account")
+_DUMMY_HASH = passwords.hashed("no such account", at_least=MIN_PASSWORD)
 
 
 def authenticate(session: Session, email: str, password: str, *, now: datetime, address: str | None) -> User:
     """The person with this address and password. Raises `Forbidden` with one sentence for every kind of failure."""
     user = session.scalar(select(User).where(User.email == _normal(email)))
-    matches = _verify(user.password_hash if user else _DUMMY_HASH, password)
+    matches = passwords.matches(user.password_hash if user else _DUMMY_HASH, password)
     if user is None or not matches or not user.is_enabled:
         raise Forbidden("wrong_login", "The e-mail address or the password is wrong.")
-    if _hasher.check_needs_rehash(user.password_hash):
-        user.password_hash = _hasher.hash(password)
+    if passwords.is_outdated(user.password_hash):
+        user.password_hash = passwords.hashed(password, at_least=1)
     user.last_login_at = now
     actor = Actor(label=user.email, role=Role(user.role), user_id=user.id, address=address)
     audit.record(session, actor, "user.logged_in", ("user", user.id), now=now)
@@ -56,7 +52,7 @@ def create(session: Session, actor: Actor, *, email: str, password: str, role: R
 
 def change_password(session: Session, actor: Actor, user: User, *, current: str, new: str, now: datetime) -> None:
     """Change one's own password. All other sessions end. Raises `Invalid` when the current one is wrong."""
-    if not _verify(user.password_hash, current):
+    if not passwords.matches(user.password_hash, current):
         raise Invalid("wrong_password", "The current password is wrong.", field="current")
     _set_password(session, actor, user, new, now)
 
@@ -129,18 +125,7 @@ def _set_password(session: Session, actor: Actor, user: User, new: str, now: dat
 
 
 def _hash(password: str) -> str:
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise Invalid("bad_password", f"A password has {MIN_PASSWORD} to {MAX_PASSWORD} characters.", field="password")
-    return _hasher.hash(password)
-
-
-def _verify(password_hash: str, password: str) -> bool:
-    if len(password) > MAX_PASSWORD:
-        return False
-    try:
-        return _hasher.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
+    return passwords.hashed(password, at_least=MIN_PASSWORD)
 
 
 def _refuse_self(actor: Actor, user: User) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
+from ota.core.installs import InstallAccess
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
@@ -47,6 +48,19 @@ def rename(session: Session, actor: Actor, app: App, *, name: str, revision: int
     if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
         raise Conflict("stale_revision", f"Somebody changed this app meanwhile: it is now called {app.name}. Look again.")
     audit.record(session, actor, "app.renamed", ("app", app.id), now=now, app_id=app.id, before={"name": before}, after={"name": name})
+
+
+def set_install_access(session: Session, actor: Actor, app: App, access: InstallAccess, *, revision: int, now: datetime) -> None:
+    """Who may see the app's install page. Raises `Conflict` when somebody changed the app meanwhile."""
+    before = app.install_access
+    values = {"install_access": access, "revision": revision + 1}
+    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
+        raise Conflict(
+            "stale_revision", f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again."
+        )
+    if before != access:
+        was, after = {"install_access": before}, {"install_access": access}
+        audit.record(session, actor, "app.install_access_changed", ("app", app.id), now=now, app_id=app.id, before=was, after=after)
 
 
 def make_default(session: Session, actor: Actor, app: App, *, now: datetime) -> None:

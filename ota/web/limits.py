@@ -1,4 +1,4 @@
-"""How often one address or account may try to log in."""
+"""How often one address may try to log in or to open a share link, and how often one account or link may be tried."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class LoginLimits:
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._shared = FixedWindowRateLimiter(_redis(settings.redis_url)) if settings.redis_url else None
 
-    def note_try(self, address: str, account: str) -> None:
-        """Count one try. Raises `TooMany` when the address or the account had too many."""
+    def note_try(self, address: str, account: str, *, kind: str = "login") -> None:
+        """Count one try. Raises `TooMany` when the address or the account had too many. Each ``kind`` is counted by itself."""
         for key in (f"address:{address}", f"account:{account.strip().lower()[:254]}"):
             for item in self._items:
-                if not self._hit(item, key):
-                    raise TooMany("too_many", "Too many tries to log in. Wait a minute, then try again.")
+                if not self._hit(item, kind, key):
+                    raise TooMany("too_many", "Too many tries. Wait a minute, then try again.")
 
-    def _hit(self, item: RateLimitItem, key: str) -> bool:
+    def _hit(self, item: RateLimitItem, kind: str, key: str) -> bool:
         if self._shared is not None:
             try:
-                return self._shared.hit(item, "login", key)
+                return self._shared.hit(item, kind, key)
             except Exception as error:  # Whatever Redis fails with: the login must not fail with it.
                 log.warning("Redis does not count logins, this process does: %s", error)
-        return self._own.hit(item, "login", key)
+        return self._own.hit(item, kind, key)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import segno
 from flask import Flask, g, render_template, request, session, url_for
 from flask_login import current_user
 from markupsafe import Markup
@@ -27,6 +28,7 @@ from ota.web.present import public_url
 
 ACTIONS = {
     "app.created": "created the app",
+    "app.install_access_changed": "changed who may install",
     "app.made_default": "made it the default app",
     "app.package_pinned": "pinned the package id",
     "app.renamed": "renamed the app",
@@ -40,6 +42,8 @@ ACTIONS = {
     "release.rollout_changed": "changed the rollout",
     "release.started": "published",
     "release.withdrawn": "withdrew the release",
+    "share.created": "made the share link",
+    "share.revoked": "revoked the share link",
     "upload.ready": "upload became a version",
     "upload.received": "uploaded a file",
     "upload.rejected": "upload was rejected",
@@ -53,12 +57,12 @@ ACTIONS = {
 def init_app(app: Flask) -> None:
     """Register filters, functions and what every page knows."""
     app.jinja_env.filters.update(
-        size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, worded=worded
+        size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, worded=worded, day=day
+    )
+    app.jinja_env.globals.update(
+        asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill, pill=pill, qr_code=qr_code
     )
     app.jinja_env.filters.update(wording.FILTERS)
-    app.jinja_env.globals.update(
-        asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill, pill=pill
-    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_page_context)
 
@@ -97,6 +101,17 @@ def moment(when: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
         exact.strftime("%Y-%m-%dT%H:%M:%SZ"), exact.strftime("%Y-%m-%d %H:%M:%S"), _ago((utcnow() - exact).total_seconds())
     )
+
+
+def day(when: datetime) -> str:
+    """3 March 2026, in UTC, for pages that run no script."""
+    return f"{when.day} {when:%B %Y}"
+
+
+def qr_code(text: str) -> Markup:
+    """A QR code as an inline SVG of paths alone, dark on light in both colour schemes: cameras want it so."""
+    drawing = segno.make_qr(text, error="m").svg_inline(omitsize=True, border=4, dark="#000", light="#fff", svgclass=None, lineclass=None)
+    return Markup('<div class="qr" role="img" aria-label="QR code of {}">{}</div>').format(text, Markup(drawing))  # noqa: S704
 
 
 def _ago(seconds: float) -> str:

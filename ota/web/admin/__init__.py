@@ -1,6 +1,6 @@
 """The pages for people, one module per noun."""
 
-from ota.web.admin import account, activity, apps, people, publishing, tokens, trust, uploads, versions
+from ota.web.admin import account, activity, apps, people, publishing, shares, tokens, trust, uploads, versions
 
 BLUEPRINTS = (
     account.blueprint,
@@ -8,6 +8,7 @@ BLUEPRINTS = (
     versions.blueprint,
     publishing.blueprint,
     uploads.blueprint,
+    shares.blueprint,
     people.blueprint,
     tokens.blueprint,
     activity.blueprint,

@@ -6,13 +6,14 @@ from flask import Blueprint, flash, g, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
+from ota.core.installs import InstallAccess
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.services import apps
 from ota.web.access import actor, page
-from ota.web.admin.forms import AppForm, ConfirmForm, RenameForm, seen_revision, show_error
+from ota.web.admin.forms import AppForm, ConfirmForm, InstallAccessForm, RenameForm, seen_revision, show_error
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_apps", __name__)
@@ -65,15 +66,14 @@ def settings(slug: str) -> ResponseReturnValue:
     app = app_in_view(slug)
     form = RenameForm(name=app.name, revision=app.revision)
     if not form.validate_on_submit():
-        return render_page("app_settings.html", app=app, form=form, confirm=ConfirmForm()), 422 if form.errors else 200
+        return _settings_page(app, form), 422 if form.errors else 200
     try:
         with transaction() as session:
             found = apps.find(session, slug)
             apps.rename(session, actor(), found, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow())
     except OtaError as error:
         show_error(form, error)
-        status = 409 if isinstance(error, Conflict) else 422
-        return render_page("app_settings.html", app=app_in_view(slug), form=form, confirm=ConfirmForm()), status
+        return _settings_page(app_in_view(slug), form), 409 if isinstance(error, Conflict) else 422
     flash("The name is changed.")
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
 
@@ -87,3 +87,29 @@ def make_default(slug: str) -> ResponseReturnValue:
         apps.make_default(session, actor(), app, now=utcnow())
     flash(f"{app.name} now answers devices that name no app.")
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
+
+
+@blueprint.post("/apps/<slug>/install-access")
+@page(Access.ADMIN)
+def set_install_access(slug: str) -> ResponseReturnValue:
+    """Open the install page to everybody, to people with a link, or to nobody."""
+    form = InstallAccessForm()
+    if not form.validate_on_submit():
+        return _settings_page(app_in_view(slug), access_form=form), 422
+    try:
+        with transaction() as session:
+            app, access = apps.find(session, slug), InstallAccess(form.install_access.data)
+            apps.set_install_access(session, actor(), app, access, revision=seen_revision(form) or 0, now=utcnow())
+    except Conflict as error:
+        show_error(form, error)
+        return _settings_page(app_in_view(slug), access_form=form), 409
+    flash("Who may see the install page is changed.")
+    return redirect(url_for("admin_apps.settings", slug=slug), 303)
+
+
+def _settings_page(app: App, form: RenameForm | None = None, access_form: InstallAccessForm | None = None) -> str:
+    return render_page(
+        "app_settings.html", app=app, confirm=ConfirmForm(),
+        form=form or RenameForm(formdata=None, name=app.name, revision=app.revision),
+        access_form=access_form or InstallAccessForm(formdata=None, install_access=app.install_access, revision=app.revision),
+    )  # fmt: skip

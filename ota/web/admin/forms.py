@@ -20,11 +20,17 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
+from ota.core.installs import InstallAccess
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.errors import OtaError
 
 _ROLES = [SelectChoice(role.value, role.value) for role in Role]
+_INSTALL_ACCESS = [
+    SelectChoice(InstallAccess.OPEN.value, "Open to everybody"),
+    SelectChoice(InstallAccess.LINKS.value, "Only with a share link"),
+    SelectChoice(InstallAccess.OFF.value, "Off"),
+]
 _PLATFORMS = [SelectChoice(platform.value, platform.label) for platform in Platform]
 
 
@@ -35,6 +41,15 @@ class Form(FlaskForm):  # type: ignore[misc]
         def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
             filters = [*unbound_field.kwargs.get("filters", ()), without_nul]
             return unbound_field.bind(form=form, filters=filters, **options)
+
+
+class Between(NumberRange):  # type: ignore[misc]
+    """A range that numbers of any length can be held against: the library's own fails on one that is no float."""
+
+    def __call__(self, form: Any, field: Field) -> None:
+        if field.data is not None and abs(field.data) > self.max:
+            raise ValidationError(self.message)
+        super().__call__(form, field)
 
 
 class LoginForm(Form):
@@ -66,6 +81,25 @@ class TrustForm(Form):
     allows_v1_only = BooleanField("Builds signed with scheme v1 alone")
     allows_debuggable = BooleanField("Debug builds")
     revision = HiddenField()
+
+
+class InstallAccessForm(Form):
+    install_access = SelectField("Who may see it", choices=_INSTALL_ACCESS)
+    revision = HiddenField()
+
+
+class ShareForm(Form):
+    name = StringField("Name", [InputRequired("Say whom the link is for."), Length(max=80)])
+    days = IntegerField("Expires after days", [InputRequired("Enter a number of days."), Between(1, 365, "Expected 1 to 365 days.")])
+    password = PasswordField("Password", [Optional(), Length(6, 256, "A password has 6 to 256 characters.")])
+
+
+class LinkPasswordForm(Form):
+    password = PasswordField("Password", [InputRequired("Enter the password that came with the link.")])
+
+
+class UdidForm(Form):
+    udid = StringField("UDID of your device", [InputRequired("Enter the UDID of your device."), Length(max=100)])
 
 
 class UploadForm(Form):
@@ -127,7 +161,7 @@ class RoleForm(Form):
 class TokenForm(Form):
     name = StringField("Name", [InputRequired("Say what uses the token."), Length(max=80)])
     role = SelectField("Role", choices=_ROLES, default=Role.PUBLISHER.value)
-    lifetime_days = IntegerField("Expires after days", [Optional(), NumberRange(1, 3650, "Expected 1 to 3650 days.")])
+    lifetime_days = IntegerField("Expires after days", [Optional(), Between(1, 3650, "Expected 1 to 3650 days.")])
 
 
 def without_nul(value: Any) -> Any:

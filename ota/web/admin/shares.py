@@ -1,0 +1,81 @@
+"""Share links of an app: made, shown at any time, revoked."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import OtaError
+from ota.services import apps, sharing
+from ota.web import addresses
+from ota.web.access import actor, page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import ConfirmForm, ShareForm, show_error
+from ota.web.templating import render_page, start_of_page
+
+blueprint = Blueprint("admin_shares", __name__, url_prefix="/apps/<slug>/share")
+
+PAGE = 50
+
+
+@blueprint.get("")
+@page(Access.PUBLISH)
+def index(slug: str) -> ResponseReturnValue:
+    """The address of the install page, and every link to it."""
+    return _page(slug, ShareForm(formdata=None, days=sharing.DEFAULT_DAYS))
+
+
+@blueprint.post("")
+@page(Access.PUBLISH)
+def create(slug: str) -> ResponseReturnValue:
+    """Make a link and show its address."""
+    form = ShareForm()
+    if form.validate_on_submit():
+        try:
+            with transaction() as session:
+                link = sharing.create(
+                    session, actor(), apps.find(session, slug), name=form.name.data, days=form.days.data,
+                    password=form.password.data, now=utcnow(),
+                )  # fmt: skip
+            flash(f"The link {link.name} is made.")
+            return redirect(url_for("admin_shares.show", slug=slug, link_id=link.id), 303)
+        except OtaError as error:
+            show_error(form, error)
+    return _page(slug, form), 422
+
+
+@blueprint.get("/<int:link_id>")
+@page(Access.PUBLISH)
+def show(slug: str, link_id: int) -> ResponseReturnValue:
+    """The address of one link, to copy and to scan."""
+    app = app_in_view(slug)
+    link = sharing.get(reader(), link_id, app=app)
+    state = sharing.state_of(link, utcnow())
+    return render_page("share_link.html", "partials/share_address.html", app=app, link=link, state=state, address=addresses.share_url(link))
+
+
+@blueprint.route("/<int:link_id>/revoke", methods=["GET", "POST"])
+@page(Access.PUBLISH)
+def revoke(slug: str, link_id: int) -> ResponseReturnValue:
+    """Close a link, after a look at what that means."""
+    app, form = app_in_view(slug), ConfirmForm()
+    link = sharing.get(reader(), link_id, app=app)
+    if not form.validate_on_submit():
+        return render_page("confirm.html", "partials/confirm_revoke.html", what="revoke", app=app, link=link, form=form)
+    with transaction() as session:
+        sharing.revoke(session, actor(), sharing.get(session, link_id, app=apps.find(session, slug)), now=utcnow())
+    flash(f"The link {link.name} is revoked.")
+    return redirect(url_for("admin_shares.index", slug=slug), 303)
+
+
+def _page(slug: str, form: ShareForm) -> str:
+    app, start, now = app_in_view(slug), start_of_page(), utcnow()
+    found = sharing.of_app(reader(), app, limit=PAGE + 1, offset=start)
+    rows = [(link, sharing.state_of(link, now), addresses.share_url(link)) for link in found[:PAGE]]
+    return render_page(
+        "share.html", app=app, form=form, rows=rows, start=start, page_size=PAGE, has_more=len(found) > PAGE,
+        address=addresses.install_url(app),
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""The page from which people put an app onto their phone, without an account."""
+
+from __future__ import annotations
+
+import plistlib
+from typing import Any
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from ota.clock import utcnow
+from ota.core.installs import visitor_platform
+from ota.core.permissions import Access
+from ota.core.platforms import Platform
+from ota.db import reader, transaction
+from ota.errors import Forbidden, OtaError
+from ota.models import App, ShareLink
+from ota.services import installs, sharing
+from ota.services.installs import Offering
+from ota.web import addresses
+from ota.web.access import Caller, declare, page
+from ota.web.admin.forms import LinkPasswordForm, UdidForm, show_error
+from ota.web.present import download_url, public_url
+
+blueprint = Blueprint("install", __name__, url_prefix="/install/<slug>")
+
+_UNLOCKED = "unlocked_shares"
+_MAX_UNLOCKED = 20
+
+
+class PasswordNeeded(Forbidden):
+    """The link is right, but its password wasn't given yet."""
+
+
+@blueprint.get("")
+@page(Access.PUBLIC)
+def show(slug: str) -> ResponseReturnValue:
+    """What there is of the app for each platform, for everybody."""
+    return _page(installs.open_app(reader(), slug), None)
+
+
+@blueprint.get("/s/<signed>")
+@page(Access.PUBLIC)
+def shared(slug: str, signed: str) -> ResponseReturnValue:
+    """The same through a share link, after its password where it has one."""
+    link = _link(slug, signed)
+    if _is_locked(link):
+        return _password_page(LinkPasswordForm(), 200)
+    link_id, shown = link.id, _page(link.app, link)
+    if request.method == "GET":
+        with transaction() as writing:
+            sharing.count_view(writing, link_id)
+    return shown
+
+
+@blueprint.post("/s/<signed>")
+@page(Access.PUBLIC)
+def unlock(slug: str, signed: str) -> ResponseReturnValue:
+    """Take the password of a share link; this browser needs it only once."""
+    link, form = _link(slug, signed), LinkPasswordForm()
+    if not form.validate_on_submit():
+        return _password_page(form, 422)
+    current_app.extensions["ota_login_limits"].note_try(request.remote_addr or "", str(link.id), kind="share")
+    if not sharing.opens_with(link, form.password.data):
+        show_error(form, Forbidden("wrong_password", "The password is wrong.", field="password"))
+        return _password_page(form, 422)
+    session[_UNLOCKED] = [*session.get(_UNLOCKED, []), link.id][-_MAX_UNLOCKED:]
+    return redirect(url_for("install.shared", slug=slug, signed=signed), 303)
+
+
+@blueprint.post("/device", defaults={"signed": None})
+@blueprint.post("/s/<signed>/device")
+@page(Access.PUBLIC)
+def check_device(slug: str, signed: str | None) -> ResponseReturnValue:
+    """Is the visitor's own device in the profile? Sent, not put into the address, so that no log keeps it."""
+    app, link = _opened(slug, signed)
+    form, is_registered = UdidForm(), None
+    if form.validate_on_submit():
+        try:
+            is_registered = installs.is_registered(reader(), app, form.udid.data, now=utcnow())
+        except OtaError as error:
+            show_error(form, error)
+    return _page(app, link, form, is_registered), 422 if is_registered is None else 200
+
+
+@blueprint.get("/android", defaults={"signed": None})
+@blueprint.get("/s/<signed>/android")
+@page(Access.PUBLIC)
+def android(slug: str, signed: str | None) -> ResponseReturnValue:
+    """To the newest file for Android."""
+    app, link = _opened(slug, signed)
+    found = installs.installable(reader(), app, Platform.ANDROID, base_url=public_url(), now=utcnow())
+    assert found.version is not None
+    target = found.version.download_url  # A path for our own files, so that it works at whatever address we are visited.
+    _count_download(link)
+    response = redirect(target)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/ios.plist")
+@declare(Access.PUBLIC, Caller.ANYONE)
+def manifest(slug: str) -> ResponseReturnValue:
+    """What iOS reads before it installs. It sends no cookies; for a share link the address itself is the pass."""
+    now, token, link = utcnow(), request.args.get("token"), None
+    if token is not None:
+        link = sharing.open_link(reader(), slug, addresses.link_id_of_pass(token, now), now=now)
+    app = link.app if link else installs.open_app(reader(), slug)
+    found = installs.installable(reader(), app, Platform.IOS, base_url=public_url(), now=now)
+    answer = Response(plistlib.dumps(_manifest(app, found)), mimetype="application/xml")
+    answer.headers["Cache-Control"] = "no-store"
+    _count_download(link)
+    return answer
+
+
+def _manifest(app: App, found: Offering) -> dict[str, Any]:
+    assert found.version is not None
+    assets = [{"kind": "software-package", "url": download_url(found.version)}]
+    if found.has_icon:
+        url = public_url() + url_for("icons.public", slug=app.slug, version_id=found.version.id)
+        assets += [{"kind": kind, "url": url} for kind in ("display-image", "full-size-image")]
+    metadata = {
+        "bundle-identifier": found.bundle_id, "bundle-version": found.version.version, "kind": "software",
+        "title": found.label or app.name,
+    }  # fmt: skip
+    return {"items": [{"assets": assets, "metadata": metadata}]}
+
+
+def _link(slug: str, signed: str) -> ShareLink:
+    return sharing.open_link(reader(), slug, addresses.link_id_of(signed), now=utcnow())
+
+
+def _opened(slug: str, signed: str | None) -> tuple[App, ShareLink | None]:
+    """The app for this visitor, and the link that they came through."""
+    if signed is None:
+        return installs.open_app(reader(), slug), None
+    link = _link(slug, signed)
+    if _is_locked(link):
+        raise PasswordNeeded("password_needed", "This link has a password. Open the link again and enter it first.")
+    return link.app, link
+
+
+def _is_locked(link: ShareLink) -> bool:
+    return link.password_hash is not None and link.id not in session.get(_UNLOCKED, [])
+
+
+def _count_download(link: ShareLink | None) -> None:
+    if link is not None and request.method == "GET":
+        link_id = link.id
+        with transaction() as writing:
+            sharing.count_download(writing, link_id)
+
+
+def _password_page(form: LinkPasswordForm, status: int) -> ResponseReturnValue:
+    return render_template("install_password.html", form=form), status
+
+
+def _page(app: App, link: ShareLink | None, form: UdidForm | None = None, is_registered: bool | None = None) -> str:
+    now, here = utcnow(), visitor_platform(request.user_agent.string)
+    found = sorted(installs.offerings(reader(), app, base_url=public_url(), now=now), key=lambda each: each.platform is not here)
+    signed = (request.view_args or {}).get("signed")
+    return render_template(
+        "install.html",
+        app=app, link=link, here=here, offerings=found, form=form or UdidForm(formdata=None), is_registered=is_registered,
+        title=next((each.label for each in found if each.label), app.name),
+        pictured=next((each.version for each in found if each.has_icon), None),
+        address=addresses.share_url(link) if link else addresses.install_url(app),
+        actions={
+            Platform.ANDROID: url_for("install.android", slug=app.slug, signed=signed),
+            Platform.IOS: addresses.ios_install_url(app, link, now),
+        },
+        device_action=url_for("install.check_device", slug=app.slug, signed=signed),
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""Managing share links by program: listing, making, revoking."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.models import ShareLink
+from ota.services import apps, sharing
+from ota.web import addresses
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.share_schemas import ShareLinkAnswer, ShareLinkRequest, ShareLinksAnswer, ShareLinksQuery, ShareLinkView
+
+blueprint = Blueprint("manage_shares", __name__)
+
+
+@blueprint.get("/api/share-links")
+@operation(Operation(access=Access.PUBLISH, summary="List share links", tag=MANAGING, query=ShareLinksQuery, answer=ShareLinksAnswer))
+def index(query: ShareLinksQuery) -> ShareLinksAnswer:
+    """The app's links, those not revoked first, the newest of them first."""
+    found = sharing.of_app(reader(), apps.find(reader(), query.app), limit=query.limit, offset=query.offset)
+    return ShareLinksAnswer(share_links=[_view(link) for link in found])
+
+
+@blueprint.post("/api/share-links")
+@operation(
+    Operation(access=Access.PUBLISH, summary="Make a share link", tag=MANAGING, body=ShareLinkRequest, answer=ShareLinkAnswer, status=201)
+)
+def create(body: ShareLinkRequest) -> ShareLinkAnswer:
+    """Make an address by which people without an account get to the app's install page."""
+    with transaction() as session:
+        app = apps.find(session, body.app)
+        link = sharing.create(session, actor(), app, name=body.name, days=body.days, password=body.password, now=utcnow())
+    return _answer(link, f"The link is good for {body.days} days.")
+
+
+@blueprint.post("/api/share-links/<int:link_id>/revoke")
+@operation(Operation(access=Access.PUBLISH, summary="Revoke a share link", tag=MANAGING, answer=ShareLinkAnswer))
+def revoke(link_id: int) -> ShareLinkAnswer:
+    """Close a link from the next request on. What was installed through it stays installed."""
+    with transaction() as session:
+        link = sharing.get(session, link_id)
+        sharing.revoke(session, actor(), link, now=utcnow())
+    return _answer(link, "The link is revoked.")
+
+
+def _answer(link: ShareLink, message: str) -> ShareLinkAnswer:
+    view = _view(link)
+    return ShareLinkAnswer(url=view.url, share_link=view, message=message)
+
+
+def _view(link: ShareLink) -> ShareLinkView:
+    return ShareLinkView(
+        id=link.id,
+        app=link.app.slug,
+        name=link.name,
+        url=addresses.share_url(link),
+        state=sharing.state_of(link, utcnow()),
+        has_password=link.password_hash is not None,
+        created_at=link.created_at,
+        created_by=link.created_by,
+        expires_at=link.expires_at,
+        revoked_at=link.revoked_at,
+        views=link.views,
+        downloads=link.downloads,
+    )

@@ -1,0 +1,60 @@
+"""Shapes of requests and answers about share links."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ota.web.schemas import AppSlug
+
+
+class ShareLinksQuery(Struct, kw_only=True):
+    """Whose links to list."""
+
+    app: AppSlug | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class ShareLinkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The link to make."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=80, description="Whom it is for.", examples=["Testers in Utrecht"])]
+    days: Annotated[int, Meta(ge=1, le=365, description="It expires after so many days.")] = 30
+    password: Annotated[str, Meta(min_length=6, max_length=256, description="Asked for when the link is opened.")] | None = None
+    app: AppSlug | None = None
+
+
+class ShareLinkView(Struct, kw_only=True):
+    """A share link. ``url`` is what people open; ``state`` is active, expired or revoked."""
+
+    id: int
+    app: str
+    name: str
+    url: str
+    state: str
+    has_password: bool
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    revoked_at: datetime | None
+    views: Annotated[int, Meta(description="How often the page was shown.")]
+    downloads: Annotated[int, Meta(description="How often an installation was begun.")]
+
+
+class ShareLinkAnswer(Struct, kw_only=True):
+    """One link, its address, and what was done."""
+
+    ok: bool = True
+    url: str
+    share_link: ShareLinkView
+    message: str
+
+
+class ShareLinksAnswer(Struct, kw_only=True):
+    """A list of links."""
+
+    ok: bool = True
+    share_links: list[ShareLinkView]
