@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.builders.packages import apk, ipa
 from tests.e2e.conftest import Program
 from tests.e2e.test_browser import FLAGS, log_in
+from tests.web.sharing_helpers import IPHONE, MAC, PHONE
 
 TARGET = Path(__file__).parent.parent / "docs" / "images"
 NOTES = "• Sign in with a passkey\n• Orders are found by their number again\n• Less data on slow networks"
@@ -38,13 +39,16 @@ def fill(program: Program) -> dict[str, str]:
         program.post(f"/api/versions/{ids[name]}/activate")
     program.post(f"/api/updates/deactivate/{ids['2.3.1']}")
     program.post(f"/api/versions/{ids['2.4.1']}/releases", {"channel": "stable", "rollout": 1000})
+    for name, days in (("Testers in Utrecht", 30), ("Board of directors", 7), ("Trade fair, stand 12", 90)):
+        program.post("/api/share-links", {"name": name, "days": days, "password": "open sesame" if days == 7 else None})
+    program.post("/api/share-links/3/revoke")
     app = "/apps/my-app"
     return {
         "versions": f"{app}/versions", "version": f"{app}/versions/{ids['2.4.1']}", "publish": f"{app}/versions/{ids['2.5.0']}/publish",
         "upload": f"{app}/uploads/{uploads['2.5.0']}", "rejected": f"{app}/uploads/{uploads['bad']}", "uploads": f"{app}/uploads",
         "new": f"{app}/uploads/new", "edit": f"{app}/versions/{ids['2.4.1']}/edit", "activity": f"{app}/activity", "apps": "/apps",
         "people": "/people", "tokens": "/tokens", "account": "/account", "settings": f"{app}/settings", "docs": "/docs",
-        "rollback": f"{app}/releases/1/rollback", "external": f"{app}/versions/new",
+        "rollback": f"{app}/releases/1/rollback", "external": f"{app}/versions/new", "share": f"{app}/share",
     }  # fmt: skip
 
 
@@ -61,6 +65,19 @@ def photograph(browser: Browser, program: Program, pages: dict[str, str], folder
         context.close()
 
 
+def photograph_as_visitor(browser: Browser, program: Program, folder: Path) -> None:
+    """The install page on an Android phone, an iPhone and a desktop."""
+    for name, agent, width in (("android", PHONE, 360), ("iphone", IPHONE, 360), ("desktop", MAC, 1280)):
+        for scheme in ("light", "dark"):
+            context = browser.new_context(
+                base_url=program.url, viewport={"width": width, "height": 800}, color_scheme=scheme, user_agent=agent
+            )
+            page = context.new_page()
+            page.goto("/install/my-app")
+            page.screenshot(path=folder / f"install-{name}-{width}-{scheme}.png", full_page=True)
+            context.close()
+
+
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     program = Program(Path(tempfile.mkdtemp(prefix="ota-shots-")))
@@ -70,6 +87,7 @@ def main(folder: Path) -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             photograph(browser, program, pages, folder)
+            photograph_as_visitor(browser, program, folder)
             browser.close()
     finally:
         program.stop()

@@ -14,7 +14,7 @@ from ota.core.platforms import Platform, ProfileType
 from ota.errors import Forbidden, Invalid, NotFound
 from ota.models import App, Artifact, Version
 from ota.packages.facts import PackageFacts, Profile
-from ota.services import apps, updates, versions
+from ota.services import updates, versions
 
 SOON = timedelta(days=30)
 _LIMITED = {ProfileType.AD_HOC, ProfileType.DEVELOPMENT}
@@ -47,9 +47,9 @@ class Offering:
 
 def open_app(session: Session, slug: str) -> App:
     """The app whose install page everybody may see. Raises `NotFound` or `Forbidden`."""
-    app = apps.find(session, slug)
-    if app.install_access == InstallAccess.OFF:
-        raise NotFound("unknown_app", f"There is no app '{slug[:60]}'. Expected the slug of an app on this server.", field="app")
+    app = session.scalar(select(App).where(App.slug == slug))
+    if app is None or app.install_access == InstallAccess.OFF:
+        raise NotFound("unknown_app", "There is no app to install at this address. Check the address that you were given.")
     if app.install_access == InstallAccess.LINKS:
         raise Forbidden("link_needed", "This page opens only with a link. Ask the people who make the app to send you one.")
     return app

@@ -19,7 +19,8 @@ from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, TOKENS, Api, bear
 
 PUBLIC = {
     "static", "client_api.check", "client_api.latest", "downloads.download", "health.health", "openapi.document",
-    "openapi.docs", "account.login",
+    "openapi.docs", "account.login", "install.show", "install.shared", "install.unlock", "install.check_device", "install.android",
+    "install.manifest", "icons.public",
 }  # fmt: skip
 
 

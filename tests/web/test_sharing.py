@@ -240,7 +240,7 @@ def test_a_publisher_makes_shows_and_revokes_a_link(api: Api, sign_in: Callable[
     unlock(client, found[2])
     assert "2.4.0" in client.get(found[2]).text
     revoke = f"{made.headers['Location']}/revoke"
-    assert "opened 1 times" in browser.get(revoke).text
+    assert "counted 1 view and 0 downloads" in browser.get(revoke).text
     assert browser.post(revoke, data={"csrf_token": form["csrf_token"]}).status_code == 303
     assert client.get(found[2]).status_code == 410
     after = browser.get("/apps/my-app/share").text

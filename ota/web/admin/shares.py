@@ -54,7 +54,7 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
     app = app_in_view(slug)
     link = sharing.get(reader(), link_id, app=app)
     state = sharing.state_of(link, utcnow())
-    return render_page("share_link.html", "partials/share_address.html", app=app, link=link, state=state, address=addresses.share_url(link))
+    return render_page("share_link.html", "partials/share_dialog.html", app=app, link=link, state=state, address=addresses.share_url(link))
 
 
 @blueprint.route("/<int:link_id>/revoke", methods=["GET", "POST"])
