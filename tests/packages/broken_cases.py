@@ -10,7 +10,7 @@ from tests.builders import schemes as s
 from tests.builders.keys import signer
 from tests.builders.packages import archive
 from tests.builders.schemes import By, attribute, jar, lineage, pairs_of, places, signed, with_pairs
-from tests.packages.cases import CONTENT, VALID, add, all_three, by, entries, flipped, jarred, plain, v2_only, who
+from tests.packages.cases import VALID, add, all_three, by, entries, flipped, jarred, plain, v2_only, who
 
 BAD = "bad_signature"
 

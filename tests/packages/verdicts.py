@@ -68,6 +68,7 @@ def _asked(folder: Path, case: Case) -> tuple[str, Verdict]:
 
 
 # Where we differ from apksigner, and why: by name, so that another difference is a failure.
+NO_PSS = "We accept what apksigner refuses: the Java that it runs on does not know RSASSA-PSS by the name that Android uses."
 STRICTER = "We refuse what apksigner accepts: "
 DIFFERENCES = {
     "v1-weak-key": STRICTER + "an RSA key of 768 bits can be factored, so that its signature proves nothing.",
@@ -79,6 +80,6 @@ DIFFERENCES = {
     "v3-two-signers-for-one-range": STRICTER + "Android refuses two v3 signers for one version; apksigner forgets all but one of them.",
     "v3-two-ranges-by-strangers": STRICTER + "without proof of rotation, old and new phones would get the app from two strangers.",
     "signed-with-entry-of-other-case": STRICTER + "two names that differ by capitals only are one file to some readers of archives.",
-    "valid-v2-rsa-2048-0101": "We accept what apksigner refuses: the Java that it runs on does not know RSASSA-PSS by the name that Android uses.",
-    "valid-v2-rsa-2048-0102": "We accept what apksigner refuses: the Java that it runs on does not know RSASSA-PSS by the name that Android uses.",
+    "valid-v2-rsa-2048-0101": NO_PSS,
+    "valid-v2-rsa-2048-0102": NO_PSS,
 }
