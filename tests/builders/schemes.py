@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from asn1crypto import algos, cms, core, x509
+from asn1crypto import algos, cms, core, x509  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 
@@ -282,7 +282,8 @@ def pkcs7(by: Signer, text: bytes, digest: str = "SHA-256", *, signed_attributes
 
 
 def _raw_signature(key: PrivateKey, name: str, data: bytes) -> bytes:
-    digest = {"sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha512": hashes.SHA512}[name]()
+    known: dict[str, hashes.HashAlgorithm] = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256(), "sha512": hashes.SHA512()}
+    digest = known[name]
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), digest)
     return key.sign(data, ec.ECDSA(digest)) if isinstance(key, ec.EllipticCurvePrivateKey) else key.sign(data, digest)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.builders import schemes as s
-from tests.builders.keys import signer
+from tests.builders.keys import Signer, signer
 from tests.builders.packages import archive
 from tests.builders.schemes import By, attribute, jar, lineage, pairs_of, places, signed, with_pairs
 from tests.packages.cases import VALID, add, all_three, by, entries, flipped, jarred, plain, v2_only, who
@@ -232,12 +232,12 @@ def _broken_v2_beside_v3() -> bytes:
     return signed(plain(28), v2=[by(claims={s.PKCS1_SHA256: bytes(32)})], v3=[by()])
 
 
-def _rotated(*signers: s.Signer, cut: bool = False, **options: object) -> bytes:
+def _rotated(*signers: Signer, cut: bool = False, **options: object) -> bytes:
     key, proof = lineage(*(signers or (who("A"), who("B"))), **options)  # type: ignore[arg-type]
     return signed(plain(28), v3=[by("B", attributes=[(key, proof[:-10] if cut else proof)])])
 
 
-def _rotated_beside_v2(*signers: s.Signer) -> bytes:
+def _rotated_beside_v2(*signers: Signer) -> bytes:
     return signed(plain(), v2=[by()], v3=[by("B", attributes=[lineage(*signers)])])
 
 
@@ -274,7 +274,7 @@ add("bytes-between-block-and-directory", lambda: _shifted(), "hidden_bytes")
 add("signed-with-lying-local-name", lambda: signed(_lying(plain()), v2=[by()]), "lying_header")
 add("signed-with-lying-local-size", lambda: signed(flipped(plain(), 22), v2=[by()]), "lying_header")
 add("signed-with-two-end-records", lambda: signed(_commented(plain()), v2=[by()]), "ambiguous_archive")
-add("signed-with-entry-twice", lambda: signed(plain().replace(b"assets/content.bin", b"AndroidManifest.xm"), v2=[by()]))
+add("signed-with-entry-twice", lambda: signed(_two_cases().replace(b"/Content", b"/content"), v2=[by()]), "duplicate_entry")
 add("signed-with-entry-of-other-case", lambda: signed(_two_cases(), v2=[by()]), "duplicate_entry")
 
 

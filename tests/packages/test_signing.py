@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from ota.config import ROOT
 from ota.core.platforms import Scheme
 from ota.packages.signing.refusals import bad, parsing
 from tests.builders import schemes as s
@@ -48,6 +50,12 @@ def test_apksigner_says_the_same_about_each_file_but_those_listed(tmp_path: Path
         if mine.is_accepted != other.is_accepted or mine.signers != other.signers:
             differing[case.name] = f"{mine.code}: {mine.message} / {other.code}: {other.message}"
     assert set(differing) == set(DIFFERENCES), differing
+
+
+def test_the_document_tells_the_verdict_on_each_file() -> None:
+    text = (ROOT / "docs" / "signatures.md").read_text()
+    told = dict(re.findall(r"^\| ([\w.-]+) \| `?(\w+)`? \| (?:valid|refused|knows no v3.1) \|", text, re.MULTILINE))
+    assert told == {case.name: case.expected for case in CASES.values()}, "python -m scripts.verdicts > docs/signatures.md"
 
 
 @pytest.mark.parametrize("mask", [0x01, 0xFF])

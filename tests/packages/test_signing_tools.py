@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from ota.core.platforms import Scheme
 from ota.packages.facts import Signature
@@ -77,6 +80,23 @@ def test_each_combination_of_the_tool_is_accepted(tool: Tool, enabled: str, min_
 def test_the_tool_and_we_agree_on_fs_verity(tool: Tool, kind: str) -> None:
     found = tool.sign(plain(28), who(kind), min_sdk=28, options=("--verity-enabled",))
     assert found.signer == who(kind).sha256
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), [("A", "SHA256withRSA"), ("A", "SHA512withRSA"), ("A:EC P-256", "SHA256withECDSA")])
+def test_files_of_jarsigner_are_accepted(kind: str, algorithm: str, tmp_path: Path) -> None:
+    """An older tool, with signed attributes and a digest of the manifest's head."""
+    jarsigner = shutil.which("jarsigner")
+    if jarsigner is None:
+        missing("jarsigner")
+    signer, store, target = who(kind), tmp_path / "store.p12", tmp_path / "out.apk"
+    certificate = x509.load_der_x509_certificate(signer.certificate)
+    store.write_bytes(pkcs12.serialize_key_and_certificates(b"s", signer.key, certificate, None, BestAvailableEncryption(b"secret")))
+    target.write_bytes(plain(21))
+    options = ["-keystore", str(store), "-storepass", "secret", "-sigalg", algorithm, "-digestalg", "SHA-256", str(target), "s"]
+    subprocess.run([str(jarsigner), *options], check=True, capture_output=True, timeout=60)
+    verdict = verdict_on(target, 21, 29)
+    assert verdict.signature is not None, verdict.message
+    assert (verdict.signature.signer, verdict.signature.schemes) == (signer.sha256, (Scheme.V1,))
 
 
 def test_several_signers_of_the_tool_are_found(tool: Tool) -> None:

@@ -7,6 +7,11 @@ from tests.builders.packages import archive
 from tests.builders.schemes import ALL_FLAGS, attribute, jar, lineage, signed
 from tests.packages.cases import add, all_three, by, entries, jarred, plain, v2_only, who
 
+
+def _proof() -> tuple[int, bytes]:
+    return lineage(who("A"), who("B"))
+
+
 add("valid-v1", lambda: jarred("A"), min_sdk=21)
 add("valid-v1-from-android-7", lambda: jarred("A", min_sdk=24))
 add("valid-v2", v2_only)
@@ -69,11 +74,10 @@ add(
     by=("B",),
 )
 
-_PROOF = lambda: lineage(who("A"), who("B"))  # noqa: E731 - keys are made when a case needs them
 add(
     "valid-v31",
     lambda: signed(
-        plain(28), v3=[by(last=32, attributes=[attribute(s.ROTATION_MIN_SDK, 33)])], v31=[by("B", first=33, attributes=[_PROOF()])]
+        plain(28), v3=[by(last=32, attributes=[attribute(s.ROTATION_MIN_SDK, 33)])], v31=[by("B", first=33, attributes=[_proof()])]
     ),
     min_sdk=28,
     by=("B",),
@@ -85,7 +89,7 @@ add(
         jarred("A", header="2, 3"),
         v2=[by()],
         v3=[by(last=33, attributes=[attribute(s.ROTATION_MIN_SDK, 34)])],
-        v31=[by("B", first=34, attributes=[_PROOF()])],
+        v31=[by("B", first=34, attributes=[_proof()])],
     ),
     min_sdk=21,
     by=("B",),
@@ -97,7 +101,7 @@ add(
         plain(28),
         v3=[by(last=32, attributes=[attribute(s.ROTATION_MIN_SDK, 33)])],
         v31=[
-            by("B", first=33, last=33, attributes=[_PROOF()]),
+            by("B", first=33, last=33, attributes=[_proof()]),
             by("C", first=34, attributes=[lineage(who("A"), who("B"), who("C"))]),
         ],
     ),

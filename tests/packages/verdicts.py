@@ -79,6 +79,7 @@ DIFFERENCES = {
     "v2-eleven-signers": STRICTER + "apksigner 31 has no limit; later ones, and Android, allow ten signers.",
     "v3-two-signers-for-one-range": STRICTER + "Android refuses two v3 signers for one version; apksigner forgets all but one of them.",
     "v3-two-ranges-by-strangers": STRICTER + "without proof of rotation, old and new phones would get the app from two strangers.",
+    "signed-with-entry-twice": STRICTER + "which of two entries with one name counts differs by reader. Newer phones refuse it as well.",
     "signed-with-entry-of-other-case": STRICTER + "two names that differ by capitals only are one file to some readers of archives.",
     "valid-v2-rsa-2048-0101": NO_PSS,
     "valid-v2-rsa-2048-0102": NO_PSS,

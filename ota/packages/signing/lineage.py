@@ -38,6 +38,7 @@ def read(proof: bytes) -> tuple[Node, ...]:
     if reader.number() != _VERSION:
         raise bad(f"{_WHAT} has a version that is unknown")
     nodes: list[Node] = []
+    seen: set[SigningCertificate] = set()
     algorithm_for_next = 0
     for each in reader.each():
         data, flags, algorithm, signature = each.value(), each.number(), each.number(), each.value()
@@ -49,9 +50,10 @@ def read(proof: bytes) -> tuple[Node, ...]:
             if said != algorithm_for_next or said not in ALGORITHMS:
                 raise bad(f"{_WHAT} uses an algorithm that is unknown, or not the one that it says")
             check(ALGORITHMS[said], nodes[-1].certificate.public_key, signature, data)
-        if node.certificate in {known.certificate for known in nodes}:
+        if node.certificate in seen:
             raise bad(f"{_WHAT} names one signer twice")
         nodes.append(node)
+        seen.add(node.certificate)
         algorithm_for_next = algorithm
     if not nodes:
         raise bad(f"{_WHAT} is empty")

@@ -63,15 +63,15 @@ class Section:
 def sections(data: bytes) -> list[Section]:
     """All sections in their order; the first is the main one. Text that isn't UTF-8 gets replacement characters."""
     found: list[Section] = []
-    attributes: list[bytes] = []
+    attributes: list[list[bytes]] = []
     start = 0
     for line, begin, stop in _lines(data):
         if line.startswith(b" ") and attributes:
-            attributes[-1] += line[1:]
+            attributes[-1].append(line[1:])
         elif line:
             if not attributes:
                 start = begin
-            attributes.append(line)
+            attributes.append([line])
         elif attributes:
             found.append(Section(_parsed(attributes), data[start:stop]))
             attributes = []
@@ -95,10 +95,10 @@ def _lines(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = match.end()
 
 
-def _parsed(lines: list[bytes]) -> dict[str, str]:
+def _parsed(lines: list[list[bytes]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.decode("utf-8", "replace").partition(": ")
+    for parts in lines:
+        name, _, value = b"".join(parts).decode("utf-8", "replace").partition(": ")
         found.setdefault(name.lower(), value)
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from asn1crypto import cms  # type: ignore[import-untyped]
+from asn1crypto import cms, core  # type: ignore[import-untyped]
 
 from ota.packages.signing.algorithms import is_made_by, loaded
 from ota.packages.signing.certificates import SigningCertificate
@@ -50,7 +50,9 @@ def signer_of(block: bytes, signed_file: bytes, min_sdk: int) -> SigningCertific
         if content["content_type"].native != "signed_data":
             raise bad("a v1 signature block is no PKCS #7 signature")
         signed = content["content"]
-        choices = [] if signed["certificates"].native is None else [each for each in signed["certificates"] if each.name == "certificate"]
+        choices = (
+            [] if isinstance(signed["certificates"], core.Void) else [each for each in signed["certificates"] if each.name == "certificate"]
+        )
         certificates = [SigningCertificate(each.chosen.dump()) for each in choices]
         infos = list(signed["signer_infos"])
         wanted = infos[: 1 if min_sdk < _MANY_SIGNER_INFOS_SDK else _MAX_SIGNER_INFOS]
@@ -74,7 +76,7 @@ def _verified(
         raise bad("its v1 signature names a certificate that is missing, or may not be used for signatures")
     data = signed_file
     attributes = info["signed_attrs"]
-    if attributes.native is not None:
+    if not isinstance(attributes, core.Void):
         if min_sdk < _SIGNED_ATTRIBUTES_SDK:
             raise bad("its v1 signature has signed attributes, which protect nothing before Android 4.4")
         if not _fits(attributes, content_type, hashlib.new(digest, signed_file, usedforsecurity=False).digest()):

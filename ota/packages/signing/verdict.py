@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ota.core.platforms import Scheme
+from ota.errors import Rejected
 from ota.packages.archive import Archive
 from ota.packages.facts import Signature
 from ota.packages.signing import v1, v2, v3
@@ -78,10 +79,14 @@ def _read_block(archive: Archive, block: SigningBlock, min_sdk: int, found: _Fou
     ]
 
 
-def _without_v1(found: _Found) -> Exception:
+def _without_v1(found: _Found) -> Rejected:
     if not found.schemes:
         return unsigned()
-    return bad("the build says that it runs on Android before 7.0, whose phones know only v1 signatures, and it has none")
+    return Rejected(
+        "bad_signature",
+        "The APK runs on Android before 7.0, whose phones know only v1 signatures, and it has none. "
+        "Sign it with v1 as well, or raise minSdk to 24.",
+    )
 
 
 def _check_same_people(found: _Found) -> None:
