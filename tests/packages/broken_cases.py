@@ -241,10 +241,12 @@ def _rotated_beside_v2(*signers: Signer) -> bytes:
     return signed(plain(), v2=[by()], v3=[by("B", attributes=[lineage(*signers)])])
 
 
-def _v31(*, rotated_from: int | None = 33, last: int = 32, proof: bool = True, v31_last: int = s.LAST_SDK, v3_by: str = "A") -> bytes:
+def _v31(
+    *, first: int = 33, rotated_from: int | None = 33, last: int = 32, proof: bool = True, v31_last: int = s.LAST_SDK, v3_by: str = "A"
+) -> bytes:
     said = [] if rotated_from is None else [attribute(s.ROTATION_MIN_SDK, rotated_from)]
     attributes = [lineage(who("A"), who("B"))] if proof else []
-    return signed(plain(28), v3=[by(v3_by, last=last, attributes=said)], v31=[by("B", first=33, last=v31_last, attributes=attributes)])
+    return signed(plain(28), v3=[by(v3_by, last=last, attributes=said)], v31=[by("B", first=first, last=v31_last, attributes=attributes)])
 
 
 for _name, _code, _build in [
@@ -253,6 +255,7 @@ for _name, _code, _build in [
     ("other-version-than-v3-says", BAD, lambda: _v31(rotated_from=34)),
     ("v3-says-nothing", VALID, lambda: _v31(rotated_from=None)),
     ("gap-before", BAD, lambda: _v31(last=30)),
+    ("from-android-9-leaves-a-gap", BAD, lambda: _v31(first=28, rotated_from=28, last=28)),
     ("ends-too-early", BAD, lambda: _v31(v31_last=40)),
     ("without-lineage", BAD, lambda: _v31(proof=False)),
     ("v3-signer-not-in-lineage", BAD, lambda: _v31(v3_by="C")),

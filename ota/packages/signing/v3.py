@@ -18,7 +18,7 @@ from ota.packages.signing.signers import MAX_SIGNERS, Claim, SignedData
 _ROTATION_MIN_SDK = 0x559F8B02
 _FOR_DEVELOPMENT_RELEASE = 0xC2A6B3BA
 _ONCE = {lineage.PROOF_OF_ROTATION, _ROTATION_MIN_SDK}
-_FIRST_SDK = 28
+_FIRST_SDK, _FIRST_SDK_V31 = 28, 33
 _LAST_SDK = 0x7FFFFFFF
 _EXCLUSIVE = 1
 """A range of versions may start at the last one of the range before only for a system that isn't released yet."""
@@ -84,7 +84,7 @@ def check_v3(v3: SignedV3, v31: SignedV3 | None, min_sdk: int) -> None:
             raise stripped("v3.1", "v3")
         if signer.rotated_from is not None and v31 is not None and signer.rotated_from != v31.first:
             raise bad("its v3 and v3.1 signatures name different versions of Android for the change of the key")
-    needed = _LAST_SDK if v31 is None else v31.first - 1
+    needed = _LAST_SDK if v31 is None else max(v31.first, _FIRST_SDK_V31) - 1
     if v3.first > max(min_sdk, _FIRST_SDK) or v3.newest.last < needed:
         raise bad("its v3 signature leaves out versions of Android that it is meant for")
 
