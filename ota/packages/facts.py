@@ -30,9 +30,10 @@ class Certificate(Struct, frozen=True, kw_only=True):
 
 
 class Signature(Struct, frozen=True, kw_only=True):
-    """Who signed, as verified. ``signer`` identifies the signer: an APK certificate's SHA-256, or a team id on iOS.
+    """Who signed, as verified. ``signer`` identifies the signer: an APK certificate's SHA-256, that over the sorted
+    fingerprints of several (only schemes v1 and v2 allow it), or a team id on iOS.
 
-    ``signers`` are the SHA-256 of all certificates (more than one only in schemes v1 and v2). ``lineage`` are the signers that
+    ``signers`` are the SHA-256 of all certificates. ``lineage`` are the signers that
     this one may follow after a rotation, oldest first, itself last; ``schemes`` everything that was found valid.
     """
 

@@ -1,0 +1,76 @@
+"""What one signer of the schemes v2 and v3 says about the file: the part of the layout that both schemes share.
+
+Source: "APK Signature Scheme v2", section "Verification", Android Open Source Project documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ota.packages.signing.algorithms import ALGORITHMS, Content, check, chosen
+from ota.packages.signing.blocks import Reader
+from ota.packages.signing.certificates import SigningCertificate
+from ota.packages.signing.refusals import bad
+
+MAX_SIGNERS = 10
+"""Android refuses more, and so does this."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Digests that a signer vouches for; those in ``used`` are the ones that phones compare."""
+
+    digests: tuple[tuple[Content, bytes], ...]
+    used: frozenset[Content]
+
+
+class SignedData:
+    """The bytes that were signed, once the signature over them holds. Reads its parts in the order of the layout."""
+
+    def __init__(self, data: bytes, signatures: Reader, public_key: bytes, *, what: str, min_sdk: int) -> None:
+        """Raises `Rejected` unless each signature that a phone from ``min_sdk`` on would look at was made by the key."""
+        found = [(each.number(), each.value()) for each in signatures.each()]
+        self._ids = [key for key, _ in found]
+        self._public_key = public_key
+        used = chosen(found, min_sdk)
+        for algorithm, signature in used:
+            check(algorithm, public_key, signature, data)
+        self._used = frozenset(algorithm.content for algorithm, _ in used)
+        self.reader = Reader(data, what)
+
+    def claim(self) -> Claim:
+        """The digests. Raises `Rejected` unless they list the algorithms of the signatures, and each kind has one value."""
+        found = [(each.number(), each.value()) for each in self.reader.nested().each()]
+        if [key for key, _ in found] != self._ids:
+            raise bad("its digests and its signatures list different algorithms")
+        digests = tuple((ALGORITHMS[key].content, digest) for key, digest in found if key in ALGORITHMS)
+        if len(set(digests)) != len({content for content, _ in digests}):
+            raise bad("it has two different digests of one kind")
+        return Claim(digests, self._used)
+
+    def certificate(self) -> SigningCertificate:
+        """The signer's certificate, the first of its chain. Raises `Rejected` unless its key is the one that signed."""
+        chain = [SigningCertificate(each) for each in _values(self.reader.nested())]
+        if not chain:
+            raise bad("it has no certificate")
+        for certificate in chain:
+            _ = certificate.parsed
+        if chain[0].public_key != self._public_key:
+            raise bad("its certificate belongs to another key than the one that signed")
+        return chain[0]
+
+    def attributes(self, once: Iterable[int]) -> Mapping[int, bytes]:
+        """The additional attributes by id. Raises `Rejected` when one of ``once`` is there twice."""
+        found: dict[int, bytes] = {}
+        for each in self.reader.nested().each():
+            key = each.number()
+            if key in found and key in once:
+                raise bad("an attribute of it is there twice")
+            found[key] = each.rest()
+        return found
+
+
+def _values(reader: Reader) -> Iterable[bytes]:
+    while reader:
+        yield reader.value()

@@ -1,0 +1,132 @@
+"""All signatures of an APK together: which are needed, whether each holds, whether they are by the same people.
+
+Sources: "Application Signing" and the pages of the single schemes, Android Open Source Project documentation; for what has
+to agree when several schemes are present, Android's ``apksig`` (``apksigner verify``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from ota.core.platforms import Scheme
+from ota.errors import Rejected
+from ota.packages.archive import Archive
+from ota.packages.facts import Signature
+from ota.packages.signing import v1, v2, v3
+from ota.packages.signing.blocks import SigningBlock, signing_block
+from ota.packages.signing.certificates import SigningCertificate
+from ota.packages.signing.digests import content_digests
+from ota.packages.signing.refusals import bad, unsigned, weak
+
+_V2_SDK, _V3_SDK = 24, 28
+_V2_NEEDED_TARGET = 30
+_NEWEST_FIRST = (Scheme.V31, Scheme.V3, Scheme.V2, Scheme.V1)
+
+
+@dataclass
+class _Found:
+    """What verified so far; None where a scheme is absent, or no phone of the range looks at it."""
+
+    v31: v3.SignedV3 | None = None
+    v3: v3.SignedV3 | None = None
+    v2: v2.SignedV2 | None = None
+    v1: tuple[SigningCertificate, ...] | None = None
+    schemes: list[Scheme] = field(default_factory=list)
+
+
+def verify(archive: Archive, *, min_sdk: int, target_sdk: int | None) -> Signature:
+    """Who signed the APK, for all phones from API level ``min_sdk`` on. Raises `Rejected` unless every one accepts it.
+
+    The answer is the newest scheme that is present; one that is present and doesn't hold is refused, never skipped for an
+    older one. Older schemes are verified as well as long as some phone of the range looks at them. ``lineage`` leaves out
+    former signers that the rotation took the right to be updated from (the flag for installed data).
+    """
+    block = signing_block(archive)
+    found = _Found()
+    if block is not None and block.schemes:
+        _read_block(archive, block, min_sdk, found)
+    if min_sdk < _V2_SDK or not found.schemes:
+        if not v1.is_present(archive):
+            raise _without_v1(found)
+        found.v1 = v1.read(archive, min_sdk=min_sdk, found=frozenset(found.schemes))
+        found.schemes.append(Scheme.V1)
+    _check_same_people(found)
+    if found.schemes == [Scheme.V1] and target_sdk is not None and target_sdk >= _V2_NEEDED_TARGET:
+        raise weak("an app for Android 11 (target SDK 30) or later needs a v2 signature. Sign it with v2 and v3 enabled")
+    return _answer(found)
+
+
+def _read_block(archive: Archive, block: SigningBlock, min_sdk: int, found: _Found) -> None:
+    """Verify what is in the signing block and needed, then the file itself against all digests in one pass."""
+    schemes = block.schemes
+    if Scheme.V31 in schemes:
+        found.v31 = v3.read(schemes[Scheme.V31], Scheme.V31)
+    if Scheme.V3 in schemes:
+        found.v3 = v3.read(schemes[Scheme.V3], Scheme.V3)
+    if found.v31 is not None:
+        v3.check_v31(found.v31, found.v3)
+    if found.v3 is not None:
+        v3.check_v3(found.v3, found.v31, min_sdk)
+    if Scheme.V2 in schemes and (min_sdk < _V3_SDK or found.v3 is None):
+        found.v2 = v2.read(schemes[Scheme.V2], min_sdk=min_sdk, has_v3=found.v3 is not None)
+    claims = [claim for signed in (found.v31, found.v3, found.v2) if signed is not None for claim in signed.claims]
+    computed = content_digests(archive, block, {content for claim in claims for content in claim.used})
+    for claim in claims:
+        if any(computed.get(content, digest) != digest for content, digest in claim.digests):
+            raise bad("the file was changed after it was signed")
+    found.schemes += [
+        scheme for scheme, signed in ((Scheme.V31, found.v31), (Scheme.V3, found.v3), (Scheme.V2, found.v2)) if signed is not None
+    ]
+
+
+def _without_v1(found: _Found) -> Rejected:
+    if not found.schemes:
+        return unsigned()
+    return Rejected(
+        "bad_signature",
+        "The APK runs on Android before 7.0, whose phones know only v1 signatures, and it has none. "
+        "Sign it with v1 as well, or raise minSdk to 24.",
+    )
+
+
+def _check_same_people(found: _Found) -> None:
+    """Raises `Rejected` unless old and new phones get to know the same signer, or one that the new one follows."""
+    if found.v1 is not None and found.v2 is not None and set(found.v1) != set(found.v2.certificates):
+        raise bad("its v1 and v2 signatures are by different signers")
+    older = found.v1 if found.v1 is not None else found.v2.certificates if found.v2 is not None else None
+    newest = found.v31 or found.v3
+    if older is None or newest is None:
+        return
+    if len(older) != 1:
+        raise bad("it has several signers in an old signature and one in the new")
+    if newest.newest.past[0] != older[0]:
+        raise bad("its old signature is by somebody else than its v3 signature, or than the first of its proof of rotation")
+
+
+def _identity(signers: tuple[SigningCertificate, ...]) -> str:
+    """Phones compare all signers, in any order: several are known by the SHA-256 over their sorted fingerprints."""
+    if len(signers) == 1:
+        return signers[0].sha256
+    return hashlib.sha256("".join(sorted(signer.sha256 for signer in signers)).encode()).hexdigest()
+
+
+def _answer(found: _Found) -> Signature:
+    newest = found.v31 or found.v3
+    lineage: tuple[str, ...] = ()
+    if newest is not None:
+        signers: tuple[SigningCertificate, ...] = (newest.newest.certificate,)
+        if newest.newest.lineage:
+            past = [node.certificate.sha256 for node in newest.newest.lineage[:-1] if node.may_be_updated]
+            lineage = (*past, newest.newest.certificate.sha256)
+    else:
+        signers = found.v2.certificates if found.v2 is not None else found.v1 or ()
+    schemes = tuple(scheme for scheme in _NEWEST_FIRST if scheme in found.schemes)
+    return Signature(
+        scheme=schemes[0],
+        signer=_identity(signers),
+        signers=tuple(signer.sha256 for signer in signers),
+        lineage=lineage,
+        schemes=schemes,
+        certificate=signers[0].facts(),
+    )
