@@ -68,10 +68,10 @@ def unlock(slug: str, signed: str) -> ResponseReturnValue:
     return redirect(url_for("install.shared", slug=slug, signed=signed), 303)
 
 
-@blueprint.post("/device", defaults={"signed": None})
+@blueprint.post("/device")
 @blueprint.post("/s/<signed>/device")
 @page(Access.PUBLIC)
-def check_device(slug: str, signed: str | None) -> ResponseReturnValue:
+def check_device(slug: str, signed: str | None = None) -> ResponseReturnValue:
     """Is the visitor's own device in the profile? Sent, not put into the address, so that no log keeps it."""
     app, link = _opened(slug, signed)
     form, is_registered = UdidForm(), None
@@ -83,10 +83,10 @@ def check_device(slug: str, signed: str | None) -> ResponseReturnValue:
     return _page(app, link, form, is_registered), 422 if is_registered is None else 200
 
 
-@blueprint.get("/android", defaults={"signed": None})
+@blueprint.get("/android")
 @blueprint.get("/s/<signed>/android")
 @page(Access.PUBLIC)
-def android(slug: str, signed: str | None) -> ResponseReturnValue:
+def android(slug: str, signed: str | None = None) -> ResponseReturnValue:
     """To the newest file for Android."""
     app, link = _opened(slug, signed)
     found = installs.installable(reader(), app, Platform.ANDROID, base_url=public_url(), now=utcnow())

@@ -50,6 +50,7 @@ def set_access(app: Flask, access: InstallAccess) -> None:
 
 
 def test_an_android_phone_gets_one_big_button_and_what_it_is_about(app: Flask, client: FlaskClient, api: Api) -> None:
+    publish_ios(api)
     version_id = publish_android(api, 45, "2.4.0", notes="Sign in with a passkey")
     read_as(app, version_id, icon=png(), label="Field Service", min_sdk=26)
     page = see(client)
@@ -79,6 +80,7 @@ def test_a_file_that_lives_elsewhere_is_led_to(client: FlaskClient, api: Api) ->
 
 
 def test_an_iphone_gets_a_manifest_that_names_the_build(app: Flask, client: FlaskClient, api: Api) -> None:
+    publish_android(api)
     version_id = publish_ios(api, "7", "1.2.0")
     read_as(app, version_id, icon=png(), label="A & B <dict>", minimum_os="15.0")
     page = see(client, IPHONE)
@@ -108,6 +110,13 @@ def test_a_desktop_sees_both_platforms_and_a_code_to_scan(client: FlaskClient, a
     assert "Download for Android" in page
     assert "Install on iPhone or iPad" in page
     assert "style=" not in page
+
+
+def test_a_phone_is_not_told_of_a_platform_that_has_nothing(client: FlaskClient, api: Api) -> None:
+    publish_android(api)
+    assert "iPhone" not in see(client, PHONE)
+    page = see(client, IPHONE)
+    assert page.index("No version for iOS") < page.index("For Android")
 
 
 def test_phones_are_shown_no_code(client: FlaskClient, api: Api) -> None:
