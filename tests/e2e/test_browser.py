@@ -179,7 +179,7 @@ def test_search_filters_in_place_and_the_address_can_be_gone_back_from(watched: 
 PAGES = [
     "/apps/my-app/versions", "/apps/my-app/versions/1", "/apps/my-app/versions/1/edit", "/apps/my-app/versions/1/withdraw",
     "/apps/my-app/versions/new", "/apps/my-app/uploads", "/apps/my-app/uploads/new", "/apps/my-app/activity",
-    "/apps/my-app/settings", "/apps", "/people", "/tokens", "/account", "/nothing",
+    "/apps/my-app/settings", "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
 ]  # fmt: skip
 
 
