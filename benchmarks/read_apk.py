@@ -24,7 +24,7 @@ RUNS = 7
 
 def make(path: Path, megabytes: int, share_stored: float) -> None:
     """A signed build of this size: libraries stored as they are, the rest deflated, as real ones are packed."""
-    dice = random.Random(1)  # noqa: S311
+    dice = random.Random(1)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(zipfile.ZipInfo("AndroidManifest.xml", STAMP), manifest())
         for number in range(megabytes):
@@ -52,7 +52,7 @@ def memory(path: Path) -> float:
     """MiB that the reading process held at most. Asked of a process that itself holds little: a child begins as its parent's copy."""
     ask = "import sys, resource, pathlib; from ota.packages import read_package; read_package(pathlib.Path(sys.argv[1])); "
     ask += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    told = subprocess.run([sys.executable, "-c", ask, path], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    told = subprocess.run([sys.executable, "-c", ask, path], capture_output=True, text=True, check=True).stdout
     return int(told) / 1024
 
 
@@ -62,7 +62,7 @@ def main(megabytes: int = 100) -> None:
         for share in (1.0, 0.5):
             make(path, megabytes, share)
             size = path.stat().st_size
-            digest = best(lambda: subprocess.run(["sha256sum", path], stdout=subprocess.DEVNULL, check=True))  # noqa: S607
+            digest = best(lambda: subprocess.run(["sha256sum", path], stdout=subprocess.DEVNULL, check=True))
             child = best(lambda: read_package(path))
             here = best(lambda: read_here(path))
             print(f"{size / 1e6:.0f} MB, {share:.0%} of it stored ({os.cpu_count()} cores)")

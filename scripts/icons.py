@@ -35,6 +35,8 @@ NAMES = [
     "rotate-ccw",
     "search",
     "settings",
+    "share-2",
+    "shield-check",
     "smartphone",
     "trash-2",
     "triangle-alert",

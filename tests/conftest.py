@@ -138,6 +138,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
+    app.extensions["ota_sightings"].is_automatic = False  # Written by hand: no thread outlives its database.
     yield app
     with app.app_context():
         db.session.remove()

@@ -88,7 +88,9 @@ def _after_descriptor(raw: Raw, entry: Entry, at: int, end: End) -> int:
 def _check_gap(raw: Raw, start: int, stop: int) -> None:
     """Zeros for alignment, or filler entries without name or bytes (Android's build tools leave them where one was)."""
     if stop < start:
-        raise Rejected("ambiguous_archive", "The archive's last entry overlaps what follows it. Build the file again with the ordinary tools.")
+        raise Rejected(
+            "ambiguous_archive", "The archive's last entry overlaps what follows it. Build the file again with the ordinary tools."
+        )
     if stop - start > _MAX_GAP:
         raise _unexplained(start)
     gap = raw(start, stop - start)

@@ -63,6 +63,6 @@ def changes_since(before: Version, version: Version) -> list[Change]:
     return changes(build_of(before), build_of(version))
 
 
-def icon(session: Session, artifact_id: int) -> bytes | None:
-    """The PNG that was made of the build's icon."""
-    return session.scalar(select(Artifact.icon).where(Artifact.id == artifact_id))
+def has_icon(session: Session, version: Version) -> bool:
+    """Is there a picture of the build?"""
+    return bool(session.scalar(select(Artifact.icon.is_not(None)).where(Artifact.id == version.artifact_id)))

@@ -59,17 +59,7 @@ def start(
     preflight.demand(session, version, target, now=now)
     versions.advance(session, version, revision, values)
     preflight.pin_signer(session, actor, version, now=now)
-    release = Release(
-        channel_id=target.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=rollout,
-        salt=secrets.token_hex(16), starts_at=now, created_at=now, created_by=actor.label,
-    )  # fmt: skip
-    try:
-        with session.begin_nested():
-            session.add(release)
-    except IntegrityError:
-        raise Conflict(
-            "already_released", "Somebody else published this version at the same moment.", current=versions.summary(version)
-        ) from None
+    release = _add(session, actor, version, target, rollout, now=now)
     after = {"version": version.version, "channel": target.name, "rollout": rollout}
     audit.record(session, actor, "release.started", ("release", release.id), now=now, app_id=version.app_id, after=after)
     return release
@@ -191,6 +181,21 @@ def summary(release: Release) -> dict[str, Any]:
         "rollout": release.rollout,
         "revision": release.revision,
     }
+
+
+def _add(session: Session, actor: Actor, version: Version, channel: Channel, rollout: int, *, now: datetime) -> Release:
+    release = Release(
+        channel_id=channel.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=rollout,
+        salt=secrets.token_hex(16), starts_at=now, created_at=now, created_by=actor.label,
+    )  # fmt: skip
+    try:
+        with session.begin_nested():
+            session.add(release)
+    except IntegrityError:
+        raise Conflict(
+            "already_released", "Somebody else published this version at the same moment.", current=versions.summary(version)
+        ) from None
+    return release
 
 
 def _end(session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int, now: datetime) -> None:

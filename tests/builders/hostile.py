@@ -27,7 +27,7 @@ def zip_bomb() -> bytes:
 def lying_bomb() -> bytes:
     """An entry that says 10 bytes and inflates to 100 MB."""
     packed = _deflated(bytes(100 * 1024**2))
-    return raw_zip([(MANIFEST, manifest(), None), ("a.bin", b"", (8, zlib.crc32(b""), packed, 10))])
+    return raw_zip([(MANIFEST, manifest(), None), ("resources.arsc", b"", (8, zlib.crc32(b""), packed, 10))])
 
 
 def overlapping_bomb(count: int = 2000) -> bytes:

@@ -168,7 +168,7 @@ def test_androids_own_tool_reads_the_same(tmp_path: Path) -> None:
     path = tmp_path / "build.apk"
     path.write_bytes(
         apk(
-            version=Reference(NAME), code=77, min_sdk=23, target_sdk=35, permissions=["android.permission.CAMERA"],
+            version=Reference(NAME), code=77, min_sdk=25, target_sdk=35, permissions=["android.permission.CAMERA"],
             resources=[*labels, *icons], files={"res/icon.png": picture(), "lib/arm64-v8a/libown.so": b"\x7fELF"},
             application={"label": Reference(LABEL), "icon": Reference(ICON)},
         )

@@ -65,9 +65,8 @@ def test_no_byte_can_be_changed(build: Callable[[], bytes], mask: int, tmp_path:
     accepted = []
     for at in range(len(apk)):
         path.write_bytes(apk[:at] + bytes([apk[at] ^ mask]) + apk[at + 1 :])
-        if True:
-            if verdict_on(path, 21 if build is all_three else 24).is_accepted:
-                accepted.append(at)
+        if verdict_on(path, 21 if build is all_three else 24).is_accepted:
+            accepted.append(at)
     assert accepted == []
 
 

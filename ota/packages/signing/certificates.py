@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from asn1crypto import x509  # type: ignore[import-untyped]
+from asn1crypto import x509
 
 from ota.packages.facts import Certificate, clean_text
 from ota.packages.signing.algorithms import described, loaded

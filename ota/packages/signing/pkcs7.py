@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from asn1crypto import cms, core  # type: ignore[import-untyped]
+from asn1crypto import cms, core
 
 from ota.packages.signing.algorithms import is_made_by, loaded
 from ota.packages.signing.certificates import SigningCertificate

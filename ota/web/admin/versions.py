@@ -11,6 +11,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
+from ota.models import App, Version
 from ota.services import apps, audit, builds, preflight, releases, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
@@ -46,20 +47,7 @@ def show(slug: str, version_id: int) -> ResponseReturnValue:
     """One version: its state, its file, what happened to it."""
     app = app_in_view(slug)
     version = versions.get(reader(), version_id, app=app)
-    subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
-    events = sorted((e for s in subjects for e in audit.history(reader(), subject=s)), key=lambda e: e.id, reverse=True)
-    channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
-    checks = preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow())
-    before = builds.predecessor(reader(), version) if version.is_hosted_here else None
-    changes = builds.changes_since(before, version) if before else []
-    context: dict[str, Any] = {
-        "facts": builds.facts_of(version),
-        "checks": checks,
-        "channel": channel,
-        "before": before,
-        "changes": changes,
-    }
-    return render_page("version.html", app=app, version=version, events=events, now=utcnow(), **context)
+    return render_page("version.html", app=app, version=version, now=utcnow(), **_known_of(app, version))
 
 
 @blueprint.route("/<int:version_id>/edit", methods=["GET", "POST"])
@@ -116,6 +104,23 @@ def create(slug: str) -> ResponseReturnValue:
         except OtaError as error:
             show_error(form, error)
     return render_page("version_new.html", app=app, form=form), 422 if form.errors else 200
+
+
+def _known_of(app: App, version: Version) -> dict[str, Any]:
+    """What the page of a version shows beside its row."""
+    subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
+    events = [event for subject in subjects for event in audit.history(reader(), subject=subject)]
+    channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
+    before = builds.predecessor(reader(), version) if version.is_hosted_here else None
+    return {
+        "events": sorted(events, key=lambda event: event.id, reverse=True),
+        "channel": channel,
+        "checks": preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
+        "facts": builds.facts_of(version),
+        "has_icon": builds.has_icon(reader(), version),
+        "before": before,
+        "changes": builds.changes_since(before, version) if before else [],
+    }
 
 
 def _show_again(slug: str, version_id: int, form: EditForm, error: OtaError) -> ResponseReturnValue:
