@@ -5,13 +5,17 @@ VENV ?= .venv
 WORKERS ?= 4
 BIN = $(VENV)/bin
 
-.PHONY: run test lint check screenshots clean
+.PHONY: run test nightly lint check screenshots clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/python app.py
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) tests
+
+# What takes too long for every change: many more damaged builds.
+nightly: $(VENV)/.installed-dev
+	OTA_MUTATIONS=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/packages/test_mutations.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

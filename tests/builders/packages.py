@@ -60,26 +60,29 @@ def manifest(
     return encode(Element("manifest", {**attributes, **more}, [sdk, *asked, described]))
 
 
-def apk(
+def apk(*args: Any, by: Signer | None = None, compression: int = zipfile.ZIP_DEFLATED, **more: Any) -> bytes:
+    """An APK, signed with scheme v2; the other arguments are those of `apk_entries`."""
+    return sign_v2(archive(apk_entries(*args, **more), compression), by or signer("Example"))
+
+
+def apk_entries(
     package: str | None = "com.example.app",
-    version: str | None = "1.0.0",
+    version: str | int | None = "1.0.0",
     code: int | None = 1,
     *,
     content: bytes = b"content",
-    by: Signer | None = None,
-    compression: int = zipfile.ZIP_DEFLATED,
     resources: Sequence[Resource] = (),
     files: dict[str, bytes] | None = None,
     **described: Any,
-) -> bytes:
-    """An APK, signed with scheme v2. Other ``content`` makes other bytes of the same version.
+) -> dict[str, bytes]:
+    """What is in an APK, by name. Other ``content`` makes other bytes of the same version.
 
     ``files`` are more entries by name, ``resources`` its resource table, ``described`` goes to `manifest`.
     """
     entries = {"AndroidManifest.xml": manifest(package, version, code, **described), "assets/content.bin": content, **(files or {})}
     if resources:
         entries["resources.arsc"] = arsc.encode(list(resources))
-    return sign_v2(archive(entries, compression), by or signer("Example"))
+    return entries
 
 
 FRAMEWORK_FILES = {
