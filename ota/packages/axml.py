@@ -18,7 +18,7 @@ _MAX_DEPTH = 64
 _MAX_ELEMENTS = 100_000
 
 Key = int | str
-"""An attribute's resource id; the name of one that has none and no namespace."""
+"""An attribute's resource id, and its name if it has no namespace: Android asks for either."""
 
 
 @dataclass(slots=True)
@@ -75,12 +75,13 @@ def _element(data: bytes, chunk: Chunk, pool: StringPool, resource_ids: tuple[in
         raise Malformed("its attributes are smaller than attributes are")
     for index in range(count):
         namespace, name, _, _, _, kind, bits = unpack(_ATTRIBUTE, data, chunk.body + start + index * size, chunk.end)
-        key: Key = resource_ids[name] if name < len(resource_ids) else pool.get(name)
-        if isinstance(key, str) and namespace != NOTHING:
-            continue
-        if key in element.attributes:
-            raise Malformed("an element has the same attribute twice")
-        element.attributes[key] = Value(kind, bits)
-        if kind == Value.STRING:
-            element.texts[key] = pool.get(bits)
+        keys: list[Key] = [resource_ids[name]] if name < len(resource_ids) and resource_ids[name] else []
+        if namespace == NOTHING:
+            keys.append(pool.get(name))
+        for key in keys:
+            if key in element.attributes:
+                raise Malformed("an element has the same attribute twice")
+            element.attributes[key] = Value(kind, bits)
+            if kind == Value.STRING:
+                element.texts[key] = pool.get(bits)
     return element
