@@ -17,7 +17,7 @@ from ota import queue
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import pipeline, system, uploads
+from ota.services import devices, pipeline, system, uploads
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,13 @@ def announce(sender: Any, **_: Any) -> None:
     with sender.app.flask_app.app_context():
         show_life(current_app)
         heartbeat.run()
+
+
+@shared_task(name="ota.forget_devices")
+def forget_devices() -> None:
+    """Delete what is known of devices that no longer ask."""
+    with database_may_be_away(), transaction() as session:
+        devices.forget_old(session, now=utcnow())
 
 
 @shared_task(name="ota.sweep_incoming")

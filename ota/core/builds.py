@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ota.core.platforms import Platform, ProfileType, Scheme
+from ota.core.signers import Signers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """One version's file as it was read. A file that lives elsewhere has only the first fields: nobody has read it.
 
-    ``signer`` is an APK certificate's SHA-256 or a team id; ``lineage`` the signers it may follow. ``abis`` is empty for a
+    ``signer`` is an APK certificate's SHA-256 or a team id; ``signers`` those that phones of each age look at. ``abis`` is empty for a
     build that runs on all. ``size`` in bytes.
     """
 
@@ -26,7 +27,7 @@ class Build:
     size: int | None = None
     scheme: Scheme | None = None
     signer: str | None = None
-    lineage: tuple[str, ...] = ()
+    signers: Signers = ()
     is_debug_signed: bool = False
     is_debuggable: bool = False
     label: str | None = None
@@ -39,10 +40,6 @@ class Build:
     profile_type: ProfileType | None = None
     profile_expires_at: datetime | None = None
     profile_devices: tuple[str, ...] = ()
-
-    def follows(self, signer: str | None) -> bool:
-        """Would a phone that has a build of this signer take this one as its update? None: nobody signed yet."""
-        return signer is None or signer == self.signer or signer in self.lineage
 
     def runs_on(self, abis: Iterable[str]) -> bool:
         """Does it have code for a device that runs these ABIs?"""

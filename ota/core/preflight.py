@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ota.core.builds import Build
 from ota.core.platforms import Platform, ProfileType, Scheme
+from ota.core.signers import Signers, break_in
 
 EXPIRES_SOON = timedelta(days=30)
 
@@ -33,25 +34,30 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Devices that asked within the last 30 days, counted against the build. ``unknown``: did not say their SDK or ABIs."""
+    """Devices that asked within the last 30 days, counted against the build. ``unknown_...``: did not say."""
 
     active: int = 0
     below_minimum: int = 0
     without_abi: int = 0
     already_newer: int = 0
-    unknown: int = 0
+    unknown_system: int = 0
+    unknown_abis: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What the build comes into. ``before`` is what the channel offers now, or what was published last."""
+    """What the build comes into. ``before`` is what the channel offers now, or what was published last.
+
+    ``signers`` are those of every build that was published; ``signed_versions`` names the last version that each of them signed.
+    """
 
     package_id: str | None
-    signer: str | None
-    signer_version: str | None = None
+    signers: tuple[Signers, ...] = ()
+    signed_versions: Mapping[str, str] = field(default_factory=dict)
     before: Build | None = None
     fleet: Fleet = Fleet()
     allows_debuggable: bool = False
+    allows_external: bool = True
     is_https: bool = True
 
 
@@ -70,17 +76,17 @@ def is_blocked(checks: list[Check]) -> bool:
     return any(check.verdict is Verdict.BLOCK for check in checks)
 
 
-def other_signer(build: Build, signer: str, version: str | None) -> str:
-    """The sentence with both signers that an uploader and a publisher read."""
+def other_signer(platform: Platform, signer: str, new: str, version: str | None) -> str:
+    """The sentence with both signers that an uploader and a publisher read; ``version`` is the last one of the old signer."""
     was = f"version {version} was signed" if version else "what was published before was signed"
-    if build.platform is Platform.IOS:
+    if platform is Platform.IOS:
         return (
-            f"Signed by the team {build.signer}, but {was} by the team {signer}: iPhones that have it will refuse this one as its "
+            f"Signed by the team {new}, but {was} by the team {signer}: iPhones that have it will refuse this one as its "
             "update. Sign with a profile of the old team, or make another app of it."
         )
     return (
-        f"Signed with {fingerprint(build.signer or '')}, but {was} with {fingerprint(signer)}: phones that have it will refuse this one. "
-        "Sign with the old key, or prove the change with a lineage (apksigner rotate)."
+        f"Signed with {fingerprint(new)}, but {was} with {fingerprint(signer)}: phones that have it will refuse this one. "
+        "Sign with the old key, or add it to the lineage (apksigner rotate)."
     )
 
 
@@ -93,10 +99,7 @@ def _identity(build: Build, situation: Situation) -> Iterator[Check]:
     if not build.has_checksum:
         yield Check("file", Verdict.BLOCK, "There is no SHA-256 of the file: devices could not tell whether they got the right bytes.")
     if not build.is_read:
-        yield Check(
-            "signature", Verdict.WARN,
-            "The file lives elsewhere: this server has neither read nor verified it. What follows could not be looked at.",
-        )  # fmt: skip
+        yield _elsewhere(situation)
         return
     yield _signature(build)
     yield _signer(build, situation)
@@ -105,6 +108,13 @@ def _identity(build: Build, situation: Situation) -> Iterator[Check]:
     else:
         yield Check("package_id", Verdict.PASS, f"It is {build.package_id}, as the app is.")
     yield _debuggable(build, situation)
+
+
+def _elsewhere(situation: Situation) -> Check:
+    why = "The file lives elsewhere: this server has neither read nor verified it."
+    if situation.allows_external:
+        return Check("signature", Verdict.WARN, f"{why} Whoever publishes it vouches for it.")
+    return Check("signature", Verdict.BLOCK, f"{why} Upload the build here, or let an administrator allow it in the app's settings.")
 
 
 def _signature(build: Build) -> Check:
@@ -117,13 +127,16 @@ def _signature(build: Build) -> Check:
 
 
 def _signer(build: Build, situation: Situation) -> Check:
-    if situation.signer is None:
+    if not situation.signers:
         return Check("signer", Verdict.PASS, "The first published build: from now on only builds that its signer signed are taken.")
-    if not build.follows(situation.signer):
-        return Check("signer", Verdict.BLOCK, other_signer(build, situation.signer, situation.signer_version))
-    if build.signer != situation.signer:
+    broken = break_in(situation.signers, build.signers)
+    if broken is not None:
+        return Check("signer", Verdict.BLOCK, other_signer(build.platform, *broken, situation.signed_versions.get(broken[0])))
+    if build.signer not in {each.signer for each in situation.signers[-1]}:
         return Check("signer", Verdict.PASS, "A new key, with a lineage that proves the change from the old one.")
-    return Check("signer", Verdict.PASS, "The same signer as before.")
+    return Check(
+        "signer", Verdict.PASS, "Every phone that has an earlier build will take this one: its signer is the same, or proves to follow it."
+    )
 
 
 def _debuggable(build: Build, situation: Situation) -> Check:
@@ -147,7 +160,7 @@ def _code(build: Build, situation: Situation) -> Iterator[Check]:
         why = f"{fleet.already_newer:,} of {fleet.active:,} active devices run this version code or a higher one: they will not take it."
         yield Check("version_code", Verdict.WARN, why, fleet.already_newer)
     else:
-        yield Check("version_code", Verdict.PASS, f"{build.version_code} is the highest so far.")
+        yield Check("version_code", Verdict.PASS, f"{build.version_code} is higher than what is offered here and what devices run.")
 
 
 def _reach(build: Build, situation: Situation) -> Iterator[Check]:
@@ -165,7 +178,7 @@ def _minimum(name: str, system: str, new: tuple[int, ...], old: tuple[int, ...],
     shown, was = (".".join(map(str, numbers)) for numbers in (new, old))
     if new <= old:
         return Check(name, Verdict.PASS, f"Needs {system} {shown}, no more than before.")
-    why = f"Needs {system} {shown}; {was} was enough before. {_left_behind(fleet.below_minimum, fleet)}"
+    why = f"Needs {system} {shown}; {was} was enough before. {_left_behind(fleet.below_minimum, fleet.unknown_system, fleet)}"
     return Check(name, Verdict.WARN, why, fleet.below_minimum)
 
 
@@ -175,12 +188,12 @@ def _abis(build: Build, before: Build, fleet: Fleet) -> Check:
         lost = ["all others"]
     if not lost:
         return Check("abis", Verdict.PASS, "Runs on every processor that the build before ran on.")
-    message = f"No longer has code for {', '.join(lost)}. {_left_behind(fleet.without_abi, fleet)}"
+    message = f"No longer has code for {', '.join(lost)}. {_left_behind(fleet.without_abi, fleet.unknown_abis, fleet)}"
     return Check("abis", Verdict.WARN, message, fleet.without_abi)
 
 
-def _left_behind(count: int, fleet: Fleet) -> str:
-    unknown = f" ({fleet.unknown:,} did not say)" if fleet.unknown else ""
+def _left_behind(count: int, silent: int, fleet: Fleet) -> str:
+    unknown = f" ({silent:,} did not say)" if silent else ""
     return f"{count:,} of {fleet.active:,} active devices would be left behind{unknown}."
 
 
@@ -209,5 +222,8 @@ def _https(build: Build, situation: Situation) -> Check:
 
 
 def os_numbers(version: str | None) -> tuple[int, ...]:
-    """An OS version such as ``17.2`` in order; what can't be read is 0."""
-    return tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0")[:20].split("."))
+    """An OS version such as ``17.2`` in order, ``17`` being ``17.0``; what can't be read is 0."""
+    numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0")[:20].split(".")]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

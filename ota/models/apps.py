@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ota.core.installs import InstallAccess
@@ -15,7 +15,8 @@ from ota.models.base import Base, one_of
 class App(Base):
     """A product that is updated. Exactly one is the default: it answers devices that name no app.
 
-    ``allows_v1_only`` and ``allows_debuggable`` let builds in that are otherwise refused or kept from being published.
+    ``allows_v1_only`` and ``allows_debuggable`` let builds in that are otherwise refused or kept from being published;
+    ``allows_external`` files that live elsewhere, which nobody here has read.
     """
 
     __tablename__ = "apps"
@@ -31,6 +32,7 @@ class App(Base):
     install_access: Mapped[str] = mapped_column(String(10), default=InstallAccess.OPEN)
     allows_v1_only: Mapped[bool] = mapped_column(default=False)
     allows_debuggable: Mapped[bool] = mapped_column(default=False)
+    allows_external: Mapped[bool] = mapped_column(default=True)
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 
@@ -41,14 +43,15 @@ class App(Base):
         """The package or bundle id that the app's builds must have on this platform, once it is known."""
         return next((p.package_id for p in self.platforms if p.platform == platform), None)
 
-    def signer(self, platform: str) -> str | None:
-        """Who must have signed the app's builds on this platform, once one was published."""
-        return next((p.signer for p in self.platforms if p.platform == platform), None)
+    def on(self, platform: str) -> AppPlatform:
+        """The app on this platform."""
+        return next(each for each in self.platforms if each.platform == platform)
 
 
 class AppPlatform(Base):
     """An app on one platform, with what pins it: the package (bundle) id of its first build, and the signer of the last
-    one that was published: an APK certificate's SHA-256, or a team id on iOS."""
+    one that was published (an APK certificate's SHA-256, or a team id on iOS). ``signer_history`` is JSON: the `Signers` of
+    every build that was published, since phones may still have any of them."""
 
     __tablename__ = "app_platforms"
     __table_args__ = (UniqueConstraint("app_id", "platform"), one_of("platform", Platform))
@@ -58,6 +61,7 @@ class AppPlatform(Base):
     platform: Mapped[str] = mapped_column(String(20))
     package_id: Mapped[str | None] = mapped_column(String(255), index=True)
     signer: Mapped[str | None] = mapped_column(String(64))
+    signer_history: Mapped[str | None] = mapped_column(Text)
 
     app: Mapped[App] = relationship(back_populates="platforms")
 

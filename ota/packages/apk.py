@@ -14,7 +14,7 @@ from ota.packages import axml, frameworks, icons, signing
 from ota.packages.archive import Archive
 from ota.packages.axml import Element, Key
 from ota.packages.chunks import Malformed, Value
-from ota.packages.facts import MAX_LISTED, PackageFacts, clean_text
+from ota.packages.facts import MAX_LISTED, MAX_TEXT, PackageFacts, clean_text
 from ota.packages.resources import ANY_DENSITY, Choice, Resources
 
 MAX_MANIFEST_BYTES = 8 * 1024**2
@@ -22,12 +22,15 @@ MAX_RESOURCES_BYTES = 64 * 1024**2
 MAX_ICON_BYTES = 4 * 1024**2
 _MAX_SDK = 10_000
 _MAPPED_RESOURCES_FROM = 30
+_PAGE = 4096
 
 # Resource ids of attributes: ``android.R.attr`` in the Android SDK.
 _LABEL, _ICON, _NAME, _DEBUGGABLE, _DRAWABLE = 0x01010001, 0x01010002, 0x01010003, 0x0101000F, 0x01010199
 _VERSION_CODE, _VERSION_NAME, _VERSION_CODE_MAJOR = 0x0101021B, 0x0101021C, 0x01010576
 _MIN_SDK, _TARGET_SDK, _TEST_ONLY, _NEEDS_SPLITS = 0x0101020C, 0x01010270, 0x01010272, 0x01010591
+_EXTRACTS_LIBRARIES = 0x010104EA
 
+_PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+")
 _LIBRARY = re.compile(r"lib/([^/]+)/[^/]+\.so")
 _T = TypeVar("_T")
 
@@ -50,23 +53,32 @@ class Manifest:
         return clean_text(self.resources.text(value)) if self.resources else None
 
     def number(self, element: Element, key: Key) -> int | None:
-        """An attribute's whole number, 0 to 2**32 - 1. Raises `Malformed`."""
+        """An attribute's whole number or flag, 0 to 2**32 - 1; None without the attribute.
+
+        Raises `Malformed` for one that is no number, or not the same on every device: Android would make something of it.
+        """
         value = element.attributes.get(key)
         if value is None or value.is_integer:
             return value.data if value else None
-        return self.resources.integer(value) if self.resources else None
+        if value.kind != Value.REFERENCE or self.resources is None:
+            raise Malformed("a number is none")
+        return self.resources.integer(value)
 
 
 def read(archive: Archive) -> PackageFacts:
     """Raises `Rejected` when the manifest can't be read, names no package, can't be installed, or isn't signed as it must be."""
     manifest = _manifest(archive)
-    package_id = clean_text(manifest.root.texts.get("package"))
-    if not package_id:
-        raise Rejected("no_package_id", "The APK's manifest names no package. Build it again with an application id.")
+    package_id = manifest.root.texts.get("package", "")
+    if len(package_id) > MAX_TEXT or not _PACKAGE.fullmatch(package_id):
+        raise Rejected(
+            "no_package_id",
+            "The APK's manifest names no package that phones accept. Build it again with an application id such as com.example.app.",
+        )
     try:
         _check_installable(manifest)
         min_sdk, target_sdk = _sdks(manifest)
         _check_resources(archive, target_sdk)
+        _check_libraries(archive, manifest)
         facts = PackageFacts(
             platform=Platform.ANDROID,
             package_id=package_id,
@@ -122,6 +134,19 @@ def _check_installable(manifest: Manifest) -> None:
         )
 
 
+def _check_libraries(archive: Archive, manifest: Manifest) -> None:
+    """Phones refuse libraries that they shall run from inside the APK, unless each lies there as it is, on a page of its own."""
+    if manifest.number(manifest.application, _EXTRACTS_LIBRARIES) != 0:
+        return
+    for name, entry in archive.entries.items():
+        if _LIBRARY.fullmatch(name) and not (entry.is_stored and entry.data_offset % _PAGE == 0):
+            raise Rejected(
+                "packed_libraries",
+                f"The manifest says extractNativeLibs=false, but {entry.shown} is compressed or not aligned, so phones refuse the build. "
+                "Run zipalign -p 4 before signing, or let libraries be extracted.",
+            )
+
+
 def _check_resources(archive: Archive, target_sdk: int) -> None:
     """Android 11 and newer map the table into memory as it lies in the file, and refuse a build where they can't."""
     table = archive.entries.get("resources.arsc")
@@ -133,16 +158,16 @@ def _check_resources(archive: Archive, target_sdk: int) -> None:
         )
 
 
-def _version_code(manifest: Manifest) -> int | None:
+def _version_code(manifest: Manifest) -> int:
     minor, major = manifest.number(manifest.root, _VERSION_CODE), manifest.number(manifest.root, _VERSION_CODE_MAJOR) or 0
-    if minor is None:
-        return None
-    code = (major << 32) | minor
-    return code if code <= MAX_VERSION_CODE else None
+    if minor is None or (major << 32 | minor) > MAX_VERSION_CODE:
+        # What is sent along does not help: phones go by what the file says.
+        raise Rejected("no_version_code", "The APK's manifest has no usable versionCode. Build it again with a whole number from 0 on.")
+    return major << 32 | minor
 
 
 def _sdks(manifest: Manifest) -> tuple[int, int]:
-    """Minimum and target API level; 1 where the manifest is silent. A code name of a preview counts as silence: stricter."""
+    """Minimum and target API level; 1 where the manifest is silent."""
     elements = list(manifest.root.named("uses-sdk"))
     minimum = _largest(manifest.number(element, _MIN_SDK) for element in elements)
     target = _largest(manifest.number(element, _TARGET_SDK) for element in elements)

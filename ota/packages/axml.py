@@ -41,15 +41,20 @@ def parse(data: bytes) -> Element:
     if document.kind != _XML:
         raise Malformed("it is not binary XML")
     pool: StringPool | None = None
-    resource_ids: tuple[int, ...] = ()
+    resource_ids: tuple[int, ...] | None = None
     open_elements, roots, count = list[Element](), list[Element](), 0
     for chunk in chunks(data, document.body, document.end):
-        if chunk.kind == STRING_POOL and pool is None:
+        if chunk.kind == STRING_POOL:
+            # Readers differ in which of two they take, and whether one behind an element counts.
+            if pool is not None or count:
+                raise Malformed("it has more than one string pool")
             pool = StringPool(data, chunk)
-        elif chunk.kind == _RESOURCE_MAP and not resource_ids:
+        elif chunk.kind == _RESOURCE_MAP:
+            if resource_ids is not None or count:
+                raise Malformed("it has more than one map of attributes")
             resource_ids = _resource_map(data, chunk)
         elif chunk.kind == _START and pool is not None:
-            element, count = _element(data, chunk, pool, resource_ids), count + 1
+            element, count = _element(data, chunk, pool, resource_ids or ()), count + 1
             (open_elements[-1].children if open_elements else roots).append(element)
             open_elements.append(element)
         elif chunk.kind == _END:
@@ -73,9 +78,18 @@ def _element(data: bytes, chunk: Chunk, pool: StringPool, resource_ids: tuple[in
     element = Element(pool.get(name))
     if count and size < _ATTRIBUTE.size:
         raise Malformed("its attributes are smaller than attributes are")
+    last_id = 0
     for index in range(count):
-        namespace, name, _, _, _, kind, bits = unpack(_ATTRIBUTE, data, chunk.body + start + index * size, chunk.end)
-        keys: list[Key] = [resource_ids[name]] if name < len(resource_ids) and resource_ids[name] else []
+        namespace, name, raw, _, _, kind, bits = unpack(_ATTRIBUTE, data, chunk.body + start + index * size, chunk.end)
+        resource_id = resource_ids[name] if name < len(resource_ids) else 0
+        if resource_id:
+            # Android looks for them in this order and never finds one that stands elsewhere.
+            if resource_id <= last_id:
+                raise Malformed("its attributes are not in order, or one is there twice")
+            last_id = resource_id
+        if kind == Value.STRING and raw != NOTHING and pool.get(raw) != pool.get(bits):
+            raise Malformed("an attribute has two values")
+        keys: list[Key] = [resource_id] if resource_id else []
         if namespace == NOTHING:
             keys.append(pool.get(name))
         for key in keys:

@@ -24,7 +24,6 @@ _MAGIC = b"PK\x01\x02"
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 HAS_DESCRIPTOR = 0x0008
-_UTF8 = 0x0800
 _UNIX = 3
 
 
@@ -137,7 +136,7 @@ def _entry(data: bytes, at: int) -> tuple[Entry, int]:
     _, made_by, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment_size, disk, _, attributes, offset = fields
     stop = at + _HEADER.size + name_size + extra_size + comment_size
     raw_name = data[at + _HEADER.size : at + _HEADER.size + name_size]
-    entry = Entry(_decoded(raw_name, flags), raw_name, flags, method, crc, packed, size, offset)
+    entry = Entry(_decoded(raw_name), raw_name, flags, method, crc, packed, size, offset)
     if stop > len(data) or disk:
         raise Rejected("damaged_archive", "The archive is cut off or damaged: its directory can't be read. Upload the file again, whole.")
     _check(entry, is_link=made_by >> 8 == _UNIX and stat.S_ISLNK(attributes >> 16))
@@ -162,15 +161,13 @@ def _check(entry: Entry, *, is_link: bool) -> None:
         raise Rejected("unsafe_name", f"The archive has an entry named {entry.shown}, which points outside it. Build the file again.")
 
 
-def _decoded(raw_name: bytes, flags: int) -> str:
+def _decoded(raw_name: bytes) -> str:
     try:
         return raw_name.decode()
     except UnicodeDecodeError as error:
-        if flags & _UTF8:
-            raise Rejected(
-                "unsafe_name", "An entry's name says that it is UTF-8 and isn't. Build the file with the ordinary tools."
-            ) from error
-        return raw_name.decode("cp437")
+        raise Rejected(
+            "unsafe_name", "An entry's name is not UTF-8, which phones expect. Build the file with the ordinary tools."
+        ) from error
 
 
 def _identity(name: str) -> str:

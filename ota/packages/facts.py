@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from ota.core.platforms import Platform, ProfileType, Scheme
+from ota.core.signers import Signers
 
 MAX_TEXT = 255
 MAX_LISTED = 1000
@@ -34,7 +35,8 @@ class Signature(Struct, frozen=True, kw_only=True):
     fingerprints of several (only schemes v1 and v2 allow it), or a team id on iOS.
 
     ``signers`` are the SHA-256 of all certificates. ``lineage`` are the signers that
-    this one may follow after a rotation, oldest first, itself last; ``schemes`` everything that was found valid.
+    this one may follow after a rotation, oldest first, itself last; ``schemes`` everything that was found valid. ``ranges``: phones
+    of different ages look at different schemes, whose signers may differ.
     """
 
     scheme: Scheme
@@ -43,6 +45,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     lineage: tuple[str, ...] = ()
     schemes: tuple[Scheme, ...] = ()
     certificate: Certificate | None = None
+    ranges: Signers = ()
 
 
 class Profile(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ota.core.platforms import Platform, Scheme
+from ota.core.signers import SignerRange
 from ota.core.versions import MAX_VERSION_CODE
 from ota.errors import Rejected
 from ota.packages import icons
@@ -58,7 +59,13 @@ def read(archive: Archive) -> PackageFacts:
         package_id=package_id,
         version=clean_text(info.get("CFBundleShortVersionString")) or build,
         version_code=_whole_number(build),
-        signature=Signature(scheme=Scheme.PROFILE, signer=profile.team_id, schemes=(Scheme.PROFILE,), certificate=certificate),
+        signature=Signature(
+            scheme=Scheme.PROFILE,
+            signer=profile.team_id,
+            schemes=(Scheme.PROFILE,),
+            certificate=certificate,
+            ranges=(SignerRange(0, profile.team_id),),
+        ),
         label=clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName")),
         framework=_framework(files),
         minimum_os=clean_text(info.get("MinimumOSVersion")),

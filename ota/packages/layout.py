@@ -80,7 +80,8 @@ def _after_descriptor(raw: Raw, entry: Entry, at: int, end: End) -> int:
     for descriptor in (_DESCRIPTOR_MAGIC + values, values):
         if found.startswith(descriptor):
             return at + len(descriptor)
-    if not found or found.startswith((_MAGIC, b"PK\x01\x02")):
+    is_told_before = raw(entry.header_offset + 14, 12) == values
+    if is_told_before and (not found or found.startswith((_MAGIC, b"PK\x01\x02"))):
         return at  # Some tools set the flag and write no descriptor; the header itself has told all.
     raise _disagreement(entry)
 
@@ -93,13 +94,14 @@ def _check_gap(raw: Raw, start: int, stop: int) -> None:
         )
     if stop - start > _MAX_GAP:
         raise _unexplained(start)
-    gap = raw(start, stop - start)
-    while gap.startswith(_MAGIC) and len(gap) >= _LOCAL.size:
-        *_, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(gap)
-        if crc or packed or size or name_size or gap[_LOCAL.size : _LOCAL.size + extra_size].strip(b"\0"):
+    gap, at = raw(start, stop - start), 0
+    while gap.startswith(_MAGIC, at) and at + _LOCAL.size <= len(gap):
+        *_, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(gap, at)
+        filling = gap[at + _LOCAL.size : at + _LOCAL.size + extra_size]
+        if crc or packed or size or name_size or filling.strip(b"\0"):
             raise _unexplained(start)
-        gap = gap[_LOCAL.size + extra_size :]
-    if gap.strip(b"\0") or (start == 0 and gap):
+        at += _LOCAL.size + extra_size
+    if gap[at:].strip(b"\0") or (start == 0 and at < len(gap)):
         raise _unexplained(start)
 
 

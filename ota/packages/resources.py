@@ -71,9 +71,12 @@ class Resources:
                 return self._strings.get(choice.value.data)
         return None
 
-    def integer(self, value: Value) -> int | None:
-        """The number that a value is or refers to."""
-        return next((choice.value.data for choice in self.choices(value) if choice.value.is_integer), None)
+    def integer(self, value: Value) -> int:
+        """The number that a value refers to. Raises `Malformed` for one that is none, or not the same on every device."""
+        found = {(choice.value.is_integer, choice.value.data) for choice in self.choices(value)}
+        if len(found) != 1 or not next(iter(found))[0]:
+            raise Malformed("a number is none, or differs between devices")
+        return next(iter(found))[1]
 
     def choices(self, value: Value) -> list[Choice]:
         """Everything that a value may stand for, the default first. Raises `Malformed` for one that refers to itself."""

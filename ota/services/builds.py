@@ -37,7 +37,7 @@ def build_of(version: Version) -> Build:
         return Build(**known)
     signature, profile = facts.signature, facts.profile
     return Build(
-        **known, is_read=True, scheme=Scheme(signature.scheme), signer=signature.signer, lineage=signature.lineage,
+        **known, is_read=True, scheme=Scheme(signature.scheme), signer=signature.signer, signers=signature.ranges,
         is_debug_signed=facts.platform is Platform.ANDROID and signature.certificate is not None and signature.certificate.is_debug,
         is_debuggable=facts.is_debuggable, label=facts.label,
         framework=" ".join(filter(None, (facts.framework, facts.framework_version))) or None,

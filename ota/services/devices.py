@@ -7,9 +7,9 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, CursorResult, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -21,6 +21,7 @@ from ota.models import App, Channel, Device
 ACTIVE_WITHIN = timedelta(days=30)
 """A device that has not asked for so long is not counted."""
 
+FORGOTTEN_AFTER = timedelta(days=90)
 _BATCH = 500
 
 
@@ -50,6 +51,8 @@ def note(session: Session, sightings: Iterable[Sighting]) -> None:
     rows = [_row(apps[each.channel_id], each) for each in sightings if each.channel_id in apps]
     unique = list({(row["app_id"], row["platform"], row["device_hash"]): row for row in rows}.values())
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    # In one order everywhere, so that two writers never wait for each other.
+    unique.sort(key=lambda row: (row["app_id"], row["platform"], row["device_hash"]))
     for start in range(0, len(unique), _BATCH):
         statement = insert(Device).values(unique[start : start + _BATCH])
         new: dict[str, Any] = {
@@ -59,6 +62,14 @@ def note(session: Session, sightings: Iterable[Sighting]) -> None:
         for name in ("sdk", "os_version", "abis"):
             new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
         session.execute(statement.on_conflict_do_update(index_elements=["app_id", "platform", "device_hash"], set_=new))
+
+
+def forget_old(session: Session, *, now: datetime) -> int:
+    """Delete devices that have not asked for so long that nothing counts them. Answers how many."""
+    found = session.execute(
+        delete(Device).where(Device.last_seen_at < now - FORGOTTEN_AFTER), execution_options={"synchronize_session": False}
+    )
+    return cast("CursorResult[Any]", found).rowcount
 
 
 def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
@@ -71,13 +82,13 @@ def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
     groups = session.execute(select(Device.abis, func.count()).where(*is_active, Device.abis.is_not(None)).group_by(Device.abis))
     without = sum(number for abis, number in groups if not build.runs_on((abis or "").split(",")))
     is_android = build.platform is Platform.ANDROID
-    silent = Device.sdk.is_(None) if is_android else Device.os_version.is_(None)
     return Fleet(
         active=count(),
         below_minimum=count(Device.sdk < (build.min_sdk or 0)) if is_android else _below_ios(session, is_active, build),
         without_abi=without if is_android else 0,
         already_newer=count(Device.version_code >= build.version_code),
-        unknown=count(silent),
+        unknown_system=count(Device.sdk.is_(None) if is_android else Device.os_version.is_(None)),
+        unknown_abis=count(Device.abis.is_(None)),
     )
 
 

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from ota.core.builds import Build
 from ota.core.platforms import Scheme
 from ota.core.preflight import other_signer
+from ota.core.signers import break_in
 from ota.errors import Conflict, Invalid, NotFound, Rejected
 from ota.models import App, Upload, Version
 from ota.packages import PackageFacts
@@ -38,7 +38,7 @@ def place(session: Session, upload: Upload, facts: PackageFacts, sha256: str) ->
         apps.check_package(session, app, facts.platform, facts.package_id)
         apps.find_channel(app, upload.channel)
         versions.check_draft(draft)
-        _check_signer(session, app, facts, draft)
+        _check_signer(session, app, facts)
     except Conflict as error:
         raise _other_package(error) from error
     except (Invalid, NotFound) as error:
@@ -46,22 +46,19 @@ def place(session: Session, upload: Upload, facts: PackageFacts, sha256: str) ->
     return Place(app, draft, same_version(session, app, draft, sha256))
 
 
-def _check_signer(session: Session, app: App, facts: PackageFacts, draft: VersionDraft) -> None:
+def _check_signer(session: Session, app: App, facts: PackageFacts) -> None:
     """Raises `Rejected` for a build that phones would refuse as an update, and for a v1-only one where that is not allowed."""
-    signature, pinned = facts.signature, app.signer(facts.platform)
+    signature = facts.signature
     if signature.scheme is Scheme.V1 and not app.allows_v1_only and (facts.min_sdk or 1) >= _V1_IS_ENOUGH_BELOW:
         raise Rejected(
             "v1_only",
             f"Signed with scheme v1 alone, which does not protect the whole file, though it needs Android API level {facts.min_sdk}, "
             "which knows v2. Sign it with v2 or newer (apksigner does), or let an administrator allow it in the app's settings.",
         )
-    build = Build(
-        platform=facts.platform, version=draft.version, version_code=draft.version_code, has_checksum=True,
-        signer=signature.signer, lineage=signature.lineage,
-    )  # fmt: skip
-    if pinned is not None and not build.follows(pinned):
-        version = preflight.signed_by(session, app.id, facts.platform, pinned)
-        raise Rejected("other_signer", other_signer(build, pinned, version))
+    broken = break_in(preflight.signers_of(app.on(facts.platform)), signature.ranges)
+    if broken is not None:
+        versions_of = preflight.signed_versions(session, app.id, facts.platform)
+        raise Rejected("other_signer", other_signer(facts.platform, *broken, versions_of.get(broken[0])))
 
 
 def same_version(session: Session, app: App, draft: VersionDraft, sha256: str) -> Version | None:

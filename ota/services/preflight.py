@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.core import preflight
 from ota.core.lifecycle import LIVE_STATES
-from ota.core.preflight import Check, Situation, Verdict
+from ota.core.preflight import Check, Fleet, Situation, Verdict
+from ota.core.signers import Signers
 from ota.db import compare_and_set
 from ota.errors import Conflict
 from ota.models import AppPlatform, Artifact, Channel, Release, Version
@@ -18,70 +20,81 @@ from ota.services.audit import Actor
 
 
 def examine(session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime) -> list[Check]:
-    """The list for this version on this channel, as `ota.core.preflight.examine` makes it."""
-    app, build = version.app, builds.build_of(version)
-    before = _before(session, version, channel)
-    signer = app.signer(version.platform)
-    situation = Situation(
-        package_id=app.package_id(version.platform),
-        signer=signer,
-        signer_version=signed_by(session, version.app_id, version.platform, signer),
-        before=builds.build_of(before) if before else None,
-        fleet=devices.fleet(session, app, build, now=now),
-        allows_debuggable=app.allows_debuggable,
-        is_https=is_https,
-    )
-    return preflight.examine(build, situation, now)
+    """The list for this version on this channel, as `ota.core.preflight.examine` makes it, with the devices counted."""
+    fleet = devices.fleet(session, version.app, builds.build_of(version), now=now)
+    return preflight.examine(builds.build_of(version), _situation(session, version, channel, fleet, is_https), now)
 
 
 def demand(session: Session, version: Version, channel: Channel, *, now: datetime, only: frozenset[str] | None = None) -> None:
-    """Raises `Conflict` (``preflight_blocked``) with the whole list when one of the checks blocks.
+    """Raises `Conflict` (``preflight_blocked``) with the checks that block, when one does.
 
     ``only`` looks at those checks alone, for a release that already stands.
     """
-    checks = examine(session, version, channel, is_https=True, now=now)
+    situation = _situation(session, version, channel, Fleet(), is_https=True)
+    checks = preflight.examine(builds.build_of(version), situation, now)
     blocking = [check for check in checks if check.verdict is Verdict.BLOCK and (only is None or check.name in only)]
     if blocking:
         raise Conflict(
             "preflight_blocked",
             f"Version {version.version} can't be published. " + " ".join(check.message for check in blocking),
-            checks=[{"name": check.name, "verdict": check.verdict, "message": check.message} for check in checks],
+            checks=[{"name": check.name, "verdict": check.verdict, "message": check.message} for check in blocking],
             current=versions.summary(version),
         )
 
 
 def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetime) -> None:
-    """From now on the app's builds on this platform must be of this version's signer, or prove that they follow it.
+    """From now on the app's builds on this platform must be of this version's signer too, or prove that they follow it.
 
-    Raises `Conflict` when another signer was pinned at the same moment.
+    Raises `Conflict` when another build was published at the same moment.
     """
-    if version.artifact is None:
+    facts = builds.facts_of(version)
+    if facts is None:
         return
-    row = next(each for each in version.app.platforms if each.platform == version.platform)
-    before, signer = row.signer, version.artifact.signer
-    if before == signer:
-        return
-    if not compare_and_set(session, AppPlatform, {"id": row.id}, {"signer": before}, {"signer": signer}):
+    row = version.app.on(version.platform)
+    known, signer = signers_of(row), facts.signature.signer
+    kept = known if facts.signature.ranges in known else (*known, facts.signature.ranges)
+    values = {"signer": signer, "signer_history": msgspec.json.encode(kept).decode()}
+    before = row.signer
+    # Also when nothing changes: whoever changes it between the preflight and this commit is noticed.
+    if not compare_and_set(session, AppPlatform, {"id": row.id}, {"signer_history": row.signer_history}, values):
         raise Conflict(
-            "preflight_blocked",
-            "A build of another signer was published at the same moment. Look again.",
-            current=versions.summary(version),
+            "preflight_blocked", "Another build was published at the same moment. Look again.", current=versions.summary(version)
         )
-    audit.record(
-        session, actor, "app.signer_pinned", ("app", version.app_id), now=now, app_id=version.app_id,
-        before={version.platform: before}, after={version.platform: signer},
-    )  # fmt: skip
+    if before != signer:
+        audit.record(
+            session, actor, "app.signer_pinned", ("app", version.app_id), now=now, app_id=version.app_id,
+            before={version.platform: before}, after={version.platform: signer},
+        )  # fmt: skip
 
 
-def signed_by(session: Session, app_id: int, platform: str, signer: str | None) -> str | None:
-    """The name of the last published version of this signer, for a sentence."""
+def signers_of(row: AppPlatform) -> tuple[Signers, ...]:
+    """The signers of everything that was published of the app on this platform."""
+    return msgspec.json.decode(row.signer_history, type=tuple[Signers, ...]) if row.signer_history else ()
+
+
+def signed_versions(session: Session, app_id: int, platform: str) -> dict[str, str]:
+    """For each signer the name of its last published version, for a sentence."""
     query = (
-        select(Version.version)
-        .join(Version.artifact)
-        .where(Version.app_id == app_id, Version.platform == platform, Artifact.signer == signer, Version.published_at.is_not(None))
-        .order_by(Version.version_code.desc())
+        select(Artifact.signer, Version.version)
+        .join(Version, Version.artifact_id == Artifact.id)
+        .where(Version.app_id == app_id, Version.platform == platform, Version.published_at.is_not(None))
+        .order_by(Version.version_code)
     )
-    return session.scalar(query.limit(1)) if signer else None
+    return {signer: version for signer, version in session.execute(query)}  # noqa: C416  The last one of each counts.
+
+
+def _situation(session: Session, version: Version, channel: Channel, fleet: Fleet, is_https: bool) -> Situation:
+    app, before = version.app, _before(session, version, channel)
+    return Situation(
+        package_id=app.package_id(version.platform),
+        signers=signers_of(app.on(version.platform)),
+        signed_versions=signed_versions(session, version.app_id, version.platform),
+        before=builds.build_of(before) if before else None,
+        fleet=fleet,
+        allows_debuggable=app.allows_debuggable,
+        allows_external=app.allows_external,
+        is_https=is_https,
+    )
 
 
 def _before(session: Session, version: Version, channel: Channel) -> Version | None:

@@ -28,7 +28,7 @@ _VERBS = {
     ReleaseState.WITHDRAWN: "withdrawn",
 }
 
-_STILL_DEMANDED = frozenset({"file", "profile"})
+_STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
 """Checks that can go bad while a release stands."""
 
 
@@ -118,6 +118,8 @@ def set_rollout(session: Session, actor: Actor, release: Release, rollout: int, 
             "wrong_state", f"The release is {_words(ReleaseState(release.state))}; its rollout no longer matters.", current=summary(release)
         )
     before, seen = release.rollout, release.revision if revision is None else revision
+    if rollout > before:
+        preflight.demand(session, release.version, release.channel, now=now, only=_STILL_DEMANDED)
     _set(session, release, seen, {"rollout": _checked_rollout(rollout)})
     audit.record(
         session, actor, "release.rollout_changed", ("release", release.id), now=now, app_id=release.version.app_id,

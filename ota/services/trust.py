@@ -14,10 +14,16 @@ from ota.services import audit
 from ota.services.audit import Actor
 
 
-def allow(session: Session, actor: Actor, app: App, *, v1_only: bool, debuggable: bool, revision: int, now: datetime) -> None:
-    """Let in, or no longer, builds signed with scheme v1 alone, and debug builds. Raises `Conflict` for a stale ``revision``."""
-    before = {"allows_v1_only": app.allows_v1_only, "allows_debuggable": app.allows_debuggable}
-    after = {"allows_v1_only": v1_only, "allows_debuggable": debuggable}
+def allow(
+    session: Session, actor: Actor, app: App, *, v1_only: bool, debuggable: bool, external: bool, revision: int, now: datetime
+) -> None:
+    """Let in, or no longer, builds signed with scheme v1 alone, debug builds, and files that live elsewhere.
+
+    Raises `Conflict` for a stale ``revision``.
+    """
+    exceptions = ("allows_v1_only", "allows_debuggable", "allows_external")
+    before = {name: getattr(app, name) for name in exceptions}
+    after = dict(zip(exceptions, (v1_only, debuggable, external), strict=True))
     if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, {**after, "revision": revision + 1}):
         raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
     if before != after:
@@ -29,9 +35,11 @@ def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, 
 
     Raises `Conflict` when no signer is pinned.
     """
-    row = next(each for each in app.platforms if each.platform == platform)
+    row = app.on(platform)
     before = row.signer
-    if before is None or not compare_and_set(session, AppPlatform, {"id": row.id}, {"signer": before}, {"signer": None}):
+    if before is None or not compare_and_set(
+        session, AppPlatform, {"id": row.id}, {"signer": before}, {"signer": None, "signer_history": None}
+    ):
         raise Conflict("no_signer", f"No signer is pinned for {app.name} on {platform.label}.")
     audit.record(
         session, actor, "app.signer_forgotten", ("app", app.id), now=now, app_id=app.id, before={platform: before}, after={platform: "none"}

@@ -13,6 +13,7 @@ RESOURCE_IDS = {
     "icon": 0x01010002,
     "drawable": 0x01010199,
     "testOnly": 0x01010272,
+    "extractNativeLibs": 0x010104EA,
     "isSplitRequired": 0x01010591,
     "versionCode": 0x0101021B,
     "versionName": 0x0101021C,

@@ -70,7 +70,7 @@ def endless_string_pool() -> bytes:
 
 def one_long_string_many_times() -> bytes:
     """A manifest of 20,000 elements, all with the same name of 30,000 letters."""
-    return apk_with_manifest(encode(Element("manifest", {"package": "a"}, [Element("x" * 30_000) for _ in range(20_000)])))
+    return apk_with_manifest(encode(Element("manifest", {"package": "com.example.app"}, [Element("x" * 30_000) for _ in range(20_000)])))
 
 
 def deep_manifest() -> bytes:
@@ -152,7 +152,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "an entry of 4 GB": (four_gigabytes_declared, "zip_bomb"),
     "a million entries": (million_entries, "too_many_entries"),
     "an endless string pool": (endless_string_pool, "unreadable_manifest"),
-    "a manifest of the same long name": (one_long_string_many_times, "unsigned"),
+    "a manifest of the same long name": (one_long_string_many_times, "no_version_code"),
     "a deep manifest": (deep_manifest, "unreadable_manifest"),
     "a label that is itself": (self_referencing_label, "unreadable_manifest"),
     "references without end": (exploding_references, "unreadable_manifest"),

@@ -41,7 +41,15 @@ def test_a_hostile_file_is_refused_with_a_reason(tmp_path: Path, make: Any, code
 
 @pytest.mark.parametrize(
     ("trick", "code"),
-    [("sleep", "too_slow"), ("spin", "too_slow"), ("eat", "too_much_memory"), ("die", "reader_died"), ("fail", "reader_failed")],
+    [
+        ("sleep", "too_slow"),
+        ("spin", "too_slow"),
+        ("eat", "too_much_memory"),
+        ("die", "reader_died"),
+        ("flood", "reader_died"),
+        ("stammer", "reader_died"),
+        ("fail", "reader_failed"),
+    ],
 )
 def test_a_child_that_misbehaves_ends_in_a_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trick: str, code: str) -> None:
     path = tmp_path / "build"

@@ -80,6 +80,42 @@ def test_a_lineage_from_the_old_key_is_taken_and_pins_the_new_one(api: Api) -> N
     assert api.upload(rotated(4, OLD, NEW))["status"] == "ready"
 
 
+def test_phones_that_still_have_the_old_key_are_not_forgotten(api: Api) -> None:
+    published(api, apk(by=OLD))
+    published(api, rotated(2, OLD, NEW))
+    upload = api.upload(apk(code=3, min_sdk=28, by=NEW))
+    assert (upload["reason_code"], ":".join(re.findall("..", OLD.sha256.upper())) in upload["reason"]) == ("other_signer", True)
+
+
+def test_a_signer_whom_only_some_phones_look_at_must_follow_too(api: Api) -> None:
+    other = signer("Somebody else")
+    published(api, apk(by=OLD, min_sdk=28))
+    hidden = signed(
+        archive(apk_entries(code=2, min_sdk=28)), v3=[By(other, last=32)], v31=[By(NEW, first=33, attributes=[lineage(OLD, other, NEW)])]
+    )
+    assert api.upload(hidden)["reason_code"] in {"other_signer", "bad_signature", "stripped_signature"}
+
+
+def test_files_elsewhere_can_be_forbidden(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+    allow(sign_in(EMAILS[Role.ADMIN]))
+    body = {"version": "3.0.0", "version_code": 30, "platform": "android", "download_url": "https://files.example.com/a.apk"}
+    answer = api.post("/api/updates/publish", {**body, "checksum": "ab" * 32})
+    assert (answer.status_code, answer.json["code"]) == (409, "preflight_blocked")
+    assert api.get("/api/versions").json["versions"] == []
+
+
+def test_an_exception_that_has_ended_is_no_reason_to_resume_or_widen(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+    browser = sign_in(EMAILS[Role.ADMIN])
+    allow(browser, "allows_debuggable")
+    made = api.version(application={"debuggable": True})
+    release = api.post(f"/api/versions/{made['id']}/releases", {"rollout": 100}).json["release"]
+    allow(browser)
+    assert api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 200}).json["code"] == "preflight_blocked"
+    assert api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 50}).status_code == 200
+    api.post(f"/api/releases/{release['id']}/pause")
+    assert api.post(f"/api/releases/{release['id']}/resume").json["code"] == "preflight_blocked"
+
+
 def test_a_lineage_that_took_the_right_to_update_from_the_old_key_is_refused(api: Api) -> None:
     published(api, apk(by=OLD))
     by = By(NEW, attributes=[lineage(OLD, NEW, flags=0)])
@@ -244,14 +280,17 @@ def test_devices_without_code_for_their_processor_are_counted(app: Flask, api: A
     seen(app, api, 2, abis=["armeabi-v7a", "armeabi"])
     seen(app, api, 5, abis=["arm64-v8a", "armeabi-v7a"])
     made = api.version(2, "1.1.0", files=library("arm64-v8a"))
+    seen(app, api, 3, sdk=34)
     check = checks_of(api, made)["abis"]
     assert (check["verdict"], check["devices"], "armeabi-v7a" in check["message"]) == ("warn", 2, True)
+    assert "2 of 10 active devices would be left behind (3 did not say)" in check["message"]
 
 
 def test_iphones_below_a_higher_minimum_are_counted(app: Flask, api: Api) -> None:
     published(api, ipa(), "app.ipa")
     seen(app, api, 2, platform="ios", os_version="15.8")
-    seen(app, api, 1, platform="ios", os_version="16.0.1")
+    for version in ("16", "16.0", "16.0.1"):
+        seen(app, api, 1, platform="ios", os_version=version)
     made = api.upload(ipa(build="2", MinimumOSVersion="16.0"), "app.ipa")["version"]
     assert checks_of(api, made)["minimum_os"]["devices"] == 2
 

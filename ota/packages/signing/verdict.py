@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from ota.core.platforms import Scheme
+from ota.core.signers import SignerRange, Signers
 from ota.errors import Rejected
 from ota.packages.archive import Archive
 from ota.packages.facts import Signature
@@ -19,7 +20,7 @@ from ota.packages.signing.certificates import SigningCertificate
 from ota.packages.signing.digests import content_digests
 from ota.packages.signing.refusals import bad, unsigned, weak
 
-_V2_SDK, _V3_SDK = 24, 28
+_V2_SDK, _V3_SDK, _V31_SDK = 24, 28, 33
 _V2_NEEDED_TARGET = 30
 _NEWEST_FIRST = (Scheme.V31, Scheme.V3, Scheme.V2, Scheme.V1)
 
@@ -54,7 +55,7 @@ def verify(archive: Archive, *, min_sdk: int, target_sdk: int | None) -> Signatu
     _check_same_people(found)
     if found.schemes == [Scheme.V1] and target_sdk is not None and target_sdk >= _V2_NEEDED_TARGET:
         raise weak("an app for Android 11 (target SDK 30) or later needs a v2 signature. Sign it with v2 and v3 enabled")
-    return _answer(found)
+    return _answer(found, min_sdk)
 
 
 def _read_block(archive: Archive, block: SigningBlock, min_sdk: int, found: _Found) -> None:
@@ -111,14 +112,30 @@ def _identity(signers: tuple[SigningCertificate, ...]) -> str:
     return hashlib.sha256("".join(sorted(signer.sha256 for signer in signers)).encode()).hexdigest()
 
 
-def _answer(found: _Found) -> Signature:
+def _follows(signer: v3.SignerV3) -> tuple[str, ...]:
+    """Former signers who kept the right to be updated from."""
+    return tuple(node.certificate.sha256 for node in signer.lineage[:-1] if node.may_be_updated)
+
+
+def _ranges(found: _Found, min_sdk: int) -> Signers:
+    """Who signed for phones of which age: v1 and v2 before Android 9, v3 from there on, v3.1 from Android 13 on."""
+    older = found.v2.certificates if found.v2 is not None else found.v1
+    ranges = {min_sdk: SignerRange(min_sdk, _identity(older))} if older else {}
+    for signed, least in ((found.v3, _V3_SDK), (found.v31, _V31_SDK)):
+        for signer in signed.signers if signed is not None else ():
+            first = max(signer.first, least, min_sdk)
+            ranges = {level: each for level, each in ranges.items() if level < first}
+            ranges[first] = SignerRange(first, signer.certificate.sha256, _follows(signer))
+    return tuple(ranges.values())
+
+
+def _answer(found: _Found, min_sdk: int) -> Signature:
     newest = found.v31 or found.v3
     lineage: tuple[str, ...] = ()
     if newest is not None:
         signers: tuple[SigningCertificate, ...] = (newest.newest.certificate,)
         if newest.newest.lineage:
-            past = [node.certificate.sha256 for node in newest.newest.lineage[:-1] if node.may_be_updated]
-            lineage = (*past, newest.newest.certificate.sha256)
+            lineage = (*_follows(newest.newest), newest.newest.certificate.sha256)
     else:
         signers = found.v2.certificates if found.v2 is not None else found.v1 or ()
     schemes = tuple(scheme for scheme in _NEWEST_FIRST if scheme in found.schemes)
@@ -129,4 +146,5 @@ def _answer(found: _Found) -> Signature:
         lineage=lineage,
         schemes=schemes,
         certificate=signers[0].facts(),
+        ranges=_ranges(found, min_sdk),
     )

@@ -80,6 +80,7 @@ class RenameForm(Form):
 class TrustForm(Form):
     allows_v1_only = BooleanField("Builds signed with scheme v1 alone")
     allows_debuggable = BooleanField("Debug builds")
+    allows_external = BooleanField("Files that live elsewhere")
     revision = HiddenField()
 
 

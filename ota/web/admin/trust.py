@@ -24,6 +24,7 @@ def allow(slug: str) -> ResponseReturnValue:
         app = apps.find(session, slug)
         trust.allow(
             session, actor(), app, v1_only=form.allows_v1_only.data, debuggable=form.allows_debuggable.data,
+            external=form.allows_external.data,
             revision=seen_revision(form) or 0, now=utcnow(),
         )  # fmt: skip
     flash("What may be published is changed.")

@@ -115,7 +115,7 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
     return {
         "events": sorted(events, key=lambda event: event.id, reverse=True),
         "channel": channel,
-        "checks": preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
+        "checks": () if version.is_active else preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
         "facts": builds.facts_of(version),
         "has_icon": builds.has_icon(reader(), version),
         "before": before,

@@ -24,6 +24,13 @@ def misbehave(path: Path) -> PackageFacts:
     if trick == "eat":
         eaten = [bytes(10 * 1024**2) for _ in range(1000)]
         raise Rejected("ate", str(len(eaten)))
+    if trick == "flood":
+        while True:
+            sys.stdout.write("x" * 65_536)
+    if trick == "stammer":
+        sys.stdout.write('{"facts": ')
+        sys.stdout.flush()
+        os._exit(1)
     if trick == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if trick == "disk":
