@@ -51,6 +51,13 @@ ANDROID_RELEASES = {
 """The name of the Android release with each API level, as its makers publish it."""
 
 
-def android_release(sdk: int) -> str:
-    """``Android 7.0 (API 24)``; the level alone where the release has no name here."""
-    return f"Android {ANDROID_RELEASES[sdk]} (API {sdk})" if sdk in ANDROID_RELEASES else f"API {sdk}"
+def android_name(api_level: int) -> str:
+    """The version of Android that people know for an API level."""
+    if api_level < min(ANDROID_RELEASES):
+        return "Android"
+    return f"Android {ANDROID_RELEASES[api_level]}" if api_level in ANDROID_RELEASES else f"Android with API level {api_level}"
+
+
+def android_release(api_level: int) -> str:
+    """The same with the level that developers know: ``Android 7.0 (API 24)``."""
+    return f"Android {ANDROID_RELEASES[api_level]} (API {api_level})" if api_level in ANDROID_RELEASES else f"API {api_level}"

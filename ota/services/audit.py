@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from ota.core.permissions import Role
@@ -55,12 +55,13 @@ def record(
 
 
 def history(
-    session: Session, *, app_id: int | None = None, subject: tuple[str, object] | None = None, limit: int = 100, offset: int = 0
+    session: Session, *, app_id: int | None = None, subjects: Iterable[tuple[str, object]] | None = None, limit: int = 100, offset: int = 0
 ) -> Sequence[AuditEvent]:
-    """The newest events first, of everything, one app, or one thing."""
+    """The newest events first, of everything, one app, or some things (type and id)."""
     query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit).offset(offset)
     if app_id is not None:
         query = query.where(AuditEvent.app_id == app_id)
-    if subject is not None:
-        query = query.where(AuditEvent.subject_type == subject[0], AuditEvent.subject_id == str(subject[1]))
+    if subjects is not None:
+        wanted = [(kind, str(key)) for kind, key in subjects]
+        query = query.where(tuple_(AuditEvent.subject_type, AuditEvent.subject_id).in_(wanted))
     return session.scalars(query).all()

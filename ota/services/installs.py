@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ota.core.installs import InstallAccess, android_name, normal_udid
-from ota.core.platforms import Platform, ProfileType
+from ota.core.installs import InstallAccess, normal_udid
+from ota.core.platforms import Platform, ProfileType, android_name
+from ota.core.preflight import EXPIRES_SOON
 from ota.errors import Forbidden, Invalid, NotFound
 from ota.models import App, Artifact, Version
-from ota.packages.facts import PackageFacts, Profile
-from ota.services import updates, versions
+from ota.packages.facts import BuildFacts, Profile
+from ota.services import builds, updates, versions
 
-SOON = timedelta(days=30)
 _LIMITED = {ProfileType.AD_HOC, ProfileType.DEVELOPMENT}
 
 
@@ -66,7 +65,7 @@ def offering(session: Session, app: App, platform: Platform, *, base_url: str, n
         version = updates.latest(session, app=app.slug, platform=platform, channel=None, now=now)
     except NotFound:
         return Offering(platform=platform)
-    facts, has_icon = _facts(session, version)
+    facts, has_icon = builds.facts_of(version), builds.has_icon(session, version)
     profile = facts.profile if facts else None
     bundle_id = version.package_id or app.package_id(platform)
     is_limited = profile is not None and profile.type in _LIMITED
@@ -98,7 +97,7 @@ def is_registered(session: Session, app: App, udid: str, *, now: datetime) -> bo
     if wanted is None:
         raise Invalid("bad_udid", "That is no UDID: it has 40 characters, or 8 and 16 with a hyphen, all of them 0 to 9 and a to f.")
     version = updates.latest(session, app=app.slug, platform=Platform.IOS, channel=None, now=now)
-    facts, _ = _facts(session, version)
+    facts = builds.facts_of(version)
     devices = facts.profile.devices if facts and facts.profile else ()
     return any(normal_udid(device) == wanted for device in devices)
 
@@ -106,10 +105,10 @@ def is_registered(session: Session, app: App, udid: str, *, now: datetime) -> bo
 def icon(session: Session, app: App, version_id: int, *, is_public: bool) -> tuple[bytes, str]:
     """A version's icon, a PNG made by this server, with the digest of the file it came from. Raises `NotFound`.
 
-    The public sees those of active versions only, and none while the install page is off.
+    The public sees those of active versions only, and only of apps whose install page is open to everybody.
     """
     version = versions.get(session, version_id, app=app)
-    if is_public and not (version.is_active and app.install_access != InstallAccess.OFF):
+    if is_public and not (version.is_active and app.install_access == InstallAccess.OPEN):
         raise NotFound("no_icon", "There is no icon at this address.")
     row = session.execute(select(Artifact.icon, Artifact.sha256).where(Artifact.id == version.artifact_id)).one_or_none()
     if row is None or row.icon is None:
@@ -117,16 +116,7 @@ def icon(session: Session, app: App, version_id: int, *, is_public: bool) -> tup
     return row.icon, row.sha256
 
 
-def _facts(session: Session, version: Version) -> tuple[PackageFacts | None, bool]:
-    """What was read from the build, and whether it brought an icon. None for a file that lives elsewhere."""
-    if version.artifact_id is None:
-        return None, False
-    query = select(Artifact.facts, Artifact.icon.is_not(None)).where(Artifact.id == version.artifact_id)
-    raw, has_icon = session.execute(query).one()
-    return msgspec.convert(raw, PackageFacts), has_icon
-
-
-def _needs(facts: PackageFacts) -> str | None:
+def _needs(facts: BuildFacts) -> str | None:
     if facts.platform is Platform.ANDROID:
         return f"{android_name(facts.min_sdk)} or newer" if facts.min_sdk else None
     return f"iOS {facts.minimum_os} or newer" if facts.minimum_os else None
@@ -145,9 +135,7 @@ def _problem(version: Version, bundle_id: str | None, profile: Profile | None, b
         return "Nobody has told the server this app's bundle id, which iOS asks for. It is known once a build was uploaded here."
     if profile is None:
         return None
-    if profile.type is ProfileType.STORE:
-        return "This build was signed for the App Store. iOS refuses to install it from anywhere else."
-    if _aware(profile.expires_at) <= now:
+    if profile.expires_at <= now:
         return (
             f"The profile that this build was signed with expired on {_day(profile.expires_at)}, so iOS refuses it. "
             "Ask the people who make the app for a new build."
@@ -159,13 +147,9 @@ def _warning(version: Version, profile: Profile | None, base_url: str, now: date
     file_url = base_url if version.is_hosted_here else version.download_url
     if version.platform == Platform.ANDROID and not (base_url.startswith("https://") and file_url.startswith("https://")):
         return "This address is not encrypted: somebody on the same network could hand you another file. Use a network that you trust."
-    if profile is not None and now < _aware(profile.expires_at) <= now + SOON:
+    if profile is not None and now < profile.expires_at <= now + EXPIRES_SOON:
         return f"It stops working on {_day(profile.expires_at)}, when the profile it was signed with expires."
     return None
-
-
-def _aware(when: datetime) -> datetime:
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _day(when: datetime) -> str:

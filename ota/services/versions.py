@@ -20,8 +20,8 @@ from ota.models import App, Artifact, Release, Upload, Version
 from ota.services import audit, rules
 from ota.services.audit import Actor
 
-_WHOLE = (selectinload(Version.releases).joinedload(Release.channel), selectinload(Version.artifact).undefer(Artifact.facts))
-"""What is loaded with a version: its releases, and what was read from its file."""
+_WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
+_WITH_FACTS = selectinload(Version.artifact).undefer(Artifact.facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -
 
 def get(session: Session, version_id: int, *, app: App | None = None) -> Version:
     """Raises `NotFound`, also when the version belongs to another app than the given one."""
-    query = select(Version).where(Version.id == version_id).options(*_WHOLE)
+    query = select(Version).where(Version.id == version_id).options(_WITH_RELEASES, _WITH_FACTS)
     version = session.scalar(query) if version_id <= MAX_ID else None
     if version is None or (app is not None and version.app_id != app.id):
         raise NotFound("unknown_version", f"There is no version with the id {version_id}.")
@@ -169,7 +169,7 @@ def newest(
     session: Session, app: App, *, platform: Platform | None = None, search: str = "", limit: int = 50, offset: int = 0
 ) -> Sequence[Version]:
     """The app's versions, the one made last first; ``search`` looks in names, codes and notes."""
-    query = select(Version).where(Version.app_id == app.id).options(*_WHOLE)
+    query = select(Version).where(Version.app_id == app.id).options(_WITH_RELEASES)
     if platform is not None:
         query = query.where(Version.platform == platform)
     if search:

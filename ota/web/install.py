@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import plistlib
 from typing import Any
 
@@ -9,12 +10,12 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
-from ota.core.installs import visitor_platform
+from ota.core.installs import InstallAccess, visitor_platform
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.errors import Forbidden, OtaError
-from ota.models import App, ShareLink
+from ota.models import App, ShareLink, Version
 from ota.services import installs, sharing
 from ota.services.installs import Offering
 from ota.web import addresses
@@ -116,7 +117,7 @@ def manifest(slug: str) -> ResponseReturnValue:
 def _manifest(app: App, found: Offering) -> dict[str, Any]:
     assert found.version is not None
     assets = [{"kind": "software-package", "url": download_url(found.version)}]
-    if found.has_icon:
+    if found.has_icon and app.install_access == InstallAccess.OPEN:
         url = public_url() + url_for("icons.public", slug=app.slug, version_id=found.version.id)
         assets += [{"kind": kind, "url": url} for kind in ("display-image", "full-size-image")]
     metadata = {
@@ -155,6 +156,14 @@ def _password_page(form: LinkPasswordForm, status: int) -> ResponseReturnValue:
     return render_template("install_password.html", form=form), status
 
 
+def _picture(app: App, version: Version) -> str:
+    """Where the icon is. For those with a link it is in the page itself: its own address is for everybody or nobody."""
+    if app.install_access == InstallAccess.OPEN:
+        return url_for("icons.public", slug=app.slug, version_id=version.id)
+    icon, _ = installs.icon(reader(), app, version.id, is_public=False)
+    return f"data:image/png;base64,{base64.b64encode(icon).decode()}"
+
+
 def _page(app: App, link: ShareLink | None, form: UdidForm | None = None, is_registered: bool | None = None) -> str:
     now, here = utcnow(), visitor_platform(request.user_agent.string)
     found = sorted(installs.offerings(reader(), app, base_url=public_url(), now=now), key=lambda each: each.platform is not here)
@@ -163,7 +172,7 @@ def _page(app: App, link: ShareLink | None, form: UdidForm | None = None, is_reg
         "install.html",
         app=app, link=link, here=here, offerings=found, form=form or UdidForm(formdata=None), is_registered=is_registered,
         title=next((each.label for each in found if each.label), app.name),
-        pictured=next((each.version for each in found if each.has_icon), None),
+        picture=next((_picture(app, each.version) for each in found if each.version and each.has_icon), None),
         address=addresses.share_url(link) if link else addresses.install_url(app),
         actions={
             Platform.ANDROID: url_for("install.android", slug=app.slug, signed=signed),

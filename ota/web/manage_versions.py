@@ -12,7 +12,8 @@ from ota.services.versions import VersionEdit
 from ota.web import present
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
-from ota.web.schemas import DeletedAnswer, PreflightAnswer, PreflightQuery, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
+from ota.web.preflight_schemas import PreflightAnswer, PreflightQuery
+from ota.web.schemas import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
 
 blueprint = Blueprint("manage_versions", __name__)
 
@@ -24,7 +25,7 @@ def index(query: VersionsQuery) -> VersionsAnswer:
     app = apps.find(reader(), query.app)
     platform = apps.find_platform(query.platform) if query.platform else None
     found = versions.newest(reader(), app, platform=platform, limit=query.limit, offset=query.offset)
-    return VersionsAnswer(versions=[present.version_view(version) for version in found])
+    return VersionsAnswer(versions=[present.version_view(version, is_listed=True) for version in found])
 
 
 @blueprint.get("/api/versions/<int:version_id>")

@@ -9,7 +9,8 @@ from ota.core.decision import Decision, NoUpdate, Reason
 from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
 from ota.services import builds
-from ota.web.schemas import CheckAnswer, CheckView, LatestAnswer, PreflightAnswer, ReleaseView, UploadView, VersionView
+from ota.web.preflight_schemas import CheckView, PreflightAnswer
+from ota.web.schemas import CheckAnswer, LatestAnswer, ReleaseView, UploadView, VersionView
 
 MESSAGES = {
     Reason.UPDATE_AVAILABLE: "New version available!",
@@ -93,7 +94,8 @@ def latest_answer(version: Version) -> LatestAnswer:
     )
 
 
-def version_view(version: Version) -> VersionView:
+def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
+    """A version as programs see it; one of a list comes without what was read from its file."""
     return VersionView(
         id=version.id,
         app=version.app.slug,
@@ -113,7 +115,7 @@ def version_view(version: Version) -> VersionView:
         package_id=version.package_id,
         revision=version.revision,
         releases=[release_view(release) for release in version.releases],
-        build=builds.facts_of(version),
+        build=None if is_listed else builds.facts_of(version),
     )
 
 

@@ -191,31 +191,13 @@ class VersionView(Struct, kw_only=True):
     package_id: str | None
     revision: int
     releases: list[ReleaseView]
-    build: Annotated[BuildFacts, Meta(description="What was read from the file and proved about it.")] | None
-
-
-class CheckView(Struct, kw_only=True):
-    """One line of the preflight."""
-
-    name: str
-    verdict: Annotated[str, Meta(description="pass, warn or block.")]
-    message: str
-    devices: Annotated[int, Meta(description="Active devices that it concerns, where that was counted.")] | None
-
-
-class PreflightAnswer(Struct, kw_only=True):
-    """What was looked at before a version is published. Blocked: publishing it is answered with 409."""
-
-    channel: str
-    blocked: bool
-    checks: list[CheckView]
-    ok: bool = True
-
-
-class PreflightQuery(Struct, kw_only=True):
-    """On which channel."""
-
-    channel: ChannelName | None = None
+    build: (
+        Annotated[
+            BuildFacts,
+            Meta(description="What was read from the file and proved about it; null in lists, and for a file that lives elsewhere."),
+        ]
+        | None
+    )
 
 
 class UploadView(Struct, kw_only=True):

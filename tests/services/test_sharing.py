@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 
 from ota.clock import utcnow
-from ota.core.installs import InstallAccess, android_name, normal_udid, visitor_platform
+from ota.core.installs import InstallAccess, normal_udid, visitor_platform
 from ota.core.permissions import Role
-from ota.core.platforms import Platform
+from ota.core.platforms import Platform, android_name
 from ota.db import reader, transaction
 from ota.errors import Gone, Invalid, NotFound
 from ota.models import ShareLink
@@ -56,7 +56,7 @@ def test_a_revoked_link_is_closed_and_revoking_it_again_changes_nothing(in_app: 
     with pytest.raises(Gone, match="taken it back"):
         opened(link_id)
     assert sharing.get(reader(), link_id).revoked_at == NOW
-    events = audit.history(reader(), subject=("share", link_id))
+    events = audit.history(reader(), subjects=[("share", link_id)])
     assert [event.action for event in events] == ["share.revoked", "share.created"]
     assert {event.actor for event in events} == {"anna@example.com"}
 
@@ -70,7 +70,7 @@ def test_two_who_revoke_at_once_leave_one_row_of_history(app: Flask, in_app: Non
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(revoke, range(4)))
-    assert [event.action for event in audit.history(reader(), subject=("share", link_id))].count("share.revoked") == 1
+    assert [event.action for event in audit.history(reader(), subjects=[("share", link_id)])].count("share.revoked") == 1
 
 
 @pytest.mark.parametrize("link_id", [None, 999, 2**31, 2**70])
@@ -123,7 +123,7 @@ def test_a_password_is_kept_as_a_hash_and_never_in_the_history(in_app: None) -> 
         False,
         False,
     ]
-    assert "sesame" not in str([event.after for event in audit.history(reader(), subject=("share", link_id))])
+    assert "sesame" not in str([event.after for event in audit.history(reader(), subjects=[("share", link_id)])])
     assert sharing.opens_with(sharing.get(reader(), make()), "anything")
 
 

@@ -19,9 +19,11 @@ from ota.clock import utcnow
 from ota.core.installs import InstallAccess
 from ota.core.permissions import Role
 from ota.core.platforms import ProfileType
-from ota.db import transaction
-from ota.services import apps
+from ota.db import reader, transaction
+from ota.models import ShareLink
+from ota.services import apps, sharing
 from ota.services.audit import SYSTEM
+from ota.web import addresses
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, MAC, PHONE, UDID, png, profile, publish_android, publish_ios, read_as
 
@@ -189,13 +191,6 @@ def test_an_expired_profile_is_said_instead_of_a_button_that_fails(app: Flask, c
     assert "itms-services" in page
 
 
-def test_a_build_for_the_store_is_not_offered(app: Flask, client: FlaskClient, api: Api) -> None:
-    read_as(app, publish_ios(api), profile=profile(utcnow() + timedelta(days=300), ProfileType.STORE, ()))
-    page = see(client, IPHONE)
-    assert "signed for the App Store" in page
-    assert "itms-services" not in page
-
-
 def test_an_enterprise_build_says_how_to_trust_it(app: Flask, client: FlaskClient, api: Api) -> None:
     read_as(app, publish_ios(api), profile=profile(utcnow() + timedelta(days=300), ProfileType.ENTERPRISE, ()))
     page = see(client, IPHONE)
@@ -237,7 +232,12 @@ def test_only_those_with_a_link_or_nobody_gets_in_when_the_app_says_so(app: Flas
     for path in paths:
         answer = client.get(path)
         assert (answer.status_code, "opens only with a link" in answer.text) == (403, True), path
-    assert client.get(f"/install/my-app/icon/{android}.png").status_code == 200
+    assert client.get(f"/install/my-app/icon/{android}.png").status_code == 404
+    with app.app_context(), transaction() as session:
+        link_id = sharing.create(session, SYSTEM, apps.find(session, "my-app"), name="testers", now=utcnow()).id
+    with app.test_request_context():
+        address = addresses.share_url(reader().get_one(ShareLink, link_id))
+    assert 'src="data:image/png;base64,' in client.get(address.removeprefix("https://updates.example.com")).text
     set_access(app, InstallAccess.OFF)
     for path in (*paths, f"/install/my-app/icon/{android}.png"):
         assert client.get(path).status_code == 404, path

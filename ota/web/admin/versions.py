@@ -109,11 +109,10 @@ def create(slug: str) -> ResponseReturnValue:
 def _known_of(app: App, version: Version) -> dict[str, Any]:
     """What the page of a version shows beside its row."""
     subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
-    events = [event for subject in subjects for event in audit.history(reader(), subject=subject)]
     channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
     before = builds.predecessor(reader(), version) if version.is_hosted_here else None
     return {
-        "events": sorted(events, key=lambda event: event.id, reverse=True),
+        "events": audit.history(reader(), subjects=subjects),
         "channel": channel,
         "checks": () if version.is_active else preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
         "facts": builds.facts_of(version),
