@@ -123,6 +123,9 @@ def _signature(build: Build) -> Check:
     if build.is_debug_signed:
         why = "Signed with an Android debug key: everybody who has it can make updates of this app. Sign releases with a key of your own."
         return Check("signature", Verdict.WARN, why)
+    if build.scheme is Scheme.V1:
+        why = "Verified with scheme v1 alone, which protects the entries and not the whole file. Sign it with v2 or newer too."
+        return Check("signature", Verdict.WARN, why)
     return Check("signature", Verdict.PASS, f"Verified with scheme {build.scheme}: every byte is its signer's.")
 
 
@@ -154,7 +157,7 @@ def _debuggable(build: Build, situation: Situation) -> Check:
 def _code(build: Build, situation: Situation) -> Iterator[Check]:
     before, fleet = situation.before, situation.fleet
     if before is not None and before.version_code >= build.version_code:
-        why = f"{before.version} has the version code {before.version_code} and stays the newest: who is offered it does not see this one."
+        why = f"Version {before.version} has the code {before.version_code} and stays the newest: who is offered it does not see this one."
         yield Check("version_code", Verdict.WARN, why, fleet.already_newer)
     elif fleet.already_newer:
         why = f"{fleet.already_newer:,} of {fleet.active:,} active devices run this version code or a higher one: they will not take it."
@@ -205,8 +208,11 @@ def _profile(build: Build, now: datetime) -> Iterator[Check]:
         yield Check(
             "profile", Verdict.BLOCK, f"Its profile expired on {expires:%Y-%m-%d}: iPhones refuse it. Sign it again with a new profile."
         )
-    elif expires - now < EXPIRES_SOON:
-        yield Check("profile", Verdict.WARN, f"Its profile expires on {expires:%Y-%m-%d}: from then on the app no longer starts.")
+        return
+    only = f" Only the {len(build.profile_devices):,} devices in it can install this build."
+    if expires - now < EXPIRES_SOON:
+        why = f"Its profile expires on {expires:%Y-%m-%d}: from then on the app no longer starts."
+        yield Check("profile", Verdict.WARN, why + (only if kind is not ProfileType.ENTERPRISE else ""))
     elif kind in {ProfileType.AD_HOC, ProfileType.DEVELOPMENT}:
         message = f"An {kind} profile" if kind is ProfileType.AD_HOC else f"A {kind} profile"
         yield Check("profile", Verdict.WARN, f"{message}: only the {len(build.profile_devices):,} devices in it can install this build.")
@@ -216,9 +222,9 @@ def _profile(build: Build, now: datetime) -> Iterator[Check]:
 
 def _https(build: Build, situation: Situation) -> Check:
     if situation.is_https:
-        return Check("https", Verdict.PASS, "This server's address is https.")
+        return Check("https", Verdict.PASS, "Its address is https.")
     harm = "iPhones will not install from it" if build.platform is Platform.IOS else "somebody on the way can keep updates from phones"
-    return Check("https", Verdict.WARN, f"This server's address is not https: {harm}. Set OTA_BASE_URL to an https address.")
+    return Check("https", Verdict.WARN, f"Its address is not https: {harm}. Serve it, and set OTA_BASE_URL, with https.")
 
 
 def os_numbers(version: str | None) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def _reader(archive: Archive) -> Callable[[Archive], PackageFacts]:
         raise Rejected(
             "app_bundle",
             "This is an Android App Bundle, which phones can't install. Build an APK (flutter build apk --release, "
-            "or bundletool build-apks --mode=universal) and upload that.",
+            "or universal.apk out of what bundletool build-apks --mode=universal makes) and upload that.",
         )
     if any(name.endswith(".apk") for name in names):
         raise Rejected("split_apks", "This is a set of split APKs. Build one universal APK and upload that.")

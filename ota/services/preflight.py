@@ -93,7 +93,7 @@ def _situation(session: Session, version: Version, channel: Channel, fleet: Flee
         fleet=fleet,
         allows_debuggable=app.allows_debuggable,
         allows_external=app.allows_external,
-        is_https=is_https,
+        is_https=is_https and (version.is_hosted_here or version.download_url.startswith("https://")),
     )
 
 

@@ -36,7 +36,7 @@ def create(
     session: Session, actor: Actor, app: App, *, name: str, days: int = DEFAULT_DAYS, password: str | None = None, now: datetime
 ) -> ShareLink:
     """A new link. Raises `Invalid` for a name, lifetime or password that can't be."""
-    name = name.strip()
+    name = "".join(character for character in name if character.isprintable()).strip()
     if not 1 <= len(name) <= 80:
         raise Invalid("bad_name", "A link needs a name of 1 to 80 characters that says whom it is for.", field="name")
     if not 1 <= days <= MAX_DAYS:

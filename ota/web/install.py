@@ -61,8 +61,10 @@ def unlock(slug: str, signed: str) -> ResponseReturnValue:
     link, form = _link(slug, signed), LinkPasswordForm()
     if not form.validate_on_submit():
         return _password_page(form, 422)
-    current_app.extensions["ota_login_limits"].note_try(request.remote_addr or "", str(link.id), kind="share")
+    limits, who = current_app.extensions["ota_login_limits"], request.remote_addr or ""
+    limits.check(who, str(link.id), kind="share")
     if not sharing.opens_with(link, form.password.data):
+        limits.note_try(who, str(link.id), kind="share")  # Only what is wrong is counted: a team may share an address.
         show_error(form, Forbidden("wrong_password", "The password is wrong.", field="password"))
         return _password_page(form, 422)
     session[_UNLOCKED] = [*session.get(_UNLOCKED, []), link.id][-_MAX_UNLOCKED:]

@@ -26,12 +26,24 @@ class LoginLimits:
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._shared = FixedWindowRateLimiter(_redis(settings.redis_url)) if settings.redis_url else None
 
+    def check(self, address: str, account: str, *, kind: str) -> None:
+        """Raises `TooMany` when the address or the account had too many tries already; counts nothing."""
+        limiter = self._own if self._shared is None else self._shared
+        for key in _keys(address, account):
+            try:
+                is_open = all(limiter.test(item, kind, key) for item in self._items)
+            except Exception as error:  # Whatever Redis fails with: nobody is locked out because of it.
+                log.warning("Redis does not count tries, this process does: %s", error)
+                is_open = all(self._own.test(item, kind, key) for item in self._items)
+            if not is_open:
+                raise _too_many()
+
     def note_try(self, address: str, account: str, *, kind: str = "login") -> None:
         """Count one try. Raises `TooMany` when the address or the account had too many. Each ``kind`` is counted by itself."""
-        for key in (f"address:{address}", f"account:{account.strip().lower()[:254]}"):
+        for key in _keys(address, account):
             for item in self._items:
                 if not self._hit(item, kind, key):
-                    raise TooMany("too_many", "Too many tries. Wait a minute, then try again.")
+                    raise _too_many()
 
     def _hit(self, item: RateLimitItem, kind: str, key: str) -> bool:
         if self._shared is not None:
@@ -40,6 +52,14 @@ class LoginLimits:
             except Exception as error:  # Whatever Redis fails with: the login must not fail with it.
                 log.warning("Redis does not count logins, this process does: %s", error)
         return self._own.hit(item, kind, key)
+
+
+def _keys(address: str, account: str) -> tuple[str, str]:
+    return f"address:{address}", f"account:{account.strip().lower()[:254]}"
+
+
+def _too_many() -> TooMany:
+    return TooMany("too_many", "Too many tries. Wait a minute, then try again.")
 
 
 def init_app(app: Flask, settings: Settings) -> None:

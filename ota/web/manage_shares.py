@@ -34,7 +34,7 @@ def create(body: ShareLinkRequest) -> ShareLinkAnswer:
     with transaction() as session:
         app = apps.find(session, body.app)
         link = sharing.create(session, actor(), app, name=body.name, days=body.days, password=body.password, now=utcnow())
-    return _answer(link, f"The link is good for {body.days} days.")
+    return _answer(link, f"The link is good for {body.days} {'day' if body.days == 1 else 'days'}.")
 
 
 @blueprint.post("/api/share-links/<int:link_id>/revoke")

@@ -35,10 +35,10 @@ class CheckRequest(Struct, kw_only=True):
     channel: ChannelName | None = None
     user_initiated: Annotated[bool, Meta(description='True when "Check for updates" was pressed.')] = False
     sdk: Annotated[int, Meta(ge=1, le=10_000, description="Android API level.", examples=[34])] | None = None
-    os_version: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$", examples=["17.2"])] | None = None
+    os_version: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["17.2"])] | None = None
     abis: (
         Annotated[
-            list[Annotated[str, Meta(max_length=20, pattern="^[0-9A-Za-z_-]+$")]],
+            list[Annotated[str, Meta(max_length=20, pattern=r"^[0-9A-Za-z_-]+$(?!\n)")]],
             Meta(max_length=8, description="Build.SUPPORTED_ABIS.", examples=[["arm64-v8a"]]),
         ]
         | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import cast
 
 from flask import Flask, current_app
@@ -41,7 +42,7 @@ class Sightings:
         key = (sighting.channel_id, sighting.platform, sighting.device_hash)
         with self._lock:
             if len(self._seen) < _MOST or key in self._seen:
-                self._seen[key] = sighting
+                self._seen[key] = _merged(self._seen.get(key), sighting)
             if self._timer is None and self.is_automatic:
                 self._timer = threading.Timer(DELAY, self.write)
                 self._timer.daemon = True
@@ -58,6 +59,13 @@ class Sightings:
             log.warning("the sightings of %d devices are not written yet: %s", len(seen), first_line(error))
             with self._lock:
                 self._seen = {**seen, **self._seen}
+
+
+def _merged(before: Sighting | None, now: Sighting) -> Sighting:
+    """What a device did not say this time is still true."""
+    if before is None:
+        return now
+    return replace(now, sdk=now.sdk or before.sdk, os_version=now.os_version or before.os_version, abis=now.abis or before.abis)
 
 
 def init_app(app: Flask) -> None:

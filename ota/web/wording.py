@@ -15,7 +15,7 @@ CHECKS = {
     "minimum_os": "Minimum iOS",
     "abis": "Processors",
     "profile": "Provisioning profile",
-    "https": "Address of this server",
+    "https": "Address",
 }
 """The preflight's checks by their stable names."""
 
@@ -32,6 +32,8 @@ def size_change(after: int | None, before: int | None) -> str:
     """How much larger or smaller than before, such as ``+12.5 %``; nothing where that is not known."""
     if not after or not before or after == before:
         return ""
+    if after > 10 * before:
+        return f"{after / before:,.0f} times as large"
     return f"{(after - before) / before * 100:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
