@@ -48,7 +48,7 @@ class Program:
         self.process.send_signal(number)
         return self.process.wait(40)
 
-    def until(self, condition: Any, seconds: float = 40) -> None:
+    def until(self, condition: Any, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while True:
             try:

@@ -23,7 +23,7 @@ GATE = "OTA_TEST_GATE"
 """Names the file that `tests.queue.broker` waits for to go away. That module changes its process: it is never imported here."""
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + seconds
     while not condition():
