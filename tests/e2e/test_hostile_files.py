@@ -48,3 +48,4 @@ def test_no_reader_is_left_behind(program: Program) -> None:
     uploads = [program.upload(hostile.zip_bomb()), program.upload(apk()), program.upload(b"PK\x03\x04")]
     program.until(lambda: all(program.uploaded(each)["status"] in {"ready", "rejected"} for each in uploads))
     program.until(lambda: not program.pids_of("ota.packages"))
+    assert [program.uploaded(each)["status"] for each in uploads] == ["rejected", "ready", "rejected"]
