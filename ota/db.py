@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ MAX_ID = 2**31 - 1
 
 BUSY_TIMEOUT_MS = 15_000
 _WRITE = "ota_write"
+_LAST_ACTS = "ota_last_acts"
 # A server that is gone, or busy beyond use, is an error within seconds and not a request that hangs.
 _POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "options": "-c statement_timeout=20000 -c lock_timeout=15000"}
 
@@ -59,15 +60,23 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError("transaction() inside transaction(): the outer one already commits")
     session.rollback()
     session.info[_WRITE] = True
+    session.info[_LAST_ACTS] = {}
     try:
         session.connection(execution_options={_WRITE: True})
         yield session
+        for key in sorted(session.info[_LAST_ACTS]):
+            session.info[_LAST_ACTS][key]()
         session.commit()
     except BaseException:
         session.rollback()
         raise
     finally:
         session.info[_WRITE] = False
+
+
+def before_commit(session: Session, key: tuple[str, int], act: Callable[[], None]) -> None:
+    """Do this as the last thing of the transaction, once for each key, in the order of the keys."""
+    session.info[_LAST_ACTS][key] = act
 
 
 def reader() -> Session:

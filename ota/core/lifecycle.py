@@ -23,6 +23,24 @@ class ReleaseState(StrEnum):
     HALTED = "halted"
     ROLLED_BACK = "rolled_back"
     WITHDRAWN = "withdrawn"
+    CONCLUDED = "concluded"
+    """An arm whose experiment has ended."""
+
+
+class ExperimentState(StrEnum):
+    """Whether an experiment still divides devices among its arms."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class ProposalState(StrEnum):
+    """What became of an act that needs another person's approval."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
 
 
 UPLOAD_MOVES: Mapping[UploadStatus, frozenset[UploadStatus]] = {
@@ -36,12 +54,15 @@ UPLOAD_MOVES: Mapping[UploadStatus, frozenset[UploadStatus]] = {
 OPEN_UPLOADS = frozenset({UploadStatus.RECEIVED, UploadStatus.PROCESSING})
 """Not at its end yet: its bytes are still needed in the quarantine."""
 
+_ENDS = frozenset({ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN, ReleaseState.CONCLUDED})
+
 RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
-    ReleaseState.ACTIVE: frozenset({ReleaseState.PAUSED, ReleaseState.HALTED, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN}),
-    ReleaseState.PAUSED: frozenset({ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN}),
-    ReleaseState.HALTED: frozenset({ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN}),
+    ReleaseState.ACTIVE: frozenset({ReleaseState.PAUSED, ReleaseState.HALTED, *_ENDS}),
+    ReleaseState.PAUSED: frozenset({ReleaseState.ACTIVE, *_ENDS}),
+    ReleaseState.HALTED: frozenset({ReleaseState.ACTIVE, *_ENDS}),
     ReleaseState.ROLLED_BACK: frozenset(),
     ReleaseState.WITHDRAWN: frozenset(),
+    ReleaseState.CONCLUDED: frozenset(),
 }
 
 LIVE_STATES = frozenset({ReleaseState.ACTIVE, ReleaseState.PAUSED, ReleaseState.HALTED})

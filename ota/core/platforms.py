@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Platform(StrEnum):
@@ -61,3 +62,12 @@ def android_name(api_level: int) -> str:
 def android_release(api_level: int) -> str:
     """The same with the level that developers know: ``Android 7.0 (API 24)``."""
     return f"Android {ANDROID_RELEASES[api_level]} (API {api_level})" if api_level in ANDROID_RELEASES else f"API {api_level}"
+
+
+@lru_cache(maxsize=1024)
+def os_numbers(version: str | None) -> tuple[int, ...]:
+    """An OS version such as ``17.2`` in order, ``17`` being ``17.0``; what can't be read is 0."""
+    numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0")[:20].split(".")]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

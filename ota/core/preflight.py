@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ota.core.builds import Build
-from ota.core.platforms import Platform, ProfileType, Scheme
+from ota.core.platforms import Platform, ProfileType, Scheme, os_numbers
 from ota.core.signers import Signers, break_in
 
 EXPIRES_SOON = timedelta(days=30)
@@ -225,11 +225,3 @@ def _https(build: Build, situation: Situation) -> Check:
         return Check("https", Verdict.PASS, "Its address is https.")
     harm = "iPhones will not install from it" if build.platform is Platform.IOS else "somebody on the way can keep updates from phones"
     return Check("https", Verdict.WARN, f"Its address is not https: {harm}. Serve it, and set OTA_BASE_URL, with https.")
-
-
-def os_numbers(version: str | None) -> tuple[int, ...]:
-    """An OS version such as ``17.2`` in order, ``17`` being ``17.0``; what can't be read is 0."""
-    numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0")[:20].split(".")]
-    while len(numbers) > 1 and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 MAX_VERSION_CODE = 2**63 - 1
 """The largest version code: Android's ``longVersionCode`` is a signed 64-bit number, and so is our column."""
@@ -49,6 +49,7 @@ class CurrentVersion:
     text: str
 
 
+@lru_cache(maxsize=4096)
 def parse_current_version(text: str) -> CurrentVersion:
     """Read what a device (or a ``min_supported_version``) says.
 
@@ -68,6 +69,7 @@ def parse_current_version(text: str) -> CurrentVersion:
     return CurrentVersion(VersionName((padded[0], padded[1], padded[2], padded[3]), prerelease), build, stripped)
 
 
+@lru_cache(maxsize=4096)
 def parse_name(text: str) -> VersionName | None:
     """The name in order, or None when it is free text (``2024 spring``), which no order can be given to."""
     try:

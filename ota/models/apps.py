@@ -1,10 +1,10 @@
-"""Apps, the platforms they exist on, and their channels."""
+"""Apps, the platforms they exist on, their channels and their device groups."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ota.core.installs import InstallAccess
@@ -16,7 +16,8 @@ class App(Base):
     """A product that is updated. Exactly one is the default: it answers devices that name no app.
 
     ``allows_v1_only`` and ``allows_debuggable`` let builds in that are otherwise refused or kept from being published;
-    ``allows_external`` files that live elsewhere, which nobody here has read.
+    ``allows_external`` files that live elsewhere, which nobody here has read. ``is_shut_off``: no device is offered anything.
+    ``catalog_revision`` grows with every change that can change an answer to a device.
     """
 
     __tablename__ = "apps"
@@ -33,6 +34,8 @@ class App(Base):
     allows_v1_only: Mapped[bool] = mapped_column(default=False)
     allows_debuggable: Mapped[bool] = mapped_column(default=False)
     allows_external: Mapped[bool] = mapped_column(default=True)
+    is_shut_off: Mapped[bool] = mapped_column(default=False, server_default=false())
+    catalog_revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 
@@ -66,16 +69,69 @@ class AppPlatform(Base):
     app: Mapped[App] = relationship(back_populates="platforms")
 
 
+channel_fallbacks = Table(
+    "channel_fallbacks",
+    Base.metadata,
+    Column("channel_id", ForeignKey("channels.id"), primary_key=True),
+    Column("fallback_id", ForeignKey("channels.id"), primary_key=True),
+)
+"""Devices of the first channel are offered the releases of the second one too."""
+
+
 class Channel(Base):
-    """A named stream that devices follow. A device that names none follows the default one."""
+    """A named stream that devices follow. A device that names none follows the default one.
+
+    ``falls_back_to``: channels whose releases its devices are offered too. ``approval_above`` in basis points: a release that is
+    open further than that needs the approval of another person; None asks for nobody's. ``is_shut_off``: its releases are offered
+    to nobody and its devices are offered nothing.
+    """
 
     __tablename__ = "channels"
-    __table_args__ = (UniqueConstraint("app_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("app_id", "name"),
+        CheckConstraint("approval_above BETWEEN 0 AND 10000", name="approval_basis_points"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"))
     name: Mapped[str] = mapped_column(String(40))
     is_default: Mapped[bool] = mapped_column(default=False)
+    is_shut_off: Mapped[bool] = mapped_column(default=False, server_default=false())
+    approval_above: Mapped[int | None]
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     created_at: Mapped[datetime]
 
     app: Mapped[App] = relationship(back_populates="channels")
+    falls_back_to: Mapped[list[Channel]] = relationship(
+        secondary=channel_fallbacks,
+        primaryjoin=lambda: Channel.id == channel_fallbacks.c.channel_id,
+        secondaryjoin=lambda: Channel.id == channel_fallbacks.c.fallback_id,
+        order_by="Channel.id",
+    )
+
+
+class DeviceGroup(Base):
+    """A named set of devices (testers, store 42). A release may be open to groups whatever its rollout."""
+
+    __tablename__ = "device_groups"
+    __table_args__ = (UniqueConstraint("app_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+
+    app: Mapped[App] = relationship()
+
+
+class DeviceGroupMember(Base):
+    """A device in a group. ``device_hash`` is the keyed hash of its id, ``note`` what people recognise it by."""
+
+    __tablename__ = "device_group_members"
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("device_groups.id"), primary_key=True)
+    device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    note: Mapped[str | None] = mapped_column(String(120))
+    added_at: Mapped[datetime]
+    added_by: Mapped[str] = mapped_column(String(254))

@@ -41,7 +41,9 @@ class Version(Base):
     """One build of an app on one platform. Born inactive; active while a release of it stands.
 
     ``download_url`` is absolute for a file that lives elsewhere and a path on this server for one of ours; ``checksum``
-    is a lower-case SHA-256. A version without a checksum can't be active: the database refuses it.
+    is a lower-case SHA-256. A version without a checksum can't be active: the database refuses it. ``min_sdk`` (Android API level),
+    ``min_os`` (iOS) and ``abis`` (names with commas; None runs on all) say which devices can install it, as far as its file told.
+    ``localized_notes`` are release notes by lower-case language tag, beside the ``release_notes`` for everybody else.
     """
 
     __tablename__ = "app_versions"
@@ -65,12 +67,16 @@ class Version(Base):
     file_size: Mapped[int | None] = mapped_column(Bytes)
     checksum: Mapped[str | None] = mapped_column(String(64))
     release_notes: Mapped[str | None] = mapped_column(Text)
+    localized_notes: Mapped[dict[str, Any] | None]
     is_mandatory: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
     package_id: Mapped[str | None] = mapped_column(String(255))
+    min_sdk: Mapped[int | None]
+    min_os: Mapped[str | None] = mapped_column(String(20))
+    abis: Mapped[str | None] = mapped_column(String(200))
     artifact_id: Mapped[int | None] = mapped_column(ForeignKey("artifacts.id"))
     revision: Mapped[int] = mapped_column(default=1)
 

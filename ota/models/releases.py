@@ -1,26 +1,71 @@
-"""Releases: the act of offering a version on a channel."""
+"""Releases: the act of offering a version on a channel; experiments, and what waits for another person's approval."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from ota.core.lifecycle import LIVE_STATES, ReleaseState
+from ota.core.lifecycle import LIVE_STATES, ExperimentState, ProposalState, ReleaseState
 from ota.core.platforms import Platform
-from ota.models.apps import Channel
+from ota.models.apps import App, Channel, DeviceGroup
 from ota.models.base import Base, one_of
 from ota.models.builds import Version
 
 _LIVE = "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(LIVE_STATES)))
+_STANDS = f"{_LIVE} AND experiment_id IS NULL"
+_RUNS = "state = 'running'"
+_DUE = "next_step_at IS NOT NULL"
+
+release_groups = Table(
+    "release_groups",
+    Base.metadata,
+    Column("release_id", ForeignKey("releases.id"), primary_key=True),
+    Column("group_id", ForeignKey("device_groups.id"), primary_key=True),
+)
+"""The device groups that a release is open to, whatever its rollout."""
+
+
+class Experiment(Base):
+    """Two or more versions compared on a channel. Its arms are releases that share its salt and divide the buckets."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (
+        one_of("platform", Platform),
+        one_of("state", ExperimentState),
+        Index("uq_experiments_running", "channel_id", "platform", unique=True, sqlite_where=text(_RUNS), postgresql_where=text(_RUNS)),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"), index=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    platform: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(80))
+    salt: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(20), default=ExperimentState.RUNNING)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(254))
+    ended_at: Mapped[datetime | None]
+    winner_version_id: Mapped[int | None] = mapped_column(ForeignKey("app_versions.id"))
+    revision: Mapped[int] = mapped_column(default=1)
+
+    app: Mapped[App] = relationship()
+    channel: Mapped[Channel] = relationship()
+    winner: Mapped[Version | None] = relationship()
+    arms: Mapped[list[Release]] = relationship(back_populates="experiment", order_by="Release.bucket_from")
 
 
 class Release(Base):
     """A version offered on a channel. Rows are never deleted: they are the history.
 
-    ``rollout`` is in basis points (0..10000). ``salt`` is made at the start and never changes. ``revision`` grows with
-    every change.
+    ``rollout`` is in basis points (0..10000), counted from ``bucket_from``, which is 0 except for the arms of an experiment.
+    ``salt`` is made at the start and never changes. ``plan`` is a list of ``{"rollout", "soak_minutes"}``, ``plan_step`` the index
+    of the step it is at, ``next_step_at`` when the next one is due; while the release is not active the seconds that are left of
+    the soak wait in ``soak_left``. ``mandatory_from``: from then on mandatory for everybody; ``critical_from`` (inclusive) and
+    ``critical_below`` (exclusive): mandatory for devices on versions between. ``reason``: why it was halted or ended, with its
+    numbers where there are some. ``revision`` grows with every change.
     """
 
     __tablename__ = "releases"
@@ -28,18 +73,32 @@ class Release(Base):
         one_of("platform", Platform),
         one_of("state", ReleaseState),
         CheckConstraint("rollout BETWEEN 0 AND 10000", name="rollout_basis_points"),
+        CheckConstraint("bucket_from >= 0 AND bucket_from + rollout <= 10000", name="bucket_range"),
         # A version stands at most once on a channel; this is also what decides a race between two publishers.
-        Index("uq_releases_live", "channel_id", "version_id", unique=True, sqlite_where=text(_LIVE), postgresql_where=text(_LIVE)),
+        Index("uq_releases_live", "channel_id", "version_id", unique=True, sqlite_where=text(_STANDS), postgresql_where=text(_STANDS)),
+        UniqueConstraint("experiment_id", "version_id"),
+        Index("ix_releases_due", "next_step_at", sqlite_where=text(_DUE), postgresql_where=text(_DUE)),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"), index=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("app_versions.id"), index=True)
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
     platform: Mapped[str] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20), default=ReleaseState.ACTIVE)
     rollout: Mapped[int]
+    bucket_from: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     salt: Mapped[str] = mapped_column(String(32))
     starts_at: Mapped[datetime]
+    plan: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    plan_step: Mapped[int | None]
+    next_step_at: Mapped[datetime | None]
+    soak_left: Mapped[int | None]
+    mandatory_from: Mapped[datetime | None]
+    critical_from: Mapped[str | None] = mapped_column(String(50))
+    critical_below: Mapped[str | None] = mapped_column(String(50))
+    is_floor: Mapped[bool] = mapped_column(default=False, server_default=false())
+    reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(254))
     ended_at: Mapped[datetime | None]
@@ -47,7 +106,36 @@ class Release(Base):
 
     channel: Mapped[Channel] = relationship()
     version: Mapped[Version] = relationship(back_populates="releases")
+    experiment: Mapped[Experiment | None] = relationship(back_populates="arms")
+    groups: Mapped[list[DeviceGroup]] = relationship(secondary=release_groups, order_by=DeviceGroup.name)
 
     @property
     def is_live(self) -> bool:
         return self.state in LIVE_STATES
+
+
+class Proposal(Base):
+    """An act that waits for another person's approval, on a channel that asks for it. ``payload`` is what the act needs, ``summary`` a
+    sentence about it. Nobody decides their own: ``proposed_by_id`` and ``decided_by_id`` are never the same."""
+
+    __tablename__ = "proposals"
+    __table_args__ = (
+        one_of("state", ProposalState),
+        CheckConstraint("state <> 'approved' OR decided_by_id <> proposed_by_id", name="approved_by_another"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    app_id: Mapped[int] = mapped_column(ForeignKey("apps.id"), index=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id"))
+    kind: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[dict[str, Any]]
+    summary: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20), default=ProposalState.OPEN)
+    proposed_at: Mapped[datetime]
+    proposed_by: Mapped[str] = mapped_column(String(254))
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(254))
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+
+    channel: Mapped[Channel] = relationship()

@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ota.core.builds import Build
-from ota.core.platforms import Platform
-from ota.core.preflight import Fleet, os_numbers
+from ota.core.platforms import Platform, os_numbers
+from ota.core.preflight import Fleet
 from ota.models import App, Channel, Device
 
 ACTIVE_WITHIN = timedelta(days=30)

@@ -210,6 +210,7 @@ def _end(session: Session, actor: Actor, release: Release, new: ReleaseState, *,
 
 
 def _set(session: Session, release: Release, revision: int, values: dict[str, Any]) -> None:
+    catalogs.touch(session, release.version.app_id)
     if not compare_and_set(session, Release, {"id": release.id}, {"revision": revision}, {**values, "revision": revision + 1}):
         raise _stale(release)
 

@@ -17,7 +17,7 @@ from ota.core.versions import MAX_VERSION_CODE
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, NotFound, OtaError
 from ota.models import App, Artifact, Release, Upload, Version
-from ota.services import audit, rules
+from ota.services import audit, catalogs, rules
 from ota.services.audit import Actor
 
 _WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
@@ -26,7 +26,8 @@ _WITH_FACTS = selectinload(Version.artifact).undefer(Artifact.facts)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionDraft:
-    """What a new version shall be. Checked by `add`; ``checksum`` may carry a ``sha256:`` prefix."""
+    """What a new version shall be. Checked by `add`; ``checksum`` may carry a ``sha256:`` prefix. ``min_sdk``, ``min_os`` and ``abis``
+    are for a file that nobody here reads."""
 
     platform: Platform
     version: str
@@ -38,6 +39,9 @@ class VersionDraft:
     is_mandatory: bool = False
     min_supported_version: str | None = None
     package_id: str | None = None
+    min_sdk: int | None = None
+    min_os: str | None = None
+    abis: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifa
         is_mandatory=draft.is_mandatory,
         min_supported_version=rules.min_supported_version(draft.min_supported_version),
         package_id=draft.package_id,
+        **_needs(draft, artifact),
         artifact_id=artifact.id if artifact else None,
         created_at=now,
     )
@@ -125,6 +130,7 @@ def edit(session: Session, actor: Actor, version: Version, changes: VersionEdit,
 def advance(session: Session, version: Version, revision: int | None, values: dict[str, Any]) -> None:
     """The one way to change a version's row: compare-and-set on the revision that the caller saw."""
     version_id, seen = version.id, version.revision if revision is None else revision
+    catalogs.touch(session, version.app_id)
     if not compare_and_set(session, Version, {"id": version_id}, {"revision": seen}, {**values, "revision": seen + 1}):
         get(session, version_id)  # Gone altogether is said in other words.
         raise Conflict(
@@ -207,6 +213,17 @@ def hosted_path(app: App, draft: VersionDraft) -> str:
     """Where our own bytes of this version are downloaded, below the base URL."""
     name = file_name(app, draft.platform, draft.version, draft.version_code)
     return f"/downloads/{app.slug}/{draft.platform}/{draft.version_code}/{name}"
+
+
+def _needs(draft: VersionDraft, artifact: Artifact | None) -> dict[str, Any]:
+    """What a device must have to install it: what its file says, else what the draft says."""
+    if artifact is None:
+        return {"min_sdk": draft.min_sdk, "min_os": draft.min_os, "abis": ",".join(draft.abis) or None}
+    facts, abis = artifact.facts, ",".join(artifact.facts["abis"])
+    return {
+        "min_sdk": facts["min_sdk"], "min_os": (facts["minimum_os"] or "")[:20] or None,
+        "abis": abis if 0 < len(abis) <= 200 else None,
+    }  # fmt: skip
 
 
 def check_texts(release_notes: str | None, min_supported_version: str | None) -> None:

@@ -20,6 +20,10 @@ MESSAGES = {
     Reason.NOT_IN_ROLLOUT: "A new version is on its way to a part of all devices first.",
     Reason.PAUSED: "The new version is paused at the moment.",
     Reason.HALTED: "The new version was stopped.",
+    Reason.SHUT_OFF: "Updates are switched off at the moment.",
+    Reason.OS_TOO_OLD: "The new version needs a newer operating system than yours.",
+    Reason.ABI_UNSUPPORTED: "The new version has no code for this device's processor.",
+    Reason.OTHER_SIGNER: "The new version is signed by somebody else than yours: uninstall the app, then install it again.",
     Reason.NOT_COMPARABLE: "Send your build number too (1.0.0+7): the offered version's name can't be compared with yours.",
 }
 

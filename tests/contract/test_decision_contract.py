@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ota.core.decision import Candidate, Catalog, NoUpdate, Offer, UpdateQuery, decide
+from ota.core.catalog import Candidate, Catalog
+from ota.core.decision import NoUpdate, Offer, UpdateQuery, decide
 from ota.core.lifecycle import ReleaseState
 from ota.core.rollout import bucket
 from ota.core.versions import parse_current_version

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ota.core.decision import Candidate, Catalog, NoUpdate, Offer, Reason, UpdateQuery, decide, latest_for_everybody
+from ota.core.catalog import Candidate, Catalog
+from ota.core.decision import NoUpdate, Offer, Reason, UpdateQuery, decide, latest_for_everybody
 from ota.core.lifecycle import LIVE_STATES, ReleaseState
 from ota.core.versions import parse_current_version
 

@@ -24,7 +24,7 @@ def test_a_release_that_left_the_answers_never_comes_back(ended: ReleaseState) -
 @pytest.mark.parametrize("stopped", [ReleaseState.PAUSED, ReleaseState.HALTED])
 def test_a_stopped_release_can_be_resumed_rolled_back_and_withdrawn(stopped: ReleaseState) -> None:
     reachable = {new for new in ReleaseState if may_move_release(stopped, new)}
-    assert reachable == {ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN}
+    assert reachable == {ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN, ReleaseState.CONCLUDED}
 
 
 def test_each_role_may_do_all_that_the_ones_before_it_may() -> None:

@@ -29,7 +29,7 @@ def without_tables(app: Flask) -> Flask:
             "apps",
             "heartbeats",
         ):
-            session.execute(text(f"DROP TABLE {table}"))
+            session.execute(text(f"ALTER TABLE {table} RENAME TO gone"))
     return app
 
 
