@@ -29,7 +29,7 @@ def without_tables(app: Flask) -> Flask:
             "apps",
             "heartbeats",
         ):
-            session.execute(text(f"ALTER TABLE {table} RENAME TO gone"))
+            session.execute(text(f"ALTER TABLE {table} RENAME TO gone_{table}"))
     return app
 
 
