@@ -17,7 +17,7 @@ from ota import queue
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import devices, pipeline, system, uploads
+from ota.services import devices, pipeline, soaking, system, uploads
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,15 @@ def forget_devices() -> None:
     """Delete what is known of devices that no longer ask."""
     with database_may_be_away(), transaction() as session:
         devices.forget_old(session, now=utcnow())
+
+
+@shared_task(name="ota.advance_plans")
+def advance_plans() -> None:
+    """Open releases further whose soak has passed; one transaction for each, so that none waits for another's trouble."""
+    with database_may_be_away():
+        for release_id in soaking.due(reader(), now=utcnow()):
+            with transaction() as session:
+                soaking.advance_if_due(session, release_id, now=utcnow())
 
 
 @shared_task(name="ota.sweep_incoming")

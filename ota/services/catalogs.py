@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -61,18 +61,17 @@ def fallbacks(session: Session, app_id: int) -> Mapping[int, Sequence[int]]:
     return found
 
 
-def candidate_of(session: Session, release: Release) -> Candidate:
-    """One release as the decision sees it, also before it is in the database."""
-    version = release.version
+def candidate_of(session: Session, release: Release, version: Version, channel: Channel, groups: Iterable[int] = ()) -> Candidate:
+    """One release as the decision sees it, also before it is in the database. ``groups`` are the ids of those it is open to."""
     signers = _signers_by_code(session, version.app_id, version.platform)
     return Candidate(
         release_id=release.id or 0, version_id=version.id, version=version.version, version_code=version.version_code,
         rollout=release.rollout, salt=release.salt, state=ReleaseState(release.state), is_mandatory=version.is_mandatory,
         min_supported_version=version.min_supported_version, starts_at=release.starts_at, bucket_from=release.bucket_from or 0,
-        is_arm=release.experiment_id is not None, groups=frozenset(group.id for group in release.groups),
+        is_arm=release.experiment_id is not None, groups=frozenset(groups),
         mandatory_from=release.mandatory_from, critical_from=release.critical_from, critical_below=release.critical_below,
         is_floor=bool(release.is_floor), min_sdk=version.min_sdk, min_os=version.min_os, abis=_abis(version.abis),
-        refused_on=_refused_on(signers, version.version_code), channel=release.channel.name,
+        refused_on=_refused_on(signers, version.version_code), channel=channel.name,
     )  # fmt: skip
 
 

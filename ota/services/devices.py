@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from ota.core.builds import Build
 from ota.core.platforms import Platform, os_numbers
 from ota.core.preflight import Fleet
-from ota.models import App, Channel, Device
+from ota.models import App, Channel, Device, Version
 
 ACTIVE_WITHIN = timedelta(days=30)
 """A device that has not asked for so long is not counted."""
@@ -90,6 +90,12 @@ def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
         unknown_system=count(Device.sdk.is_(None) if is_android else Device.os_version.is_(None)),
         unknown_abis=count(Device.abis.is_(None)),
     )
+
+
+def stranded(session: Session, version: Version, *, now: datetime) -> int:
+    """How many active devices run exactly this version: nothing takes it back from them."""
+    on_it = (Device.app_id == version.app_id, Device.platform == version.platform, Device.version_code == version.version_code)
+    return session.scalar(select(func.count()).select_from(Device).where(*on_it, Device.last_seen_at > now - ACTIVE_WITHIN)) or 0
 
 
 def _below_ios(session: Session, is_active: tuple[ColumnElement[bool], ...], build: Build) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota.core.lifecycle import LIVE_STATES
 from ota.core.platforms import Platform
 from ota.errors import Gone, NotFound, OtaError
-from ota.models import Version
+from ota.models import Release, Version
 from ota.services import apps, versions
 
 
-def find(session: Session, *, app_slug: str, platform: str, version_code: int, file_name: str) -> Version:
-    """The active version that lives at this address on this server.
+def find(session: Session, *, app_slug: str, platform: str, version_code: int, file_name: str, now: datetime) -> Version:
+    """The active version that lives at this address on this server and whose release has started.
 
     Raises `Gone` when it was published and taken back, `NotFound` for everything else: another app's file, a version
     that was never published, a file that lives elsewhere.
@@ -26,10 +30,16 @@ def find(session: Session, *, app_slug: str, platform: str, version_code: int, f
     if version is None or not version.is_hosted_here or version.download_url.rpartition("/")[2] != file_name:
         raise _unknown()
     if version.is_active:
-        return version
-    if version.published_at is not None:
+        if _has_started(session, version, now):
+            return version
+    elif version.published_at is not None:
         raise Gone("withdrawn", f"Version {version.version} was withdrawn. Check for updates again to get the right one.")
     raise _unknown()
+
+
+def _has_started(session: Session, version: Version, now: datetime) -> bool:
+    query = select(Release.id).where(Release.version_id == version.id, Release.state.in_(LIVE_STATES), Release.starts_at <= now)
+    return session.scalar(query.limit(1)) is not None
 
 
 def _unknown() -> OtaError:

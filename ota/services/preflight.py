@@ -18,6 +18,9 @@ from ota.models import AppPlatform, Artifact, Channel, Release, Version
 from ota.services import audit, builds, devices, versions
 from ota.services.audit import Actor
 
+STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
+"""Checks that can go bad while a release stands: asked again before it is offered to more devices."""
+
 
 def examine(session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime) -> list[Check]:
     """The list for this version on this channel, as `ota.core.preflight.examine` makes it, with the devices counted."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
-from ota.core.decision import latest_for_everybody
 from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
-from ota.core.rollout import FULL
-from ota.db import MAX_ID, compare_and_set
-from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.core.plans import next_step_at, widest
+from ota.core.platforms import Platform
+from ota.errors import Conflict, Invalid, OtaError
 from ota.models import App, Channel, Release, Version
-from ota.services import apps, audit, catalogs, preflight, versions
+from ota.services import apps, audit, catalogs, preflight, release_terms, soaking, two_person, versions
 from ota.services.audit import Actor
+from ota.services.release_rows import change, live, plain, standing, summary, words
+from ota.services.release_terms import Terms
+from ota.services.two_person import Approval
 
 _VERBS = {
     ReleaseState.ACTIVE: "resumed",
@@ -26,10 +27,10 @@ _VERBS = {
     ReleaseState.HALTED: "halted",
     ReleaseState.ROLLED_BACK: "rolled_back",
     ReleaseState.WITHDRAWN: "withdrawn",
+    ReleaseState.CONCLUDED: "concluded",
 }
 
-_STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
-"""Checks that can go bad while a release stands."""
+MAX_REASON = 500
 
 
 def start(
@@ -38,31 +39,72 @@ def start(
     version: Version,
     *,
     channel: str | None = None,
-    rollout: int = FULL,
+    rollout: int | None = None,
+    terms: Terms | None = None,
     revision: int | None = None,
+    approval: Approval | None = None,
     now: datetime,
 ) -> Release:
-    """Offer a version on a channel, to so many basis points of its devices.
+    """Offer a version on a channel, to so many basis points of its devices (all without a word), on these terms.
 
     ``revision`` is the version's, as the publisher saw it. Raises `Conflict` when somebody was faster, the version already
-    stands on the channel, or the preflight blocks it; `Invalid` for a version that must not be published.
+    stands on the channel, or the preflight blocks it; `Invalid` for a version or terms that can't be; `NeedsApproval` where the
+    channel asks for another person.
     """
     target = apps.find_channel(version.app, channel)
-    _check_publishable(version, rollout)
-    standing = _standing(session, version, target)
-    if standing is not None:
+    release = drafted(session, version, target, rollout, terms or Terms(), now)
+    there = standing(session, version, target)
+    if there is not None:
         session.refresh(version)  # Whoever was faster has changed it since it was read.
-        raise _already_released(standing)
+        raise _already_released(there)
+    two_person.demand(
+        "start", target, widest(release.rollout, release_terms.plan_of(release)), approval,
+        f"Release {version.version} (+{version.version_code}) on {target.name}",
+        {"version_id": version.id, "channel": target.name, "rollout": rollout, "terms": terms, "revision": revision or version.revision},
+    )  # fmt: skip
+    publish_version(session, actor, version, target, revision=revision, now=now)
+    return add(session, actor, release, version, target, terms.groups if terms else (), now=now)
+
+
+def publish_version(session: Session, actor: Actor, version: Version, channel: Channel, *, revision: int | None, now: datetime) -> None:
+    """Make a version one that devices may be offered: what blocks it is looked at, its signer is pinned. Raises as `start`."""
     values: dict[str, Any] = {"is_active": True, "withdrawn_at": None}
     if version.published_at is None:
         values["published_at"] = now
-    preflight.demand(session, version, target, now=now)
+    preflight.demand(session, version, channel, now=now)
     versions.advance(session, version, revision, values)
     preflight.pin_signer(session, actor, version, now=now)
-    release = _add(session, actor, version, target, rollout, now=now)
-    after = {"version": version.version, "channel": target.name, "rollout": rollout}
+
+
+def add(
+    session: Session, actor: Actor, release: Release, version: Version, channel: Channel, groups: tuple[str, ...] = (), *, now: datetime,
+    **more: Any,
+) -> Release:  # fmt: skip
+    """Put a release into the database, with its line in the history. ``more`` goes into the line."""
+    release.created_at, release.created_by = now, actor.label
+    release.groups = release_terms.groups_named(session, version.app, groups)
+    try:
+        with session.begin_nested():
+            session.add(release)
+    except IntegrityError:
+        raise Conflict(
+            "already_released", "Somebody else published this version at the same moment.", current=versions.summary(version)
+        ) from None
+    catalogs.touch(session, version.app_id)
+    told = ("plan", "mandatory_from", "critical_from", "critical_below")
+    after = {
+        "version": version.version, "channel": channel.name, "rollout": release.rollout,
+        **({"starts_at": plain(release.starts_at)} if release.starts_at > now else {}),
+        **{column: plain(getattr(release, column)) for column in told if getattr(release, column) is not None},
+        **({"groups": list(groups)} if groups else {}), **({"is_floor": True} if release.is_floor else {}), **more, "revision": 1,
+    }  # fmt: skip
     audit.record(session, actor, "release.started", ("release", release.id), now=now, app_id=version.app_id, after=after)
     return release
+
+
+def new_salt() -> str:
+    """A release's own: it draws its own first devices."""
+    return secrets.token_hex(16)
 
 
 def withdraw_version(session: Session, actor: Actor, version: Version, *, revision: int | None = None, now: datetime) -> Version:
@@ -74,167 +116,60 @@ def withdraw_version(session: Session, actor: Actor, version: Version, *, revisi
     versions.advance(session, version, revision, {"is_active": False, "withdrawn_at": now})
     for release in version.releases:
         if release.is_live:
-            _end(session, actor, release, ReleaseState.WITHDRAWN, revision=release.revision, now=now)
+            _move(session, actor, release, ReleaseState.WITHDRAWN, revision=release.revision, now=now)
     after = {"version": version.version}
     audit.record(session, actor, "version.withdrawn", ("version", version.id), now=now, app_id=version.app_id, after=after)
     return version
 
 
 def change_state(
-    session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int | None = None, now: datetime
-) -> Release:
-    """Pause, halt, resume, roll back or withdraw one release.
+    session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int | None = None, reason: str | None = None,
+    now: datetime,
+) -> Release:  # fmt: skip
+    """Pause, halt, resume, roll back or withdraw one release. None of them needs another person's approval.
 
     A version whose last release has gone is no longer active. Raises `Conflict` with the present state when the move
     isn't possible or somebody was faster.
     """
-    old, seen = ReleaseState(release.state), release.revision if revision is None else revision
+    old = ReleaseState(release.state)
     if not may_move_release(old, new):
-        raise Conflict("wrong_state", f"The release is {_words(old)}, so it can't be {_words_of_verb(new)}.", current=summary(release))
-    if new in LIVE_STATES:
-        if new is ReleaseState.ACTIVE:
-            preflight.demand(session, release.version, release.channel, now=now, only=_STILL_DEMANDED)
-        _set(session, release, seen, {"state": new})
-        verb = _VERBS[new]
-        audit.record(
-            session, actor, f"release.{verb}", ("release", release.id), now=now, app_id=release.version.app_id,
-            before={"state": old}, after={"version": release.version.version, "state": new},
-        )  # fmt: skip
-        return release
-    version = release.version
-    stays = any(other.is_live and other.id != release.id for other in version.releases)
-    values: dict[str, Any] = {"is_active": stays}
-    if new is ReleaseState.WITHDRAWN and not stays:
-        values["withdrawn_at"] = now
-    versions.advance(session, version, None, values)
-    _end(session, actor, release, new, revision=seen, now=now)
+        verb = words(_VERBS[new])
+        raise Conflict("wrong_state", f"The release is {words(old)}, so it can't be {verb}.", current=summary(release))
+    if new is ReleaseState.ACTIVE:
+        preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
+    seen = release.revision if revision is None else revision
+    if new not in LIVE_STATES:
+        _leave(session, release, new, now=now)
+    _move(session, actor, release, new, revision=seen, reason=reason, now=now)
     return release
 
 
-def set_rollout(session: Session, actor: Actor, release: Release, rollout: int, *, revision: int | None = None, now: datetime) -> Release:
-    """Open the release to more devices or fewer. Devices that already updated keep what they have."""
+def roll_back_newest(
+    session: Session, actor: Actor, app: App, platform: Platform, channel: str | None, *, reason: str | None = None, now: datetime
+) -> Release:
+    """Roll back what the channel offers first, in one call for scripts. Raises `Conflict` when nothing stands there."""
+    target = apps.find_channel(app, channel)
+    for release in live(session, app):
+        has_started = release.starts_at <= now and release.experiment_id is None
+        if release.channel_id == target.id and release.platform == platform and has_started:
+            return change_state(session, actor, release, ReleaseState.ROLLED_BACK, reason=reason, now=now)
+    raise Conflict(
+        "nothing_released", f"{app.name} has no release on {target.name} for {platform.label}, so there is nothing to roll back."
+    )
+
+
+def promote(
+    session: Session, actor: Actor, release: Release, channel: str, *, rollout: int | None = None, terms: Terms | None = None,
+    approval: Approval | None = None, now: datetime,
+) -> Release:  # fmt: skip
+    """Offer the version of one release on another channel too: the same bytes, a release of its own. Raises as `start`."""
     if not release.is_live:
         raise Conflict(
-            "wrong_state", f"The release is {_words(ReleaseState(release.state))}; its rollout no longer matters.", current=summary(release)
+            "wrong_state", f"The release is {words(release.state)}; only one that stands can be promoted.", current=summary(release)
         )
-    before, seen = release.rollout, release.revision if revision is None else revision
-    if rollout > before:
-        preflight.demand(session, release.version, release.channel, now=now, only=_STILL_DEMANDED)
-    _set(session, release, seen, {"rollout": _checked_rollout(rollout)})
-    audit.record(
-        session, actor, "release.rollout_changed", ("release", release.id), now=now, app_id=release.version.app_id,
-        before={"rollout": before}, after={"version": release.version.version, "rollout": rollout},
-    )  # fmt: skip
-    return release
-
-
-def successor(session: Session, release: Release, *, now: datetime) -> Version | None:
-    """What everybody will be offered once this release is out of the answers; None when nothing is left."""
-    catalog = catalogs.load(session, release.channel_id, release.platform, without_version=release.version_id)
-    candidate = latest_for_everybody(catalog, now)
-    return session.get(Version, candidate.version_id) if candidate else None
-
-
-def get(session: Session, release_id: int) -> Release:
-    """Raises `NotFound`."""
-    query = select(Release).where(Release.id == release_id).options(joinedload(Release.version), joinedload(Release.channel))
-    release = session.scalar(query) if release_id <= MAX_ID else None
-    if release is None:
-        raise NotFound("unknown_release", f"There is no release with the id {release_id}.")
-    return release
-
-
-def live(session: Session, app: App) -> Sequence[Release]:
-    """The releases that stand, newest version first."""
-    query = (
-        select(Release)
-        .join(Release.version)
-        .where(Version.app_id == app.id, Release.state.in_(LIVE_STATES))
-        .options(joinedload(Release.version), joinedload(Release.channel))
-        .order_by(Release.platform, Release.channel_id, Version.version_code.desc())
-    )
-    return session.scalars(query).all()
-
-
-def offered(session: Session, app: App) -> Sequence[Release]:
-    """Of the releases that stand, those that some device can still be offered.
-
-    On each channel of each platform the newest ones, down to the first that is open to everybody; what lies below it
-    is superseded.
-    """
-    reached: list[Release] = []
-    closed: set[tuple[str, int]] = set()
-    for release in live(session, app):
-        stream = (release.platform, release.channel_id)
-        if stream not in closed:
-            reached.append(release)
-            if release.state == ReleaseState.ACTIVE and release.rollout == FULL:
-                closed.add(stream)
-    return reached
-
-
-def summary(release: Release) -> dict[str, Any]:
-    """The present state in a few fields, for a conflict's ``current``."""
-    return {
-        "id": release.id,
-        "version_id": release.version_id,
-        "channel": release.channel.name,
-        "state": release.state,
-        "rollout": release.rollout,
-        "revision": release.revision,
-    }
-
-
-def _add(session: Session, actor: Actor, version: Version, channel: Channel, rollout: int, *, now: datetime) -> Release:
-    release = Release(
-        channel_id=channel.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=rollout,
-        salt=secrets.token_hex(16), starts_at=now, created_at=now, created_by=actor.label,
-    )  # fmt: skip
-    try:
-        with session.begin_nested():
-            session.add(release)
-    except IntegrityError:
-        raise Conflict(
-            "already_released", "Somebody else published this version at the same moment.", current=versions.summary(version)
-        ) from None
-    return release
-
-
-def _end(session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int, now: datetime) -> None:
-    old = release.state
-    _set(session, release, revision, {"state": new, "ended_at": now})
-    audit.record(
-        session, actor, f"release.{_VERBS[new]}", ("release", release.id), now=now, app_id=release.version.app_id,
-        before={"state": old}, after={"version": release.version.version, "state": new},
-    )  # fmt: skip
-
-
-def _set(session: Session, release: Release, revision: int, values: dict[str, Any]) -> None:
-    catalogs.touch(session, release.version.app_id)
-    if not compare_and_set(session, Release, {"id": release.id}, {"revision": revision}, {**values, "revision": revision + 1}):
-        raise _stale(release)
-
-
-def _stale(release: Release) -> OtaError:
-    return Conflict(
-        "stale_revision",
-        f"Somebody else changed this release meanwhile: it is now {_words(ReleaseState(release.state))}. Look at it, then decide again.",
-        current=summary(release),
-    )
-
-
-def _check_publishable(version: Version, rollout: int) -> None:
-    _checked_rollout(rollout)
-    if version.checksum is None:
-        raise no_checksum()
-
-
-def _checked_rollout(rollout: int) -> int:
-    if not 0 <= rollout <= FULL:
-        raise Invalid(
-            "bad_rollout", "rollout: expected whole basis points from 0 (nobody) to 10000 (everybody); 10 % is 1000.", field="rollout"
-        )
-    return rollout
+    if channel == release.channel.name:
+        raise Invalid("same_channel", f"channel: the release already is on {channel}. Name the channel to promote it to.", field="channel")
+    return start(session, actor, release.version, channel=channel, rollout=rollout, terms=terms, approval=approval, now=now)
 
 
 def no_checksum() -> OtaError:
@@ -246,9 +181,44 @@ def no_checksum() -> OtaError:
     )
 
 
-def _standing(session: Session, version: Version, channel: Channel) -> Release | None:
-    query = select(Release).where(Release.version_id == version.id, Release.channel_id == channel.id, Release.state.in_(LIVE_STATES))
-    return session.scalar(query)
+def drafted(session: Session, version: Version, channel: Channel, rollout: int | None, terms: Terms, now: datetime) -> Release:
+    """The release as it would be, not yet in the session. Raises `Invalid`."""
+    if version.checksum is None:
+        raise no_checksum()
+    plan = release_terms.checked_plan(terms.plan)
+    opened = release_terms.first_rollout(rollout, terms.plan)
+    starts_at = release_terms.checked_start(terms.starts_at, now)
+    critical_from, critical_below = release_terms.checked_bounds(terms.critical_from, terms.critical_below)
+    release_terms.groups_named(session, version.app, terms.groups)
+    if terms.is_floor:
+        release_terms.check_floor(opened, plan, starts_at, now)
+    return Release(
+        channel_id=channel.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=opened,
+        salt=new_salt(), starts_at=starts_at, plan=plan, plan_step=0 if plan else None,
+        next_step_at=next_step_at(terms.plan, 0, starts_at) if plan else None, mandatory_from=terms.mandatory_from,
+        critical_from=critical_from, critical_below=critical_below, is_floor=terms.is_floor,
+    )  # fmt: skip
+
+
+def _leave(session: Session, release: Release, new: ReleaseState, *, now: datetime) -> None:
+    """What the version becomes when this release of it ends."""
+    version = release.version
+    others = select(Release.id).where(Release.version_id == version.id, Release.id != release.id, Release.state.in_(LIVE_STATES))
+    stays = session.scalar(others.limit(1)) is not None
+    values: dict[str, Any] = {"is_active": stays}
+    if new is ReleaseState.WITHDRAWN and not stays:
+        values["withdrawn_at"] = now
+    versions.advance(session, version, None, values)
+
+
+def _move(
+    session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int, reason: str | None = None, now: datetime
+) -> None:
+    said = (reason or "").strip()[:MAX_REASON] or None
+    values: dict[str, Any] = {"state": new, "reason": said, **soaking.values_for(release, new, now)}
+    if new not in LIVE_STATES:
+        values["ended_at"] = now
+    change(session, actor, release, _VERBS[new], values, revision=revision, now=now)
 
 
 def _already_released(release: Release) -> OtaError:
@@ -257,11 +227,3 @@ def _already_released(release: Release) -> OtaError:
         f"Version {release.version.version} is already on {release.channel.name}; it was published by {release.created_by}.",
         current={**versions.summary(release.version), "release": summary(release)},
     )
-
-
-def _words(state: ReleaseState) -> str:
-    return state.value.replace("_", " ")
-
-
-def _words_of_verb(state: ReleaseState) -> str:
-    return _VERBS[state].replace("_", " ")

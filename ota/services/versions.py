@@ -171,6 +171,14 @@ def find_by_code(session: Session, app: App, platform: Platform, version_code: i
     return session.scalar(query)
 
 
+def require(session: Session, app: App, platform: Platform, version_code: int) -> Version:
+    """Raises `NotFound`."""
+    found = find_by_code(session, app, platform, version_code)
+    if found is None:
+        raise NotFound("unknown_version", f"{app.name} has no version with the code {version_code} on {platform.label}.")
+    return found
+
+
 def newest(
     session: Session, app: App, *, platform: Platform | None = None, search: str = "", limit: int = 50, offset: int = 0
 ) -> Sequence[Version]:

@@ -7,6 +7,7 @@ import re
 from flask import Blueprint, Response, current_app, request
 from werkzeug.wsgi import wrap_file
 
+from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader
@@ -27,7 +28,7 @@ _BLOCK = 256 * 1024
 @declare(Access.PUBLIC, Caller.ANYONE)
 def download(app_slug: str, platform: str, version_code: int, file_name: str) -> Response:
     """The bytes of an active version; 410 after it was withdrawn, 404 for anything else."""
-    version = downloads.find(reader(), app_slug=app_slug, platform=platform, version_code=version_code, file_name=file_name)
+    version = downloads.find(reader(), app_slug=app_slug, platform=platform, version_code=version_code, file_name=file_name, now=utcnow())
     store: ArtifactStore = current_app.extensions["ota_store"]
     assert version.checksum is not None
     try:

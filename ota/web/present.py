@@ -10,7 +10,8 @@ from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
 from ota.services import builds
 from ota.web.preflight_schemas import CheckView, PreflightAnswer
-from ota.web.schemas import CheckAnswer, LatestAnswer, ReleaseView, UploadView, VersionView
+from ota.web.release_views import PlanStepShape, ReleaseView
+from ota.web.schemas import CheckAnswer, LatestAnswer, UploadView, VersionView
 
 MESSAGES = {
     Reason.UPDATE_AVAILABLE: "New version available!",
@@ -136,6 +137,17 @@ def release_view(release: Release) -> ReleaseView:
         state=release.state,
         rollout=release.rollout,
         starts_at=release.starts_at,
+        plan=[PlanStepShape(**step) for step in release.plan or ()],
+        plan_step=release.plan_step,
+        next_step_at=release.next_step_at,
+        groups=[group.name for group in release.groups],
+        mandatory_from=release.mandatory_from,
+        critical_from=release.critical_from,
+        critical_below=release.critical_below,
+        is_floor=release.is_floor,
+        experiment_id=release.experiment_id,
+        bucket_from=release.bucket_from,
+        reason=release.reason,
         created_at=release.created_at,
         created_by=release.created_by,
         ended_at=release.ended_at,

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from ota.core.decision import Reason
 from ota.core.platforms import Platform
 from ota.packages import BuildFacts
+from ota.web.release_views import ReleaseView
 
 _PLATFORMS: dict[str, Any] = {"enum": [platform.value for platform in Platform]}
 PlatformText = Annotated[str, Meta(max_length=40, extra_json_schema=_PLATFORMS, examples=["android"])]
@@ -100,6 +101,10 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     release_notes: str | None = None
     is_mandatory: Annotated[bool, Meta(description="Not mandatory when left out; of an uploaded build: as it is.")] | None = None
     min_supported_version: str | None = None
+    min_sdk: (
+        Annotated[int, Meta(ge=1, le=10_000, description="For a file that lives elsewhere: the lowest API level it runs on.")] | None
+    ) = None
+    min_os: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["16.0"])] | None = None
     app: AppSlug | None = None
 
 
@@ -115,21 +120,6 @@ class VersionEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     release_notes: str | None = None
     is_mandatory: bool | None = None
     min_supported_version: str | None = None
-    revision: Revision | None = None
-
-
-class ReleaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to offer a version."""
-
-    channel: ChannelName | None = None
-    rollout: BasisPoints = 10_000
-    revision: Revision | None = None
-
-
-class RolloutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How far to open a release."""
-
-    rollout: BasisPoints
     revision: Revision | None = None
 
 
@@ -153,21 +143,6 @@ class VersionsQuery(Struct, kw_only=True):
     platform: PlatformText | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-
-
-class ReleaseView(Struct, kw_only=True):
-    """A version offered on a channel."""
-
-    id: int
-    version_id: int
-    channel: str
-    state: str
-    rollout: int
-    starts_at: datetime
-    created_at: datetime
-    created_by: str
-    ended_at: datetime | None
-    revision: int
 
 
 class VersionView(Struct, kw_only=True):
@@ -229,15 +204,6 @@ class VersionsAnswer(Struct, kw_only=True):
 
     ok: bool = True
     versions: list[VersionView]
-
-
-class ReleaseAnswer(Struct, kw_only=True):
-    """A release with its version, and what was done."""
-
-    ok: bool = True
-    release: ReleaseView
-    version: VersionView
-    message: str
 
 
 class UploadAnswer(Struct, kw_only=True):

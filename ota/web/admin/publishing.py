@@ -11,7 +11,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, NotFound, OtaError
 from ota.models import App, Release, Version
-from ota.services import apps, preflight, releases, uploads, versions
+from ota.services import apps, preflight, release_edits, release_rows, releases, uploads, versions
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, PublishForm, RolloutForm, seen_revision, show_error
@@ -36,7 +36,7 @@ def publish(slug: str, version_id: int) -> ResponseReturnValue:
             show_error(form, error)
             status = 409 if isinstance(error, Conflict) else 422
             version = versions.get(reader(), version_id, app=app_in_view(slug))
-    live = [release for release in releases.live(reader(), app) if release.platform == version.platform]
+    live = [release for release in release_rows.live(reader(), app) if release.platform == version.platform]
     status = 422 if form.errors and status == 200 else status
     channel = apps.find_channel(app, form.channel.data if form.channel.data in form.channel.choices else None)
     checks = preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow())
@@ -67,7 +67,7 @@ def roll_back(slug: str, release_id: int) -> ResponseReturnValue:
     release = _release(app_in_view(slug), release_id)
     form = ConfirmForm(revision=release.revision)
     if not form.validate_on_submit():
-        successor = releases.successor(reader(), release, now=utcnow())
+        successor = release_rows.successor(reader(), release, now=utcnow())
         context = {"app": release.version.app, "release": release, "successor": successor, "form": form}
         return render_page("confirm.html", "partials/confirm_rollback.html", what="roll back", **context)
     return _change(slug, release_id, form, ReleaseState.ROLLED_BACK, "is rolled back. Devices that have it keep it.")
@@ -97,8 +97,8 @@ def set_rollout(slug: str, release_id: int) -> ResponseReturnValue:
         flash(" ".join(sentence for sentences in form.errors.values() for sentence in sentences), "bad")
         return redirect(address, 303)
     with transaction() as session:
-        found = releases.get(session, release_id)
-        releases.set_rollout(session, actor(), found, int(form.rollout.data * 100), revision=seen_revision(form) or 0, now=utcnow())
+        found = release_rows.get(session, release_id)
+        release_edits.set_rollout(session, actor(), found, int(form.rollout.data * 100), revision=seen_revision(form) or 0, now=utcnow())
     flash(f"Version {found.version.version} is now open to {form.rollout.data:g} % of the devices. Those that have it keep it.")
     return redirect(address, 303)
 
@@ -130,7 +130,7 @@ def _change(slug: str, release_id: int, form: ConfirmForm, state: ReleaseState, 
 
 
 def _release(app: App, release_id: int) -> Release:
-    release = releases.get(reader(), release_id)
+    release = release_rows.get(reader(), release_id)
     if release.version.app_id != app.id:
         raise NotFound("unknown_release", f"{app.name} has no release with the id {release_id}.")
     return release

@@ -12,7 +12,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App, Version
-from ota.services import apps, audit, builds, preflight, releases, uploads, versions
+from ota.services import apps, audit, builds, preflight, release_rows, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -33,7 +33,7 @@ def index(slug: str) -> ResponseReturnValue:
     search = request.args.get("q", "").strip()[:100]
     start = start_of_page()
     found = versions.newest(reader(), app, search=search, limit=PAGE + 1, offset=start)
-    live = releases.offered(reader(), app)
+    live = release_rows.offered(reader(), app, now=utcnow())
     context = {"app": app, "search": search, "start": start, "versions": found[:PAGE], "has_more": len(found) > PAGE, "live": live}
     return render_page(
         "versions.html", "partials/versions_table.html",

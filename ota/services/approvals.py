@@ -1,0 +1,149 @@
+"""Acts that wait for another person: proposed by one, approved by somebody else, then done as proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from ota.core.lifecycle import ProposalState
+from ota.core.plans import Plan
+from ota.db import MAX_ID, compare_and_set
+from ota.errors import Conflict, Forbidden, NotFound, OtaError
+from ota.models import App, Proposal
+from ota.services import audit, experiments, release_edits, release_rows, releases, versions
+from ota.services.audit import Actor
+from ota.services.release_edits import ReleaseEdit
+from ota.services.release_terms import Terms
+from ota.services.two_person import Approval, NeedsApproval
+
+Outcome = TypeVar("Outcome")
+
+
+def or_propose(session: Session, actor: Actor, act: Callable[[], Outcome], *, now: datetime) -> Outcome | Proposal:
+    """Do the act, or keep it as a proposal where its channel asks for another person. Raises what the act raises."""
+    try:
+        return act()
+    except NeedsApproval as need:
+        return _propose(session, actor, need, now=now)
+
+
+def approve(session: Session, actor: Actor, proposal: Proposal, *, now: datetime) -> str:
+    """Say yes to somebody else's proposal, and do it in the same transaction. Answers a sentence about what was done.
+
+    Raises `Forbidden` for one's own, `Conflict` when it is decided already, or what the act raises: then it stays open.
+    """
+    proposal_id, author, kind, payload = proposal.id, proposal.proposed_by, proposal.kind, proposal.payload
+    if actor.user_id is None or actor.user_id == proposal.proposed_by_id:
+        raise Forbidden(
+            "own_proposal", "You proposed this yourself, with this account or one of its tokens. Another person has to approve it."
+        )
+    _decide(session, actor, proposal, ProposalState.APPROVED, now=now)
+    both = replace(actor, label=f"{author}, approved by {actor.label}"[:254])
+    done = _ACTS[kind](session, both, payload, Approval(proposal_id), now)
+    _record(session, actor, proposal, "approved", now=now)
+    return done
+
+
+def decline(session: Session, actor: Actor, proposal: Proposal, *, now: datetime) -> None:
+    """Say no. The author takes their own proposal back with it."""
+    is_own = actor.user_id == proposal.proposed_by_id
+    _decide(session, actor, proposal, ProposalState.WITHDRAWN if is_own else ProposalState.DECLINED, now=now)
+    _record(session, actor, proposal, "taken_back" if is_own else "declined", now=now)
+
+
+def get(session: Session, proposal_id: int, *, app: App | None = None) -> Proposal:
+    """Raises `NotFound`, also when the proposal belongs to another app than the given one."""
+    proposal = session.get(Proposal, proposal_id) if proposal_id <= MAX_ID else None
+    if proposal is None or (app is not None and proposal.app_id != app.id):
+        raise NotFound("unknown_proposal", f"There is no proposal with the id {proposal_id}.")
+    return proposal
+
+
+def listed(session: Session, app: App, *, only_open: bool = False, limit: int = 50) -> Sequence[Proposal]:
+    """The app's proposals, the last one first."""
+    query = select(Proposal).where(Proposal.app_id == app.id).options(joinedload(Proposal.channel))
+    if only_open:
+        query = query.where(Proposal.state == ProposalState.OPEN)
+    return session.scalars(query.order_by(Proposal.id.desc()).limit(limit)).all()
+
+
+def _propose(session: Session, actor: Actor, need: NeedsApproval, *, now: datetime) -> Proposal:
+    if actor.user_id is None:
+        raise Forbidden("needs_approval", f"{need.message} Only a person or a person's token can ask for it.")
+    proposal = Proposal(
+        app_id=need.channel.app_id, channel_id=need.channel.id, kind=need.kind, payload=need.payload, summary=need.summary,
+        state=ProposalState.OPEN, proposed_at=now, proposed_by=actor.label, proposed_by_id=actor.user_id,
+    )  # fmt: skip
+    session.add(proposal)
+    session.flush()
+    _record(session, actor, proposal, "proposed", now=now)
+    return proposal
+
+
+def _decide(session: Session, actor: Actor, proposal: Proposal, state: ProposalState, *, now: datetime) -> None:
+    values = {"state": state, "decided_at": now, "decided_by": actor.label, "decided_by_id": actor.user_id}
+    # Of a hundred clicks at once one writes; the database itself refuses an approval by the author.
+    if not compare_and_set(session, Proposal, {"id": proposal.id}, {"state": ProposalState.OPEN}, values):
+        raise _decided(proposal)
+
+
+def _decided(proposal: Proposal) -> OtaError:
+    current = {"id": proposal.id, "state": proposal.state, "decided_by": proposal.decided_by}
+    return Conflict("already_decided", f"The proposal is {proposal.state} already, by {proposal.decided_by}.", current=current)
+
+
+def _record(session: Session, actor: Actor, proposal: Proposal, verb: str, *, now: datetime) -> None:
+    after = {"kind": proposal.kind, "summary": proposal.summary}
+    audit.record(session, actor, f"proposal.{verb}", ("proposal", proposal.id), now=now, app_id=proposal.app_id, after=after)
+
+
+def _start(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+    version = versions.get(session, payload["version_id"])
+    terms = msgspec.convert(payload["terms"], Terms) if payload["terms"] else None
+    releases.start(
+        session, actor, version, channel=payload["channel"], rollout=payload["rollout"], terms=terms,
+        revision=payload["revision"], approval=approval, now=now,
+    )  # fmt: skip
+    return f"Version {version.version} is on {payload['channel']}."
+
+
+def _rollout(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+    release = release_rows.get(session, payload["release_id"])
+    release_edits.set_rollout(session, actor, release, payload["rollout"], revision=payload["revision"], approval=approval, now=now)
+    return f"The rollout of {release.version.version} is {payload['rollout'] / 100:g} %."
+
+
+def _plan(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+    release = release_rows.get(session, payload["release_id"])
+    changes = ReleaseEdit(plan=msgspec.convert(payload["plan"], Plan))
+    release_edits.edit(session, actor, release, changes, revision=payload["revision"], approval=approval, now=now)
+    return f"{release.version.version} follows its new plan."
+
+
+def _experiment(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+    draft = msgspec.convert(payload["draft"], experiments.Draft)
+    experiment = experiments.start(session, actor, payload["app_id"], draft, approval=approval, now=now)
+    return f"The experiment {experiment.name} runs."
+
+
+def _end(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+    experiment = experiments.get(session, payload["experiment_id"])
+    experiments.end(
+        session, actor, experiment, winner_version_id=payload["winner_version_id"], revision=payload["revision"], approval=approval, now=now
+    )
+    return f"The experiment {experiment.name} has ended with its winner."
+
+
+_ACTS: dict[str, Callable[[Session, Actor, Mapping[str, Any], Approval, datetime], str]] = {
+    "start": _start,
+    "rollout": _rollout,
+    "plan": _plan,
+    "experiment": _experiment,
+    "end_experiment": _end,
+}

@@ -1,0 +1,146 @@
+"""On what terms a version is offered, besides how far: when, in which steps, to whom in any case, for whom it is mandatory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ota.core.plans import Plan, PlanStep, check_plan
+from ota.core.rollout import FULL
+from ota.core.versions import CurrentVersion, parse_current_version
+from ota.errors import Invalid, NotFound
+from ota.models import App, DeviceGroup, Release
+from ota.services import rules
+
+MAX_AHEAD = timedelta(days=366)
+MAX_GROUPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a release may carry. ``groups`` are names; times are aware.
+
+    ``mandatory_from``: mandatory for everybody from then on. ``critical_below`` (exclusive) and ``critical_from`` (inclusive): mandatory
+    for devices on the versions between. A plan's first step says how far the release is open at its start.
+    """
+
+    starts_at: datetime | None = None
+    plan: Plan = ()
+    groups: tuple[str, ...] = ()
+    mandatory_from: datetime | None = None
+    critical_from: str | None = None
+    critical_below: str | None = None
+    is_floor: bool = False
+
+
+def check_rollout(rollout: int) -> int:
+    """Whole basis points. Raises `Invalid`."""
+    if not 0 <= rollout <= FULL:
+        raise Invalid(
+            "bad_rollout", "rollout: expected whole basis points from 0 (nobody) to 10000 (everybody); 10 % is 1000.", field="rollout"
+        )
+    return rollout
+
+
+def first_rollout(rollout: int | None, plan: Sequence[PlanStep]) -> int:
+    """How far a release is open when it starts. Raises `Invalid` where the rollout and the plan contradict each other."""
+    if rollout is not None and plan and rollout != plan[0].rollout:
+        raise Invalid(
+            "bad_plan", f"rollout: the plan begins with {plan[0].rollout}, so leave the rollout out or send the same.", field="plan"
+        )
+    return check_rollout(rollout if rollout is not None else plan[0].rollout if plan else FULL)
+
+
+def checked_plan(plan: Sequence[PlanStep], *, present: int = 0) -> list[dict[str, Any]] | None:
+    """The plan as its row keeps it; None for an empty one. Raises `Invalid` for one that goes down or can't be followed."""
+    if not plan:
+        return None
+    try:
+        check_plan(plan, present=present)
+    except ValueError as error:
+        raise Invalid("bad_plan", f"plan: {error}.", field="plan") from error
+    return [{"rollout": step.rollout, "soak_minutes": step.soak_minutes} for step in plan]
+
+
+def plan_of(release: Release) -> Plan:
+    """The plan of a row."""
+    return tuple(PlanStep(step["rollout"], step["soak_minutes"]) for step in release.plan or ())
+
+
+def checked_start(starts_at: datetime | None, now: datetime) -> datetime:
+    """When the release starts: now where nothing was said. Raises `Invalid` for the past and for more than a year ahead."""
+    if starts_at is None:
+        return now
+    if starts_at < now:
+        shown = f"{starts_at:%Y-%m-%d %H:%M %Z}"
+        raise Invalid(
+            "start_in_past",
+            f"starts_at: {shown} has passed. Leave it out to start now, or name a moment that lies ahead.",
+            field="starts_at",
+        )
+    if starts_at > now + MAX_AHEAD:
+        raise Invalid("start_too_far", "starts_at: more than a year ahead. Name a moment within a year.", field="starts_at")
+    return starts_at
+
+
+def checked_bounds(critical_from: str | None, critical_below: str | None) -> tuple[str | None, str | None]:
+    """The versions for whose devices a release is mandatory. Raises `Invalid` for what can't be read or holds nobody."""
+    lower, upper = _bound("critical_from", critical_from), _bound("critical_below", critical_below)
+    if lower is not None and upper is None:
+        raise Invalid("bad_critical", "critical_from: it needs critical_below, the version up to which it holds.", field="critical_below")
+    if lower is not None and upper is not None and not _is_below(lower, upper):
+        raise Invalid(
+            "bad_critical", f"critical_from: {lower.text} is not below {upper.text}, so no device would be meant.", field="critical_from"
+        )
+    return (lower.text if lower else None), (upper.text if upper else None)
+
+
+def check_floor(rollout: int, plan: Sequence[object] | None, starts_at: datetime, now: datetime) -> None:
+    """Raises `Invalid` for a floor that some device could not reach: it would be stuck below it."""
+    if rollout != FULL or plan or starts_at > now:
+        raise Invalid(
+            "floor_unreachable",
+            "is_floor: a floor must be open to everybody now, or the devices below it could neither reach nor pass it. "
+            "Open the release to 10000 first, then make it a floor.",
+            field="is_floor",
+        )
+
+
+def groups_named(session: Session, app: App, names: Sequence[str]) -> list[DeviceGroup]:
+    """The app's device groups with these names. Raises `NotFound` naming those there are."""
+    wanted = list(dict.fromkeys(name.strip() for name in names))
+    if not wanted:
+        return []
+    known = {
+        group.name: group for group in session.scalars(select(DeviceGroup).where(DeviceGroup.app_id == app.id).order_by(DeviceGroup.name))
+    }
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        there = ", ".join(list(known)[:20]) or "none yet"
+        raise NotFound("unknown_group", f"groups: {app.name} has no device group '{unknown[0][:60]}'. There are: {there}.", field="groups")
+    if len(wanted) > MAX_GROUPS:
+        raise Invalid("too_many_groups", f"groups: at most {MAX_GROUPS} for one release.", field="groups")
+    return [known[name] for name in wanted]
+
+
+def _bound(field: str, text: str | None) -> CurrentVersion | None:
+    if text is None or not text.strip():
+        return None
+    try:
+        bound = parse_current_version(text)
+    except ValueError as error:
+        raise Invalid("bad_critical", f"{field}: {error}", field=field) from error
+    if len(bound.text) > rules.MAX_NAME:
+        raise Invalid("bad_critical", f"{field}: at most {rules.MAX_NAME} characters.", field=field)
+    return bound
+
+
+def _is_below(lower: CurrentVersion, upper: CurrentVersion) -> bool:
+    if lower.build is not None and upper.build is not None:
+        return lower.build < upper.build
+    return lower.name < upper.name

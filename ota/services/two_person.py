@@ -1,0 +1,36 @@
+"""The two-person rule of a channel: what opens a release further than stated needs another person's approval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ota.core.plans import needs_approval
+from ota.errors import OtaError
+from ota.models import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What another person approved: only `ota.services.approvals` makes one."""
+
+    proposal_id: int
+
+
+class NeedsApproval(OtaError):
+    """The act needs another person. Nothing was written; ``kind`` and ``payload`` are what it takes to do it after the approval."""
+
+    def __init__(self, kind: str, channel: Channel, summary: str, payload: Mapping[str, Any]) -> None:
+        rule = f"Releases on {channel.name} above {(channel.approval_above or 0) / 100:g} % need another person's approval."
+        super().__init__("needs_approval", rule)
+        self.kind, self.channel, self.summary = kind, channel, summary
+        self.payload: dict[str, Any] = msgspec.to_builtins(dict(payload))
+
+
+def demand(kind: str, channel: Channel, reach: int, approval: Approval | None, summary: str, payload: Mapping[str, Any]) -> None:
+    """Raises `NeedsApproval` when the channel's rule asks for it at this ``reach`` (basis points) and nobody has approved."""
+    if approval is None and needs_approval(channel.approval_above, reach):
+        raise NeedsApproval(kind, channel, f"{summary}: {reach / 100:g} % of the devices in the end.", payload)

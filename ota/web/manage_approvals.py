@@ -1,0 +1,113 @@
+"""Experiments, and proposals that wait for another person, by program."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.experiments import Arm
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.models import Experiment, Proposal
+from ota.services import approvals, apps, experiments
+from ota.web import present_releases
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.manage_releases import verb
+from ota.web.release_schemas import (
+    EndRequest,
+    ExperimentAnswer,
+    ExperimentRequest,
+    ExperimentsAnswer,
+    ExperimentsQuery,
+    ProposalAnswer,
+    ProposalsAnswer,
+    ProposalsQuery,
+)
+from ota.web.schemas import RevisionRequest
+
+blueprint = Blueprint("manage_approvals", __name__)
+
+
+@blueprint.get("/api/proposals")
+@operation(Operation(access=Access.VIEW, summary="List proposals", tag=MANAGING, query=ProposalsQuery, answer=ProposalsAnswer))
+def proposals(query: ProposalsQuery) -> ProposalsAnswer:
+    """What waits for another person's approval, and what became of the rest."""
+    found = approvals.listed(reader(), apps.find(reader(), query.app), only_open=query.open)
+    return ProposalsAnswer(proposals=[present_releases.proposal_view(proposal) for proposal in found])
+
+
+@blueprint.post("/api/proposals/<int:proposal_id>/approve")
+@operation(verb("Approve a proposal", body=RevisionRequest, answer=ProposalAnswer))
+def approve(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
+    """Do what another person proposed. One's own proposal is answered with 403, one that is decided with 409."""
+    with transaction() as session:
+        proposal = approvals.get(session, proposal_id)
+        message = approvals.approve(session, actor(), proposal, now=utcnow())
+    return ProposalAnswer(proposal=present_releases.proposal_view(approvals.get(reader(), proposal_id)), message=message)
+
+
+@blueprint.post("/api/proposals/<int:proposal_id>/decline")
+@operation(verb("Decline a proposal", body=RevisionRequest, answer=ProposalAnswer))
+def decline(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
+    """Say no; the author takes their own back with it. Nothing else is changed."""
+    with transaction() as session:
+        approvals.decline(session, actor(), approvals.get(session, proposal_id), now=utcnow())
+    view = present_releases.proposal_view(approvals.get(reader(), proposal_id))
+    return ProposalAnswer(proposal=view, message=f"The proposal is {view.state}.")
+
+
+@blueprint.get("/api/experiments")
+@operation(Operation(access=Access.VIEW, summary="List experiments", tag=MANAGING, query=ExperimentsQuery, answer=ExperimentsAnswer))
+def index(query: ExperimentsQuery) -> ExperimentsAnswer:
+    """The app's experiments, the last one first."""
+    found = experiments.listed(reader(), apps.find(reader(), query.app))
+    return ExperimentsAnswer(experiments=[present_releases.experiment_view(each) for each in found])
+
+
+@blueprint.post("/api/experiments")
+@operation(
+    Operation(
+        access=Access.PUBLISH, summary="Start an experiment", tag=MANAGING, body=ExperimentRequest, answer=ExperimentAnswer, status=201
+    )
+)
+def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
+    """Compare two or more versions of one platform on a channel, each for its share of the devices."""
+    arms = tuple(Arm(arm.version_id, arm.weight) for arm in body.arms)
+    draft, now = experiments.Draft(name=body.name, arms=arms, channel=body.channel), utcnow()
+    with transaction() as session:
+        app = apps.find(session, body.app)
+        app_id = app.id
+        outcome = approvals.or_propose(session, actor(), lambda: experiments.start(session, actor(), app_id, draft, now=now), now=now)
+    return _answer(outcome, "The experiment runs.", 201)
+
+
+@blueprint.get("/api/experiments/<int:experiment_id>")
+@operation(Operation(access=Access.VIEW, summary="Look at an experiment", tag=MANAGING, answer=ExperimentAnswer))
+def show(experiment_id: int) -> ExperimentAnswer:
+    """One experiment and its arms."""
+    experiment = experiments.get(reader(), experiment_id)
+    return ExperimentAnswer(experiment=present_releases.experiment_view(experiment), message=f"The experiment is {experiment.state}.")
+
+
+@blueprint.post("/api/experiments/<int:experiment_id>/end")
+@operation(verb("End an experiment", body=EndRequest, answer=ExperimentAnswer))
+def end(experiment_id: int, body: EndRequest) -> tuple[ExperimentAnswer, int]:
+    """Take its arms out of the answers; the winner, where one is named, becomes the release for everybody."""
+    now = utcnow()
+    with transaction() as session:
+        experiment = experiments.get(session, experiment_id)
+
+        def act() -> Experiment:
+            return experiments.end(session, actor(), experiment, winner_version_id=body.winner_version_id, revision=body.revision, now=now)
+
+        outcome = approvals.or_propose(session, actor(), act, now=now)
+    return _answer(outcome, "The experiment has ended.", 200)
+
+
+def _answer(outcome: Experiment | Proposal, message: str, status: int) -> tuple[ExperimentAnswer, int]:
+    if isinstance(outcome, Experiment):
+        fresh = experiments.get(reader(), outcome.id)
+        return ExperimentAnswer(experiment=present_releases.experiment_view(fresh), message=message), status
+    proposal = present_releases.proposal_view(outcome)
+    return ExperimentAnswer(experiment=None, message=present_releases.waits(outcome), proposal=proposal), 202

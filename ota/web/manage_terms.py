@@ -1,0 +1,137 @@
+"""Managing releases by program: looking at them, opening them further, changing their terms, promoting."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from msgspec import UNSET
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.models import Release
+from ota.services import approvals, apps, audit, devices, release_edits, release_rows, releases, soaking
+from ota.services.release_edits import ReleaseEdit
+from ota.web import present, present_releases
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.manage_releases import answer, done, verb
+from ota.web.release_schemas import (
+    PromoteRequest,
+    ReleaseAnswer,
+    ReleaseEditRequest,
+    ReleaseHistoryAnswer,
+    ReleasesAnswer,
+    ReleasesQuery,
+    RolloutRequest,
+)
+from ota.web.schemas import RevisionRequest
+
+blueprint = Blueprint("manage_terms", __name__)
+
+
+@blueprint.get("/api/releases")
+@operation(Operation(access=Access.VIEW, summary="List releases", tag=MANAGING, query=ReleasesQuery, answer=ReleasesAnswer))
+def index(query: ReleasesQuery) -> ReleasesAnswer:
+    """The app's releases, the one started last first: its whole history."""
+    app = apps.find(reader(), query.app)
+    channel = apps.find_channel(app, query.channel) if query.channel else None
+    platform = apps.find_platform(query.platform) if query.platform else None
+    found = release_rows.listed(
+        reader(), app, channel=channel, platform=platform, only_live=query.live, limit=query.limit, offset=query.offset
+    )
+    return ReleasesAnswer(releases=[present.release_view(release) for release in found])
+
+
+@blueprint.get("/api/releases/<int:release_id>")
+@operation(Operation(access=Access.VIEW, summary="Look at a release", tag=MANAGING, answer=ReleaseHistoryAnswer))
+def show(release_id: int) -> ReleaseHistoryAnswer:
+    """One release with everything that was ever done to it."""
+    session, now = reader(), utcnow()
+    release = release_rows.get(session, release_id)
+    events = audit.history(session, subjects=[("release", release.id)], limit=1000)
+    is_due = release.next_step_at is not None and release.next_step_at <= now
+    return ReleaseHistoryAnswer(
+        release=present.release_view(release), version=present.version_view(release.version),
+        stranded=devices.stranded(session, release.version, now=now),
+        waits_for=soaking.why_waiting(session, release, now=now) if is_due else None,
+        history=[present_releases.event_view(event) for event in reversed(events)],
+    )  # fmt: skip
+
+
+@blueprint.patch("/api/releases/<int:release_id>")
+@operation(
+    Operation(access=Access.PUBLISH, summary="Change a release's terms", tag=MANAGING, body=ReleaseEditRequest, answer=ReleaseAnswer)
+)
+def edit(release_id: int, body: ReleaseEditRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
+    """Its start while that lies ahead, its plan, groups, deadline, the versions it is mandatory for, whether it is a floor."""
+    now, changes = utcnow(), _edit_of(body)
+    with transaction() as session:
+        release = release_rows.get(session, release_id)
+        version_id = release.version_id
+
+        def act() -> Release:
+            return release_edits.edit(session, actor(), release, changes, revision=body.revision, now=now)
+
+        outcome = approvals.or_propose(session, actor(), act, now=now)
+    return answer(outcome, version_id, "The release is changed.", 200)
+
+
+@blueprint.post("/api/releases/<int:release_id>/rollout")
+@operation(Operation(access=Access.PUBLISH, summary="Change the rollout", tag=MANAGING, body=RolloutRequest, answer=ReleaseAnswer))
+def set_rollout(release_id: int, body: RolloutRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
+    """Open a release to more devices or fewer; a plan ends with it. Devices that already updated keep what they have."""
+    now = utcnow()
+    with transaction() as session:
+        release = release_rows.get(session, release_id)
+        version_id, before = release.version_id, release.rollout
+
+        def act() -> Release:
+            return release_edits.set_rollout(session, actor(), release, body.rollout, revision=body.revision, now=now)
+
+        outcome = approvals.or_propose(session, actor(), act, now=now)
+    kept = " Devices that already updated keep it." if body.rollout < before else ""
+    return answer(outcome, version_id, f"The rollout is {body.rollout / 100:g} %.{kept}", 200)
+
+
+@blueprint.post("/api/releases/<int:release_id>/advance")
+@operation(verb("Take a plan's next step now", body=RevisionRequest))
+def advance(release_id: int, body: RevisionRequest) -> ReleaseAnswer:
+    """Open a release to the next step of its plan before the soak has passed."""
+    with transaction() as session:
+        release = release_rows.get(session, release_id)
+        soaking.advance(session, actor(), release, revision=body.revision, now=utcnow())
+    return done(release, f"The rollout is {release.rollout / 100:g} %.")
+
+
+@blueprint.post("/api/releases/<int:release_id>/promote")
+@operation(
+    Operation(
+        access=Access.PUBLISH, summary="Promote to another channel", tag=MANAGING, body=PromoteRequest, answer=ReleaseAnswer, status=201
+    )
+)
+def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
+    """Offer the release's version on another channel too, without new bytes."""
+    now, terms = utcnow(), present_releases.terms_of(body)
+    with transaction() as session:
+        release = release_rows.get(session, release_id)
+        version_id, rollout = release.version_id, None if body.rollout is UNSET else body.rollout
+
+        def act() -> Release:
+            return releases.promote(session, actor(), release, body.channel, rollout=rollout, terms=terms, now=now)
+
+        outcome = approvals.or_propose(session, actor(), act, now=now)
+    return answer(outcome, version_id, f"The version is on {body.channel} too.")
+
+
+def _edit_of(body: ReleaseEditRequest) -> ReleaseEdit:
+    return ReleaseEdit(
+        starts_at=body.starts_at or None,
+        starts_now=body.starts_at is None,
+        plan=None if body.plan is UNSET else present_releases.plan_of(body.plan),
+        groups=None if body.groups is UNSET else tuple(body.groups),
+        mandatory_from=body.mandatory_from or None,
+        clears_deadline=body.mandatory_from is None,
+        critical_from=None if body.critical_from is UNSET else body.critical_from or "",
+        critical_below=None if body.critical_below is UNSET else body.critical_below or "",
+        is_floor=None if body.is_floor is UNSET else body.is_floor,
+    )

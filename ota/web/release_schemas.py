@@ -1,0 +1,214 @@
+"""Shapes of requests about releases, and of their answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ota.web.release_views import PlanStepShape, ProposalView, ReleaseView
+from ota.web.schemas import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
+
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.", examples=["2026-12-01T09:00:00Z"])]
+GroupNames = Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=20, description="Names of device groups.")]
+PlanShape = Annotated[list[PlanStepShape], Meta(max_length=20, description="Steps in rising order; the first is where it starts.")]
+Bound = Annotated[str, Meta(max_length=100, examples=["1.1.0+8"])]
+Why = Annotated[str, Meta(max_length=500, description="Why, for the history.")]
+
+
+class ReleaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to offer a version. Everybody at once when nothing is said."""
+
+    channel: ChannelName | None = None
+    rollout: BasisPoints | UnsetType = UNSET
+    plan: PlanShape = []
+    starts_at: Moment | None = None
+    groups: GroupNames = []
+    mandatory_from: Moment | None = None
+    critical_from: Bound | None = None
+    critical_below: Bound | None = None
+    is_floor: Annotated[bool, Meta(description="Nobody may jump across this version.")] = False
+    revision: Revision | None = None
+
+
+class PromoteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The channel to offer the same version on too, and how."""
+
+    channel: ChannelName
+    rollout: BasisPoints | UnsetType = UNSET
+    plan: PlanShape = []
+    starts_at: Moment | None = None
+    groups: GroupNames = []
+    mandatory_from: Moment | None = None
+    critical_from: Bound | None = None
+    critical_below: Bound | None = None
+    is_floor: bool = False
+
+
+class RolloutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How far to open a release."""
+
+    rollout: BasisPoints
+    revision: Revision | None = None
+
+
+class StopRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An act on a release that may have changed meanwhile. The body may be left out."""
+
+    reason: Why | None = None
+    revision: Revision | None = None
+
+
+class ReleaseEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The terms to change; those left out stay. null clears a time or a bound, an empty list the plan or the groups."""
+
+    starts_at: Moment | UnsetType | None = UNSET
+    plan: PlanShape | UnsetType = UNSET
+    groups: GroupNames | UnsetType = UNSET
+    mandatory_from: Moment | UnsetType | None = UNSET
+    critical_from: Bound | UnsetType | None = UNSET
+    critical_below: Bound | UnsetType | None = UNSET
+    is_floor: bool | UnsetType = UNSET
+    revision: Revision | None = None
+
+
+class RollbackRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which stream to roll back."""
+
+    platform: PlatformText
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+    reason: Why | None = None
+
+
+class ReleasesQuery(Struct, kw_only=True):
+    """Which releases to list."""
+
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+    platform: PlatformText | None = None
+    live: Annotated[bool, Meta(description="Only those that stand.")] = False
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class EventView(Struct, kw_only=True):
+    """One line of the history: who did what when, and what changed."""
+
+    at: datetime
+    actor: str
+    action: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class ReleaseAnswer(Struct, kw_only=True):
+    """A release with its version, and what was done. With status 202 nothing was done yet: ``proposal`` waits for another person."""
+
+    ok: bool = True
+    release: ReleaseView | None
+    version: VersionView
+    message: str
+    proposal: ProposalView | None = None
+
+
+class ReleaseHistoryAnswer(Struct, kw_only=True):
+    """A release with its version and its whole history, oldest first."""
+
+    ok: bool = True
+    release: ReleaseView
+    version: VersionView
+    stranded: Annotated[int, Meta(description="Active devices on this version, which nothing can take back from them.")]
+    waits_for: Annotated[str, Meta(description="Why a due step of its plan is not taken.")] | None
+    history: list[EventView]
+
+
+class ReleasesAnswer(Struct, kw_only=True):
+    """A list of releases."""
+
+    ok: bool = True
+    releases: list[ReleaseView]
+
+
+class ProposalsQuery(Struct, kw_only=True):
+    """Which proposals to list."""
+
+    app: AppSlug | None = None
+    open: Annotated[bool, Meta(description="Only those that wait.")] = False
+
+
+class ProposalAnswer(Struct, kw_only=True):
+    """A proposal, and what was done."""
+
+    ok: bool = True
+    proposal: ProposalView
+    message: str
+
+
+class ProposalsAnswer(Struct, kw_only=True):
+    """A list of proposals."""
+
+    ok: bool = True
+    proposals: list[ProposalView]
+
+
+class ArmShape(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A version and its share of the devices."""
+
+    version_id: int
+    weight: Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: half of the devices is 5000.")]
+
+
+class ExperimentRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Versions of one platform to compare on a channel."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=80)]
+    arms: Annotated[list[ArmShape], Meta(max_length=10)]
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+
+
+class EndRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How an experiment ends. Without a winner nothing takes the place of its arms."""
+
+    winner_version_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    revision: Revision | None = None
+
+
+class ExperimentView(Struct, kw_only=True):
+    """Versions compared on a channel."""
+
+    id: int
+    name: str
+    channel: str
+    platform: str
+    state: str
+    arms: list[ReleaseView]
+    winner_version_id: int | None
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+    revision: int
+
+
+class ExperimentsQuery(Struct, kw_only=True):
+    """Whose experiments to list."""
+
+    app: AppSlug | None = None
+
+
+class ExperimentAnswer(Struct, kw_only=True):
+    """An experiment, and what was done; or, with status 202, the proposal that waits for another person."""
+
+    ok: bool = True
+    experiment: ExperimentView | None
+    message: str
+    proposal: ProposalView | None = None
+
+
+class ExperimentsAnswer(Struct, kw_only=True):
+    """A list of experiments."""
+
+    ok: bool = True
+    experiments: list[ExperimentView]
