@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, CursorResult, Engine, event, update
@@ -24,6 +24,7 @@ MAX_ID = 2**31 - 1
 BUSY_TIMEOUT_MS = 15_000
 _WRITE = "ota_write"
 _LAST_ACTS = "ota_last_acts"
+_LISTENERS = "ota_commit_listeners"
 # A server that is gone, or busy beyond use, is an error within seconds and not a request that hangs.
 _POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "options": "-c statement_timeout=20000 -c lock_timeout=15000"}
 
@@ -67,6 +68,8 @@ def transaction() -> Iterator[Session]:
         for key in sorted(session.info[_LAST_ACTS]):
             session.info[_LAST_ACTS][key]()
         session.commit()
+        for listener in current_app.extensions.get(_LISTENERS, ()):
+            listener(session.info[_LAST_ACTS])
     except BaseException:
         session.rollback()
         raise
@@ -77,6 +80,20 @@ def transaction() -> Iterator[Session]:
 def before_commit(session: Session, key: tuple[str, int], act: Callable[[], None]) -> None:
     """Do this as the last thing of the transaction, once for each key, in the order of the keys."""
     session.info[_LAST_ACTS][key] = act
+
+
+def after_commit(app: Flask, listener: Callable[[Collection[tuple[str, int]]], None]) -> None:
+    """Tell the listener after each transaction of this process which keys `before_commit` was given in it."""
+    app.extensions.setdefault(_LISTENERS, []).append(listener)
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """A session of its own that sees one state of the database, whatever is committed meanwhile. For reading."""
+    with Session(db.engine) as session:
+        # On SQLite every transaction is like that.
+        session.connection(execution_options={} if db.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"})
+        yield session
 
 
 def reader() -> Session:

@@ -14,10 +14,11 @@ from ota.core.platforms import Platform
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
 from ota.models import App, AppPlatform, Channel, Version
-from ota.services import audit
+from ota.services import audit, catalogs
 from ota.services.audit import Actor
 
 DEFAULT_CHANNEL = "stable"
+_PLATFORMS = {platform.value: platform for platform in Platform}
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?", re.ASCII)
 
 
@@ -37,6 +38,7 @@ def create(session: Session, actor: Actor, *, slug: str, name: str, now: datetim
     app.channels = [Channel(name=DEFAULT_CHANNEL, is_default=True, created_at=now)]
     session.add(app)
     session.flush()
+    catalogs.touch(session, app.id)
     audit.record(session, actor, "app.created", ("app", app.id), now=now, app_id=app.id, after={"slug": slug, "name": name})
     return app
 
@@ -67,6 +69,8 @@ def make_default(session: Session, actor: Actor, app: App, *, now: datetime) -> 
     """From now on this app answers devices that name no app."""
     if app.is_default:
         return
+    for app_id in (app.id, *session.scalars(select(App.id).where(App.is_default))):
+        catalogs.touch(session, app_id)
     session.execute(update(App).where(App.is_default).values(is_default=False))
     session.flush()
     app.is_default = True
@@ -106,6 +110,9 @@ def find_channel_id(session: Session, slug: str | None, name: str | None) -> int
 
 def find_platform(text: str) -> Platform:
     """Raises `Invalid` for a platform that we don't know."""
+    found = _PLATFORMS.get(text)
+    if found is not None:
+        return found
     try:
         return Platform(text.strip().lower())
     except ValueError:

@@ -20,6 +20,9 @@ from ota.models.apps import channel_fallbacks
 from ota.models.releases import release_groups
 from ota.services import builds
 
+TOUCHED = "touch"
+"""The kind of the key by which `ota.db` tells that a transaction touched a catalog."""
+
 
 def load(session: Session, channel_id: int, platform: str, *, without_version: int | None = None, at: datetime | None = None) -> Catalog:
     """The live releases that devices of one channel are offered on one platform, those of its fallbacks too.
@@ -49,7 +52,7 @@ def touch(session: Session, app_id: int) -> None:
         )
 
     # As the last thing, so that whoever changes two apps, or an app and its rows, never waits for another in a circle.
-    before_commit(session, ("touch", app_id), grow)
+    before_commit(session, (TOUCHED, app_id), grow)
 
 
 def fallbacks(session: Session, app_id: int) -> Mapping[int, Sequence[int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ ACTIVE_WITHIN = timedelta(days=30)
 """A device that has not asked for so long is not counted."""
 
 FORGOTTEN_AFTER = timedelta(days=90)
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +40,27 @@ class Sighting:
 
 def hashed(secret: str, device_id: str) -> str:
     """The only form in which a device's id is kept: HMAC-SHA256 with the server's secret, in hex."""
-    return hmac.new(secret.encode(), b"device:" + device_id.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), b"device:" + device_id.encode(), "sha256").hex()
 
 
 def note(session: Session, sightings: Iterable[Sighting]) -> None:
     """Remember what each device said last. Running twice changes nothing."""
-    apps = {channel.id: channel.app_id for channel in session.scalars(select(Channel))}
+    apps = dict(session.execute(select(Channel.id, Channel.app_id)).tuples().all())
     rows = [_row(apps[each.channel_id], each) for each in sightings if each.channel_id in apps]
     unique = list({(row["app_id"], row["platform"], row["device_hash"]): row for row in rows}.values())
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    if not unique:
+        return
     # In one order everywhere, so that two writers never wait for each other.
     unique.sort(key=lambda row: (row["app_id"], row["platform"], row["device_hash"]))
-    for start in range(0, len(unique), _BATCH):
-        statement = insert(Device).values(unique[start : start + _BATCH])
-        new: dict[str, Any] = {
-            name: statement.excluded[name] for name in unique[0] if name not in {"app_id", "platform", "device_hash", "first_seen_at"}
-        }
-        # What a device did not say this time is still true.
-        for name in ("sdk", "os_version", "abis"):
-            new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
-        session.execute(statement.on_conflict_do_update(index_elements=["app_id", "platform", "device_hash"], set_=new))
+    statement = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(Device)
+    new: dict[str, Any] = {
+        name: statement.excluded[name] for name in unique[0] if name not in {"app_id", "platform", "device_hash", "first_seen_at"}
+    }
+    # What a device did not say this time is still true.
+    for name in ("sdk", "os_version", "abis"):
+        new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
+    # Row by row for the driver, which needs no statement of thousands of values to be put together.
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["app_id", "platform", "device_hash"], set_=new), unique)
 
 
 def forget_old(session: Session, *, now: datetime) -> int:

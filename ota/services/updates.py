@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from ota.core.decision import Decision, Offer, UpdateQuery, decide, latest_for_everybody
-from ota.core.platforms import Platform
-from ota.core.versions import parse_current_version
+from ota.core.decision import Decision, UpdateQuery, decide, latest_for_everybody
+from ota.core.platforms import os_numbers
+from ota.core.versions import CurrentVersion, parse_current_version
 from ota.errors import Invalid, NotFound
 from ota.models import Version
-from ota.services import apps, catalogs
+from ota.services import apps, catalogs, devices
+from ota.services.catalog_cache import CatalogCache, Stream
 
 MAX_DEVICE_ID = 200
+_NO_GROUPS: frozenset[int] = frozenset()
+_NO_ABIS: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """An update check as it came in, parsed but not yet looked up."""
+class Question(Protocol):
+    """An update check as it came in, parsed but not yet looked up. What the device did not say is None."""
 
     platform: str
     current_version: str
-    device_id: str | None = None
-    app: str | None = None
-    channel: str | None = None
-    user_initiated: bool = False
+    device_id: str | None
+    app: str | None
+    channel: str | None
+    user_initiated: bool
+    sdk: int | None
+    os_version: str | None
+
+    @property
+    def abis(self) -> Sequence[str] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision, with the version it is about when there is one to offer, and what was asked."""
+    """The decision, what was asked, and the stream that it was answered from. ``is_withdrawn``: the device runs a withdrawn version."""
 
     decision: Decision
-    version: Version | None
-    channel_id: int
-    platform: Platform
     query: UpdateQuery
+    stream: Stream
+    is_withdrawn: bool
 
 
-def check(session: Session, question: Question, *, now: datetime) -> Answer:
-    """What this device is offered. Raises `Invalid` or `NotFound` for what can't be answered."""
+def check(streams: CatalogCache, question: Question, secret: str, *, now: datetime) -> Answer:
+    """What this device is offered. Raises `Invalid` or `NotFound` for what can't be answered.
+
+    ``secret`` is the key under which device ids are kept, see `devices.hashed`.
+    """
     platform = apps.find_platform(question.platform)
-    query = _query(question)
-    channel_id = apps.find_channel_id(session, question.app, question.channel)
-    decision = decide(query, catalogs.load(session, channel_id, platform), now)
-    version = session.get_one(Version, decision.candidate.version_id) if isinstance(decision, Offer) else None
-    return Answer(decision, version, channel_id, platform, query)
+    current, device_id = _current(question), question.device_id or None
+    stream = streams.stream(question.app, question.channel, platform, now=now)
+    groups = stream.members.get(devices.hashed(secret, device_id), _NO_GROUPS) if stream.members and device_id else _NO_GROUPS
+    os = None if question.os_version is None else os_numbers(question.os_version)
+    abis = frozenset(question.abis) if question.abis else _NO_ABIS
+    query = UpdateQuery(current, device_id, question.user_initiated, groups, question.sdk, os, abis)
+    return Answer(decide(query, stream.catalog, now), query, stream, stream.catalog.has_withdrawn(current))
 
 
 def latest(session: Session, *, app: str | None, platform: str, channel: str | None, now: datetime) -> Version:
@@ -61,11 +74,11 @@ def latest(session: Session, *, app: str | None, platform: str, channel: str | N
     return session.get_one(Version, candidate.version_id)
 
 
-def _query(question: Question) -> UpdateQuery:
+def _current(question: Question) -> CurrentVersion:
     try:
         current = parse_current_version(question.current_version)
     except ValueError as error:
         raise Invalid("bad_current_version", f"current_version: {error}", field="current_version") from error
     if question.device_id is not None and len(question.device_id) > MAX_DEVICE_ID:
         raise Invalid("bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id")
-    return UpdateQuery(current, question.device_id or None, question.user_initiated)
+    return current

@@ -83,6 +83,7 @@ def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifa
     except IntegrityError:
         winner = find_by_code(session, app, draft.platform, draft.version_code)
         raise (taken(winner) if winner else Conflict("version_not_saved", "The version could not be saved. Try again.")) from None
+    catalogs.touch(session, app.id)  # Who signed it may keep devices that run it from what is offered.
     after = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
     audit.record(session, actor, "version.created", ("version", version.id), now=now, app_id=app.id, after=after)
     return version
@@ -149,6 +150,7 @@ def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -
             f"Version {version.version} was published, so devices may run it. Withdraw it instead of deleting it.",
             current=summary(version),
         )
+    catalogs.touch(session, version.app_id)
     session.execute(update(Upload).where(Upload.version_id == version.id).values(version_id=None))
     before = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
     audit.record(session, actor, "version.deleted", ("version", version.id), now=now, app_id=version.app_id, before=before)

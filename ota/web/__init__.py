@@ -14,7 +14,9 @@ from ota.web import (
     client_api,
     downloads,
     errors,
+    front,
     health,
+    hot_path,
     icons,
     install,
     intake,
@@ -67,5 +69,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     security.init_app(app, settings)
     templating.init_app(app)
     sightings.init_app(app)
+    hot_path.init_app(app, settings)
+    front.init_app(app, settings)
     for blueprint in (*_BLUEPRINTS, *admin.BLUEPRINTS):
         app.register_blueprint(blueprint)

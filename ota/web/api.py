@@ -20,7 +20,10 @@ DEVICES = "App Updates"
 MANAGING = "Managing"
 SYSTEM = "System"
 
-_encoder = msgspec.json.Encoder()
+JSON = "application/json"
+NOT_KEPT = {"Cache-Control": "no-store"}
+
+encode = msgspec.json.Encoder().encode
 
 
 class WrongMediaType(Invalid):
@@ -40,6 +43,8 @@ class Operation:
     query: type[msgspec.Struct] | None = None
     form: type[msgspec.Struct] | None = None
     is_body_optional: bool = False
+    is_raw: bool = False
+    """The view gets the body's bytes as ``raw`` and answers bytes: its shapes are only for the document."""
 
     @property
     def caller(self) -> Caller:
@@ -66,15 +71,17 @@ def operation(spec: Operation) -> Callable[[Callable[..., Any]], Callable[..., R
 
 
 def json_response(answer: Any, status: int) -> Response:
-    """A struct as JSON that no cache keeps."""
-    response = Response(_encoder.encode(answer), status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
+    """A struct (or the bytes of one) as JSON that no cache keeps."""
+    response = Response(answer if isinstance(answer, bytes) else encode(answer), status, mimetype=JSON)
+    response.headers.update(NOT_KEPT)
     return response
 
 
 def _inputs(spec: Operation) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
-    if spec.body is not None:
+    if spec.is_raw:
+        inputs["raw"] = _read_json()
+    elif spec.body is not None:
         inputs["body"] = _read_body(spec.body, spec.is_body_optional)
     if spec.query is not None:
         inputs["query"] = convert(request.args.to_dict(), spec.query)
@@ -87,12 +94,15 @@ def _inputs(spec: Operation) -> dict[str, Any]:
 
 
 def _read_body(shape: type[msgspec.Struct], is_optional: bool) -> Any:
+    raw = _read_json(is_optional=is_optional)
+    return shape() if not raw and is_optional else decode(raw, shape)
+
+
+def _read_json(*, is_optional: bool = False) -> bytes:
     raw = read_limited()
-    if not raw and is_optional:
-        return shape()
-    if request.mimetype != "application/json":
+    if request.mimetype != JSON and (raw or not is_optional):
         raise WrongMediaType("wrong_content_type", "Expected a JSON body with the header Content-Type: application/json.")
-    return decode(raw, shape)
+    return raw
 
 
 def read_limited() -> bytes:
@@ -114,11 +124,16 @@ def decode(raw: bytes, shape: type[msgspec.Struct]) -> Any:
     if b"\\u0000" in raw:
         raise _has_nul()
     try:
-        return msgspec.json.decode(raw, type=shape)
+        return _decoder(shape).decode(raw)
     except msgspec.ValidationError as error:
         raise invalid_field(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("malformed_json", f'The body is not JSON: {error}. Expected an object such as {{"platform": "android"}}.') from error
+
+
+@functools.cache
+def _decoder(shape: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
 
 
 def convert(values: dict[str, str], shape: type[msgspec.Struct]) -> Any:

@@ -48,10 +48,11 @@ def download_url(version: Version) -> str:
     return public_url() + version.download_url if version.is_hosted_here else version.download_url
 
 
-def check_answer(decision: Decision, version: Version | None) -> CheckAnswer:
-    """The seed's answer, with the reason beside it."""
+def check_answer(decision: Decision, version: Version | None, notes: str | None = None, *, is_withdrawn: bool = False) -> CheckAnswer:
+    """The seed's answer, with the reason beside it. ``is_withdrawn``: what the device runs was withdrawn."""
     if isinstance(decision, NoUpdate) or version is None:
-        return _no_update(decision.reason, is_blocked=isinstance(decision, NoUpdate) and decision.is_blocked)
+        is_blocked = isinstance(decision, NoUpdate) and decision.is_blocked
+        return _no_update(decision.reason, is_blocked=is_blocked, is_withdrawn=is_withdrawn)
     return CheckAnswer(
         update_available=True,
         latest_version=version.version,
@@ -59,14 +60,15 @@ def check_answer(decision: Decision, version: Version | None) -> CheckAnswer:
         download_url=download_url(version),
         file_size=version.file_size,
         checksum=version.checksum,
-        release_notes=version.release_notes,
+        release_notes=notes,
         is_mandatory=decision.is_mandatory,
         message=MESSAGES[decision.reason],
         reason=decision.reason,
+        current_version_withdrawn=is_withdrawn,
     )
 
 
-def _no_update(reason: Reason, *, is_blocked: bool) -> CheckAnswer:
+def _no_update(reason: Reason, *, is_blocked: bool, is_withdrawn: bool) -> CheckAnswer:
     return CheckAnswer(
         update_available=False,
         latest_version=None,
@@ -79,6 +81,7 @@ def _no_update(reason: Reason, *, is_blocked: bool) -> CheckAnswer:
         message=BLOCKED if is_blocked else MESSAGES[reason],
         reason=reason,
         blocked=is_blocked,
+        current_version_withdrawn=is_withdrawn,
     )
 
 

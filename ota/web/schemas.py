@@ -44,6 +44,10 @@ class CheckRequest(Struct, kw_only=True):
         ]
         | None
     ) = None
+    # A language that is not known, or no language at all, is no error: such a device reads the notes for everybody.
+    locale: Annotated[str, Meta(extra_json_schema={"maxLength": 35}, description="Language of the notes.", examples=["pt-BR"])] | None = (
+        None
+    )
 
 
 class CheckAnswer(Struct, kw_only=True):
@@ -60,6 +64,7 @@ class CheckAnswer(Struct, kw_only=True):
     message: str
     reason: Reason
     blocked: Annotated[bool, Meta(description="True when the device must update and nothing can be offered to it.")] = False
+    current_version_withdrawn: Annotated[bool, Meta(description="True when the version that the device runs was withdrawn.")] = False
 
 
 class LatestQuery(Struct, kw_only=True):

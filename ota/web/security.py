@@ -18,17 +18,26 @@ _POLICY = "; ".join(
 )
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def headers(settings: Settings) -> dict[str, str]:
     """No inline code, no foreign hosts, no framing, no guessing of types."""
-    is_https = settings.public_url.startswith("https://")
+    found = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
+    }
+    if settings.public_url.startswith("https://"):
+        found["Strict-Transport-Security"] = "max-age=31536000"
+    return found
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give every answer the headers, except where a view chose its own."""
+    always = headers(settings)
 
     def add_headers(response: Response) -> Response:
-        response.headers.setdefault("Content-Security-Policy", _POLICY)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("X-Frame-Options", "DENY")
-        if is_https:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        for name, value in always.items():
+            response.headers.setdefault(name, value)
         if response.mimetype == "text/html":
             response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -1,0 +1,67 @@
+"""What stands before Flask for one address: an update check that goes well is answered without it.
+
+Everything else, also of that address, goes on to Flask with its body: whatever is refused is refused there, in one way.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from ota.clock import utcnow
+from ota.config import Settings
+from ota.web.api import JSON, MAX_BODY_BYTES, NOT_KEPT
+from ota.web.hot_path import hot_path
+from ota.web.security import headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+PATH = "/api/updates/check"
+
+
+class Front:
+    """A WSGI application before another one."""
+
+    def __init__(self, app: Flask, settings: Settings, behind: WSGIApplication) -> None:
+        self._answer = hot_path(app).answer
+        self._behind = behind
+        self._headers = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(settings).items()]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST" or not _is_plain(environ):
+            return self._behind(environ, start_response)
+        raw, length = b"", int(environ["CONTENT_LENGTH"])
+        try:
+            raw = environ["wsgi.input"].read(length)
+            if len(raw) != length:
+                raise EOFError
+            body = self._answer(raw, utcnow())
+        except Exception:
+            # Asked once more, where failures are turned into answers.
+            environ["wsgi.input"] = BytesIO(raw)
+            return self._behind(environ, start_response)
+        start_response("200 OK", [*self._headers, ("Content-Length", str(len(body)))])
+        return (body,)
+
+
+def _is_plain(environ: WSGIEnvironment) -> bool:
+    """Is it a JSON body of a known and small size, and nothing beside it?"""
+    length, content_type = environ.get("CONTENT_LENGTH") or "", environ.get("CONTENT_TYPE") or ""
+    return (
+        (content_type == JSON or content_type.startswith(JSON + ";"))
+        and length.isdecimal()
+        and length.isascii()
+        and len(length) < 8
+        and int(length) <= MAX_BODY_BYTES
+        and not environ.get("QUERY_STRING")
+        and "HTTP_TRANSFER_ENCODING" not in environ
+    )
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Stand before everything that is there already. What a proxy says of the caller matters to no check."""
+    app.wsgi_app = Front(app, settings, app.wsgi_app)  # type: ignore[method-assign]
