@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import islice
 from typing import cast
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from ota.config import Settings
@@ -119,3 +119,9 @@ def init_app(app: Flask) -> None:
 def sightings(app: Flask) -> Sightings:
     """Those of this web process."""
     return cast(Sightings, app.extensions["ota_sightings"])
+
+
+def hashed(device_id: str) -> str:
+    """The form in which a device's id is kept, for doors that are told an id."""
+    settings: Settings = current_app.extensions["ota_settings"]
+    return devices.hashed(settings.secret_key, device_id)
