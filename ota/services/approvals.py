@@ -16,7 +16,7 @@ from ota.core.plans import Plan
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Forbidden, NotFound, OtaError
 from ota.models import App, Proposal
-from ota.services import audit, experiments, release_edits, release_rows, releases, versions
+from ota.services import audit, channels, experiments, release_edits, release_rows, releases, versions
 from ota.services.audit import Actor
 from ota.services.release_edits import ReleaseEdit
 from ota.services.release_terms import Terms
@@ -140,10 +140,18 @@ def _end(session: Session, actor: Actor, payload: Mapping[str, Any], approval: A
     return f"The experiment {experiment.name} has ended with its winner."
 
 
+def _channel(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+    channel = channels.get(session, payload["channel_id"])
+    changes = msgspec.convert(payload["changes"], channels.ChannelEdit)
+    channels.edit(session, actor, channel, changes, revision=payload["revision"], approval=approval, now=now)
+    return f"The channel {channel.name} is changed."
+
+
 _ACTS: dict[str, Callable[[Session, Actor, Mapping[str, Any], Approval, datetime], str]] = {
     "start": _start,
     "rollout": _rollout,
     "plan": _plan,
     "experiment": _experiment,
     "end_experiment": _end,
+    "channel": _channel,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -69,6 +69,18 @@ def forget_old(session: Session, *, now: datetime) -> int:
         delete(Device).where(Device.last_seen_at < now - FORGOTTEN_AFTER), execution_options={"synchronize_session": False}
     )
     return cast("CursorResult[Any]", found).rowcount
+
+
+def count_active(session: Session, app_id: int, *, now: datetime) -> int:
+    """How many devices of the app asked within `ACTIVE_WITHIN`, on all platforms and channels."""
+    query = select(func.count()).select_from(Device).where(Device.app_id == app_id, Device.last_seen_at > now - ACTIVE_WITHIN)
+    return session.scalar(query) or 0
+
+
+def known(session: Session, app_id: int, hashes: Collection[str]) -> Mapping[str, Device]:
+    """What is known of the devices with these hashes, as they last asked; those that never did are left out."""
+    query = select(Device).where(Device.app_id == app_id, Device.device_hash.in_(hashes)).order_by(Device.last_seen_at)
+    return {device.device_hash: device for device in session.scalars(query)}
 
 
 def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:

@@ -24,6 +24,10 @@ JSON = "application/json"
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 encode = msgspec.json.Encoder().encode
+_HINTS = {
+    "rollout": " A rollout is given in whole basis points: 10 % is 1000, everybody is 10000.",
+    "approval_above": " It is given in whole basis points: 10 % is 1000; null asks for nobody's approval.",
+}
 
 
 class WrongMediaType(Invalid):
@@ -161,6 +165,6 @@ def invalid_field(error: msgspec.ValidationError) -> Invalid:
             f"{field}: this field is missing." if is_missing else f"{field}: there is no such field here. See /docs for those there are."
         )
         return Invalid("missing_field" if is_missing else "unknown_field", sentence, field=field)
-    hint = " A rollout is given in whole basis points: 10 % is 1000, everybody is 10000." if field == "rollout" else ""
+    hint = _HINTS.get(field or "", "")
     problem = problem.replace("`", "").replace("Expected", "expected").replace("str", "text").replace("int", "whole number")
     return Invalid("invalid_field", f"{field or 'body'}: {problem}.{hint}", **({"field": field} if field else {}))

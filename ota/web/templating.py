@@ -22,7 +22,7 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from ota.db import reader
 from ota.models import App, Release, Upload, Version
-from ota.services import apps
+from ota.services import apps, kill_switch
 from ota.web import wording
 from ota.web.present import public_url
 
@@ -32,9 +32,21 @@ ACTIONS = {
     "app.made_default": "made it the default app",
     "app.package_pinned": "pinned the package id",
     "app.renamed": "renamed the app",
+    "app.shut_off": "shut the app off",
     "app.signer_forgotten": "forgot the signer",
     "app.signer_pinned": "pinned the signer",
     "app.trust_changed": "changed what may be published",
+    "app.turned_on": "turned the app on again",
+    "channel.created": "made the channel",
+    "channel.deleted": "deleted the channel",
+    "channel.edited": "changed the channel",
+    "channel.shut_off": "shut the channel off",
+    "channel.turned_on": "turned the channel on again",
+    "group.created": "made the device group",
+    "group.deleted": "deleted the device group",
+    "group.devices_added": "put devices into the group",
+    "group.devices_removed": "took devices out of the group",
+    "group.renamed": "renamed the device group",
     "release.halted": "halted the release",
     "release.paused": "paused the release",
     "release.resumed": "resumed the release",
@@ -197,11 +209,13 @@ def _page_context() -> dict[str, Any]:
     if g.get("is_failing") or not current_user.is_authenticated:
         return {"can_publish": False, "is_admin": False, "all_apps": [], "current_app_": None}
     role, known = Role(current_user.role), apps.everything(reader())
+    current = _current_app(known)
     return {
         "can_publish": may(role, Access.PUBLISH),
         "is_admin": may(role, Access.ADMIN),
         "all_apps": known,
-        "current_app_": _current_app(known),
+        "current_app_": current,
+        "channels_off": kill_switch.channels_off(reader(), current.id) if current else (),
         "base_url": public_url(),
     }
 

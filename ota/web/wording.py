@@ -41,4 +41,17 @@ def capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-FILTERS = {"check_name": check_name, "android_release": android, "size_change": size_change, "capitalize_first": capitalize_first}
+def approval(above: int | None) -> str:
+    """A channel's two-person rule in a sentence."""
+    if above is None:
+        return "One person is enough to publish."
+    return f"Releases above {above / 100:g} % need a second person." if above else "Every release needs a second person."
+
+
+FILTERS = {
+    "approval": approval,
+    "check_name": check_name,
+    "android_release": android,
+    "size_change": size_change,
+    "capitalize_first": capitalize_first,
+}

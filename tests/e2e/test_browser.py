@@ -179,6 +179,8 @@ def test_search_filters_in_place_and_the_address_can_be_gone_back_from(watched: 
 PAGES = [
     "/apps/my-app/versions", "/apps/my-app/versions/1", "/apps/my-app/versions/1/edit", "/apps/my-app/versions/1/withdraw",
     "/apps/my-app/versions/new", "/apps/my-app/uploads", "/apps/my-app/uploads/new", "/apps/my-app/activity",
+    "/apps/my-app/channels", "/apps/my-app/channels/1/edit", "/apps/my-app/channels/1/shut-off", "/apps/my-app/shut-off",
+    "/apps/my-app/groups", "/apps/my-app/groups/1", "/apps/my-app/groups/1/delete",
     "/apps/my-app/settings", "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
 ]  # fmt: skip
 
@@ -188,6 +190,10 @@ def test_every_page_fits_every_width_without_an_error(chromium: Browser, program
     upload_id = program.upload(apk(version="1.0.0-a-rather-long-name-of-a-version", code=2**40))
     program.until(lambda: program.uploaded(upload_id)["status"] == "ready")
     program.post("/api/versions/1/activate")
+    program.post("/api/channels", {"name": "a-rather-long-name-of-a-channel", "falls_back_to": ["stable"], "approval_above": 1250})
+    program.post("/api/channels/2/shut-off")
+    program.post("/api/groups", {"name": "A-rather-long-name-of-a-group-without-any-space-in-it-at-all"})
+    program.post("/api/groups/1/devices", {"add": ["device-1"], "note": "a-note-that-is-long-and-has-no-space-in-it" * 2})
     context = chromium.new_context(base_url=program.url, color_scheme=scheme)
     watched = Watched(context, program)
     log_in(watched.page)

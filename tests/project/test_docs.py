@@ -89,7 +89,7 @@ def test_every_kind_of_act_has_words_for_the_history() -> None:
     acts = set()
     for path in (ROOT / "ota" / "services").rglob("*.py"):
         acts |= set(re.findall(r'audit\.record\(\s*session, actor, "([\w.]+)"', path.read_text()))
-    about_apps = {act for act in acts if act.split(".")[0] in {"app", "release", "share", "upload", "version"}}
+    about_apps = {act for act in acts if act.split(".")[0] in {"app", "channel", "group", "release", "share", "upload", "version"}}
     assert about_apps <= set(ACTIONS)
 
 

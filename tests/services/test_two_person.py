@@ -14,7 +14,7 @@ from ota.core.plans import PlanStep
 from ota.db import reader, transaction
 from ota.errors import Conflict, Forbidden, OtaError
 from ota.models import Proposal, Release, Version
-from ota.services import approvals, apps, audit, experiments, release_edits, releases
+from ota.services import approvals, apps, audit, channels, experiments, release_edits, releases
 from ota.services.release_edits import ReleaseEdit
 from ota.services.release_terms import Terms
 from ota.services.two_person import NeedsApproval
@@ -224,3 +224,40 @@ def test_the_seeds_publish_waits_too_and_keeps_the_version(app: Flask, api: Api)
     assert (answer.status_code, answer.json["version"]["is_active"]) == (202, False)
     assert Api(app, Role.ADMIN).post(f"/api/proposals/{answer.json['proposal']['id']}/approve").status_code == 200
     assert api.check()["version_code"] == 2
+
+
+def test_loosening_the_rule_needs_approval_under_the_old_rule(app: Flask) -> None:
+    boss = EMAILS[Role.ADMIN]
+    with app.app_context():
+        channel("open")
+        stable = channel("stable", approval_above=1_000)
+
+        def change(wanted: channels.ChannelEdit) -> object:
+            with transaction() as session:
+                actor, row = person(boss), channels.get(session, stable)
+                return approvals.or_propose(session, actor, lambda: channels.edit(session, actor, row, wanted, now=START), now=START)
+
+        for looser in (channels.ChannelEdit((), None), channels.ChannelEdit((), 2_000), channels.ChannelEdit(("open",), 1_000)):
+            waits = change(looser)
+            assert isinstance(waits, Proposal)
+            assert channels.edit_of(channels.get(reader(), stable)) == channels.ChannelEdit((), 1_000)
+            with pytest.raises(Forbidden):
+                approve(waits.id, boss)
+        assert not isinstance(change(channels.ChannelEdit((), 500)), Proposal)
+        with pytest.raises(Conflict) as stale:  # What was proposed was about the rule of then.
+            approve(waits.id)
+        assert stale.value.code == "stale_revision"
+        waits = change(channels.ChannelEdit((), None))
+        assert isinstance(waits, Proposal)
+        approve(waits.id)
+        assert channels.edit_of(channels.get(reader(), stable)) == channels.ChannelEdit((), None)
+
+
+def test_a_channel_with_a_rule_is_not_opened_through_one_that_it_follows(app: Flask) -> None:
+    with app.app_context():
+        channel("nightly")
+        beta = channel("beta")
+        channel("stable", falls_back_to="beta", approval_above=0)
+        wanted = channels.ChannelEdit(("nightly",), None)
+        with pytest.raises(NeedsApproval), transaction() as session:
+            channels.edit(session, person(EMAILS[Role.ADMIN]), channels.get(session, beta), wanted, now=START)

@@ -1,6 +1,20 @@
 """The pages for people, one module per noun."""
 
-from ota.web.admin import account, activity, apps, people, publishing, shares, tokens, trust, uploads, versions
+from ota.web.admin import (
+    account,
+    activity,
+    apps,
+    channels,
+    groups,
+    kill_switch,
+    people,
+    publishing,
+    shares,
+    tokens,
+    trust,
+    uploads,
+    versions,
+)
 
 BLUEPRINTS = (
     account.blueprint,
@@ -13,4 +27,7 @@ BLUEPRINTS = (
     tokens.blueprint,
     activity.blueprint,
     trust.blueprint,
+    channels.blueprint,
+    groups.blueprint,
+    kill_switch.blueprint,
 )

@@ -1,0 +1,59 @@
+"""What the forms about channels and device groups read."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from wtforms import DecimalField, Field, HiddenField, SelectMultipleField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.widgets import CheckboxInput
+
+from ota.models import Channel
+from ota.services.channels import ChannelEdit
+from ota.services.groups import MAX_NAME, MAX_NOTE
+from ota.web.admin.forms import Form
+
+
+class ChannelEditForm(Form):
+    falls_back_to = SelectMultipleField("Falls back to", option_widget=CheckboxInput(), validate_choice=False)
+    approval_above = DecimalField("Second person above (percent)", [Optional()], places=None)
+    revision = HiddenField()
+
+    def validate_approval_above(self, field: Field) -> None:
+        if field.data is None:
+            return  # Empty, or not a number: that is said already.
+        if not field.data.is_finite() or not 0 <= field.data < 100:
+            raise ValidationError("Expected 0 to 99.99 percent, or nothing where one person is enough.")
+        if (field.data * 100) % 1:
+            raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
+
+    def offer(self, others: list[Channel]) -> None:
+        """Show these channels to choose from."""
+        self.falls_back_to.choices = [(each.name, each.name) for each in others]
+
+    def wanted(self) -> ChannelEdit:
+        above = self.approval_above.data
+        return ChannelEdit(tuple(self.falls_back_to.data or ()), None if above is None else int(above * 100))
+
+
+class ChannelForm(ChannelEditForm):
+    name = StringField("Name", [InputRequired("Give the channel a name, for example beta."), Length(max=100)])
+
+
+class GroupForm(Form):
+    name = StringField("Name", [InputRequired("Give the group a name, for example Testers."), Length(max=MAX_NAME)])
+    revision = HiddenField()
+
+
+class DevicesForm(Form):
+    add = TextAreaField("Device ids, one per line", [InputRequired("Paste at least one device id.")])
+    note = StringField("Note", [Optional(), Length(max=MAX_NOTE)])
+
+    def ids(self) -> list[str]:
+        """What was pasted, line by line, without empty ones."""
+        return [line.strip() for line in (self.add.data or "").splitlines() if line.strip()]
+
+
+def in_percent(basis_points: int | None) -> Decimal | None:
+    """What stands in a field for so many basis points."""
+    return None if basis_points is None else (Decimal(basis_points) / 100).normalize()

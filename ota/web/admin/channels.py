@@ -1,0 +1,129 @@
+"""Channels: what is live on each, what they fall back to, who has to agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from flask import Blueprint, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Conflict, OtaError
+from ota.models import App, Channel, Release
+from ota.services import approvals, apps, channels, devices, release_rows
+from ota.web.access import actor, page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent
+from ota.web.admin.forms import ConfirmForm, seen_revision, show_error
+from ota.web.present_releases import waits
+from ota.web.templating import render_page
+
+blueprint = Blueprint("admin_channels", __name__, url_prefix="/apps/<slug>/channels")
+
+
+@blueprint.get("")
+@page(Access.VIEW)
+def index(slug: str) -> ResponseReturnValue:
+    """Every channel, and what devices on it are offered."""
+    return _page(app_in_view(slug), ChannelForm(formdata=None))
+
+
+@blueprint.post("")
+@page(Access.ADMIN)
+def create(slug: str) -> ResponseReturnValue:
+    """Make a channel."""
+    form = ChannelForm()
+    if form.validate_on_submit():
+        wanted = form.wanted()
+        try:
+            with transaction() as session:
+                channel = channels.create(
+                    session, actor(), apps.find(session, slug), name=form.name.data, falls_back_to=wanted.falls_back_to,
+                    approval_above=wanted.approval_above, now=utcnow(),
+                )  # fmt: skip
+            flash(f"The channel {channel.name} is made: devices that send its name follow it.")
+            return redirect(url_for("admin_channels.index", slug=slug), 303)
+        except OtaError as error:
+            show_error(form, error)
+    return _page(app_in_view(slug), form), 422
+
+
+@blueprint.route("/<int:channel_id>/edit", methods=["GET", "POST"])
+@page(Access.ADMIN)
+def edit(slug: str, channel_id: int) -> ResponseReturnValue:
+    """Change fallbacks and rule. A stale form comes back with what was chosen beside what is there now."""
+    app = app_in_view(slug)
+    channel = channels.get(reader(), channel_id, app=app)
+    now = channels.edit_of(channel)
+    form = ChannelEditForm(falls_back_to=list(now.falls_back_to), approval_above=in_percent(now.approval_above), revision=channel.revision)
+    if not form.validate_on_submit():
+        return _edit_page(app, channel, form), 422 if form.errors else 200
+    try:
+        done = _edit(channel_id, app, form)
+    except OtaError as error:
+        return _show_again(slug, channel_id, form, error)
+    flash(done)
+    return redirect(url_for("admin_channels.index", slug=slug), 303)
+
+
+@blueprint.route("/<int:channel_id>/delete", methods=["GET", "POST"])
+@page(Access.ADMIN)
+def delete(slug: str, channel_id: int) -> ResponseReturnValue:
+    """Forget a channel without a history, after a look at what that means."""
+    app, form = app_in_view(slug), ConfirmForm()
+    channel = channels.get(reader(), channel_id, app=app)
+    if not form.validate_on_submit():
+        return render_page(
+            "confirm_act.html", "partials/confirm_delete_channel.html", dialog="partials/confirm_delete_channel.html",
+            title=f"Delete {channel.name}", app=app, channel=channel, form=form,
+        )  # fmt: skip
+    name = channel.name
+    with transaction() as session:
+        found = channels.get(session, channel_id, app=apps.find(session, slug))
+        channels.delete(session, actor(), found, now=utcnow())
+    flash(f"The channel {name} is deleted.")
+    return redirect(url_for("admin_channels.index", slug=slug), 303)
+
+
+def _edit(channel_id: int, app: App, form: ChannelEditForm) -> str:
+    now, wanted, revision = utcnow(), form.wanted(), seen_revision(form) or 0
+    with transaction() as session:
+        channel = channels.get(session, channel_id, app=app)
+        name = channel.name
+        outcome = approvals.or_propose(
+            session, actor(), lambda: channels.edit(session, actor(), channel, wanted, revision=revision, now=now), now=now
+        )
+    return f"The channel {name} is changed." if isinstance(outcome, Channel) else waits(outcome)
+
+
+def _page(app: App, form: ChannelForm) -> str:
+    found = channels.of_app(reader(), app)
+    form.offer(list(found))
+    live: dict[int, list[Release]] = defaultdict(list)
+    for release in release_rows.offered(reader(), app, now=utcnow()):
+        live[release.channel_id].append(release)
+    rows = [(channel, live[channel.id], _can_go(channel)) for channel in found]
+    return render_page("channels.html", app=app, form=form, rows=rows, active=devices.count_active(reader(), app.id, now=utcnow()))
+
+
+def _can_go(channel: Channel) -> bool:
+    is_needed = channel.is_default or channels.fallen_back_to_by(reader(), channel)
+    return not is_needed and not channels.has_history(reader(), channel)
+
+
+def _edit_page(app: App, channel: Channel, form: ChannelEditForm, **context: Any) -> str:
+    form.offer([each for each in channels.of_app(reader(), app) if each.id != channel.id])
+    return render_page("channel_edit.html", app=app, channel=channel, form=form, **context)
+
+
+def _show_again(slug: str, channel_id: int, form: ChannelEditForm, error: OtaError) -> ResponseReturnValue:
+    app = app_in_view(slug)
+    channel = channels.get(reader(), channel_id, app=app)
+    show_error(form, error)
+    is_stale = isinstance(error, Conflict)
+    if is_stale:
+        form.revision.data = str(channel.revision)  # Sending it again is now a decision made with open eyes.
+    return _edit_page(app, channel, form, is_stale=is_stale), 409 if is_stale else 422

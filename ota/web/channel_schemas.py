@@ -1,0 +1,88 @@
+"""Shapes of requests and answers about channels and the kill switch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ota.web.release_views import ProposalView
+from ota.web.schemas import AppSlug, Revision
+
+Name = Annotated[
+    str, Meta(max_length=100, description="1 to 40 lower-case letters, digits and inner hyphens; devices send it.", examples=["beta"])
+]
+Fallbacks = Annotated[
+    list[Annotated[str, Meta(max_length=100)]],
+    Meta(max_length=100, description="Names of channels whose releases its devices are offered too.", examples=[["stable"]]),
+]
+ApprovalAbove = Annotated[
+    int, Meta(ge=0, le=9_999, description="Basis points: releases open further need a second person. Null: none does.", examples=[1000])
+]
+
+
+class ChannelsQuery(Struct, kw_only=True):
+    """Whose channels to list."""
+
+    app: AppSlug | None = None
+
+
+class ChannelRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The channel to make."""
+
+    name: Name
+    falls_back_to: Fallbacks = []
+    approval_above: ApprovalAbove | None = None
+    app: AppSlug | None = None
+
+
+class ChannelEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change; fields that are left out stay."""
+
+    falls_back_to: Fallbacks | msgspec.UnsetType = msgspec.UNSET
+    approval_above: ApprovalAbove | msgspec.UnsetType | None = msgspec.UNSET
+    revision: Revision | None = None
+
+
+class ChannelView(Struct, kw_only=True):
+    """A channel. A device that names none follows the default one."""
+
+    id: int
+    app: str
+    name: str
+    is_default: bool
+    is_shut_off: bool
+    falls_back_to: list[str]
+    approval_above: int | None
+    created_at: datetime
+    revision: int
+
+
+class ChannelAnswer(Struct, kw_only=True):
+    """One channel, and what was done."""
+
+    ok: bool = True
+    channel: ChannelView
+    message: str
+    proposal: ProposalView | None = None
+
+
+class ChannelsAnswer(Struct, kw_only=True):
+    """An app's channels, the default one first."""
+
+    ok: bool = True
+    channels: list[ChannelView]
+
+
+class SwitchAnswer(Struct, kw_only=True):
+    """What a kill switch did. ``changed`` is false when it was so already; ``channel`` is null for the whole app."""
+
+    ok: bool = True
+    app: str
+    channel: str | None
+    is_shut_off: bool
+    changed: bool
+    active_devices: Annotated[int, Meta(description="Devices of the app, on any channel, that asked within the last 30 days.")]
+    message: str

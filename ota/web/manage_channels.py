@@ -1,0 +1,167 @@
+"""Managing channels by program, and the kill switch of an app and of a channel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.models import App, Channel
+from ota.services import approvals, apps, channels, devices, kill_switch
+from ota.services.channels import ChannelEdit
+from ota.web import wording
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.channel_schemas import (
+    ChannelAnswer,
+    ChannelEditRequest,
+    ChannelRequest,
+    ChannelsAnswer,
+    ChannelsQuery,
+    ChannelView,
+    SwitchAnswer,
+)
+from ota.web.present_releases import proposal_view, waits
+from ota.web.schemas import DeletedAnswer
+
+blueprint = Blueprint("manage_channels", __name__)
+
+
+@blueprint.get("/api/channels")
+@operation(Operation(access=Access.VIEW, summary="List channels", tag=MANAGING, query=ChannelsQuery, answer=ChannelsAnswer))
+def index(query: ChannelsQuery) -> ChannelsAnswer:
+    """The app's channels with what they fall back to, the default one first."""
+    return ChannelsAnswer(channels=[_view(channel) for channel in channels.of_app(reader(), apps.find(reader(), query.app))])
+
+
+@blueprint.post("/api/channels")
+@operation(Operation(access=Access.ADMIN, summary="Make a channel", tag=MANAGING, body=ChannelRequest, answer=ChannelAnswer, status=201))
+def create(body: ChannelRequest) -> ChannelAnswer:
+    """Make a channel that devices can follow by its name."""
+    with transaction() as session:
+        channel = channels.create(
+            session, actor(), apps.find(session, body.app), name=body.name, falls_back_to=body.falls_back_to,
+            approval_above=body.approval_above, now=utcnow(),
+        )  # fmt: skip
+    return _answer(channel, f"Devices that send the channel {channel.name} follow it from now on.")
+
+
+@blueprint.get("/api/channels/<int:channel_id>")
+@operation(Operation(access=Access.VIEW, summary="Show a channel", tag=MANAGING, answer=ChannelAnswer))
+def show(channel_id: int) -> ChannelAnswer:
+    """One channel; the message says its two-person rule."""
+    channel = channels.get(reader(), channel_id)
+    return ChannelAnswer(channel=_view(channel), message=wording.approval(channel.approval_above))
+
+
+@blueprint.patch("/api/channels/<int:channel_id>")
+@operation(Operation(access=Access.ADMIN, summary="Edit a channel", tag=MANAGING, body=ChannelEditRequest, answer=ChannelAnswer))
+def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[ChannelAnswer, int]:
+    """Change what a channel falls back to, and its two-person rule. 202: that loosens a rule, so another person has to approve."""
+    now = utcnow()
+    with transaction() as session:
+        channel = channels.get(session, channel_id)
+        wanted = _wanted(channel, body)
+        outcome = approvals.or_propose(
+            session, actor(), lambda: channels.edit(session, actor(), channel, wanted, revision=body.revision, now=now), now=now
+        )
+    if not isinstance(outcome, Channel):
+        view = _view(channels.get(reader(), channel_id))
+        return ChannelAnswer(channel=view, message=waits(outcome), proposal=proposal_view(outcome)), 202
+    return _answer(channel, f"{channel.name} is changed. {wording.approval(channel.approval_above)}")
+
+
+@blueprint.delete("/api/channels/<int:channel_id>")
+@operation(Operation(access=Access.ADMIN, summary="Delete a channel", tag=MANAGING, answer=DeletedAnswer))
+def delete(channel_id: int) -> DeletedAnswer:
+    """Only one without a history that no channel falls back to, and never the default one."""
+    with transaction() as session:
+        channel = channels.get(session, channel_id)
+        name = channel.name
+        channels.delete(session, actor(), channel, now=utcnow())
+    return DeletedAnswer(message=f"The channel {name} is deleted. Devices that still send it are told that there is none.")
+
+
+@blueprint.post("/api/channels/<int:channel_id>/shut-off")
+@operation(Operation(access=Access.PUBLISH, summary="Shut a channel off", tag=MANAGING, answer=SwitchAnswer))
+def shut_channel_off(channel_id: int) -> SwitchAnswer:
+    """Its devices are offered nothing from now on, and its releases are offered to nobody. Doing it twice is fine."""
+    with transaction() as session:
+        channel = channels.get(session, channel_id)
+        is_changed = kill_switch.shut_off(session, actor(), channel, now=utcnow())
+    return _switched(channel, is_changed)
+
+
+@blueprint.post("/api/channels/<int:channel_id>/turn-on")
+@operation(Operation(access=Access.PUBLISH, summary="Turn a channel on again", tag=MANAGING, answer=SwitchAnswer))
+def turn_channel_on(channel_id: int) -> SwitchAnswer:
+    """Offer again what stands on it. Doing it twice is fine."""
+    with transaction() as session:
+        channel = channels.get(session, channel_id)
+        is_changed = kill_switch.turn_on(session, actor(), channel, now=utcnow())
+    return _switched(channel, is_changed)
+
+
+@blueprint.post("/api/apps/<slug>/shut-off")
+@operation(Operation(access=Access.PUBLISH, summary="Shut an app off", tag=MANAGING, answer=SwitchAnswer))
+def shut_app_off(slug: str) -> SwitchAnswer:
+    """No device of the app is offered anything from now on, on any channel. Doing it twice is fine."""
+    with transaction() as session:
+        app = apps.find(session, slug)
+        is_changed = kill_switch.shut_off(session, actor(), app, now=utcnow())
+    return _switched(app, is_changed)
+
+
+@blueprint.post("/api/apps/<slug>/turn-on")
+@operation(Operation(access=Access.PUBLISH, summary="Turn an app on again", tag=MANAGING, answer=SwitchAnswer))
+def turn_app_on(slug: str) -> SwitchAnswer:
+    """Offer again what stands, on the channels that are not shut off themselves. Doing it twice is fine."""
+    with transaction() as session:
+        app = apps.find(session, slug)
+        is_changed = kill_switch.turn_on(session, actor(), app, now=utcnow())
+    return _switched(app, is_changed)
+
+
+def _wanted(channel: Channel, body: ChannelEditRequest) -> ChannelEdit:
+    wanted = channels.edit_of(channel)
+    if body.falls_back_to is not msgspec.UNSET:
+        wanted = replace(wanted, falls_back_to=tuple(body.falls_back_to))
+    if body.approval_above is not msgspec.UNSET:
+        wanted = replace(wanted, approval_above=body.approval_above)
+    return wanted
+
+
+def _switched(what: App | Channel, is_changed: bool) -> SwitchAnswer:
+    app, channel = (what, None) if isinstance(what, App) else (what.app, what.name)
+    shown = f"{app.name}, channel {channel}," if channel else app.name
+    verb = "is" if is_changed else "was already"
+    return SwitchAnswer(
+        app=app.slug,
+        channel=channel,
+        is_shut_off=what.is_shut_off,
+        changed=is_changed,
+        active_devices=devices.count_active(reader(), app.id, now=utcnow()),
+        message=f"{shown} {verb} shut off: devices are offered nothing." if what.is_shut_off else f"{shown} {verb} turned on.",
+    )
+
+
+def _answer(channel: Channel, message: str) -> ChannelAnswer:
+    return ChannelAnswer(channel=_view(channel), message=message)
+
+
+def _view(channel: Channel) -> ChannelView:
+    return ChannelView(
+        id=channel.id,
+        app=channel.app.slug,
+        name=channel.name,
+        is_default=channel.is_default,
+        is_shut_off=channel.is_shut_off,
+        falls_back_to=list(channels.edit_of(channel).falls_back_to),
+        approval_above=channel.approval_above,
+        created_at=channel.created_at,
+        revision=channel.revision,
+    )

@@ -1,0 +1,103 @@
+"""Managing device groups by program."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Invalid
+from ota.models import DeviceGroup
+from ota.services import apps, groups
+from ota.web import sightings
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.group_schemas import (
+    GroupAnswer,
+    GroupDevicesRequest,
+    GroupEditRequest,
+    GroupMembersAnswer,
+    GroupRequest,
+    GroupsAnswer,
+    GroupsQuery,
+    GroupView,
+    MembersQuery,
+    MemberView,
+)
+from ota.web.schemas import DeletedAnswer
+
+blueprint = Blueprint("manage_groups", __name__)
+
+
+@blueprint.get("/api/groups")
+@operation(Operation(access=Access.VIEW, summary="List device groups", tag=MANAGING, query=GroupsQuery, answer=GroupsAnswer))
+def index(query: GroupsQuery) -> GroupsAnswer:
+    """The app's groups by name, with how many devices are in each."""
+    app = apps.find(reader(), query.app)
+    counted = groups.counts(reader(), app)
+    found = groups.of_app(reader(), app, limit=query.limit, offset=query.offset)
+    return GroupsAnswer(groups=[_view(group, counted.get(group.id, 0)) for group in found])
+
+
+@blueprint.post("/api/groups")
+@operation(Operation(access=Access.PUBLISH, summary="Make a device group", tag=MANAGING, body=GroupRequest, answer=GroupAnswer, status=201))
+def create(body: GroupRequest) -> GroupAnswer:
+    """Make an empty group that releases can be open to."""
+    with transaction() as session:
+        group = groups.create(session, actor(), apps.find(session, body.app), name=body.name, now=utcnow())
+    return _answer(group, f"The group {group.name} is made. Put devices into it.")
+
+
+@blueprint.get("/api/groups/<int:group_id>")
+@operation(Operation(access=Access.VIEW, summary="Show a device group", tag=MANAGING, query=MembersQuery, answer=GroupMembersAnswer))
+def show(group_id: int, query: MembersQuery) -> GroupMembersAnswer:
+    """One group and its devices, the last added first."""
+    group = groups.get(reader(), group_id)
+    found = groups.members(reader(), group, limit=query.limit, offset=query.offset)
+    views = [MemberView(device_hash=m.device_hash, note=m.note, added_at=m.added_at, added_by=m.added_by) for m in found]
+    return GroupMembersAnswer(group=_view(group, groups.count(reader(), group)), members=views)
+
+
+@blueprint.patch("/api/groups/<int:group_id>")
+@operation(Operation(access=Access.PUBLISH, summary="Rename a device group", tag=MANAGING, body=GroupEditRequest, answer=GroupAnswer))
+def rename(group_id: int, body: GroupEditRequest) -> GroupAnswer:
+    """Releases stay open to it under its new name."""
+    with transaction() as session:
+        group = groups.get(session, group_id)
+        groups.rename(session, actor(), group, name=body.name, revision=body.revision, now=utcnow())
+    return _answer(group, f"The group is now called {group.name}.")
+
+
+@blueprint.delete("/api/groups/<int:group_id>")
+@operation(Operation(access=Access.PUBLISH, summary="Delete a device group", tag=MANAGING, answer=DeletedAnswer))
+def delete(group_id: int) -> DeletedAnswer:
+    """Forget a group and who was in it. Not while a live release is open to it."""
+    with transaction() as session:
+        group = groups.get(session, group_id)
+        name = group.name
+        groups.delete(session, actor(), group, now=utcnow())
+    return DeletedAnswer(message=f"The group {name} is deleted.")
+
+
+@blueprint.post("/api/groups/<int:group_id>/devices")
+@operation(Operation(access=Access.PUBLISH, summary="Add and remove devices", tag=MANAGING, body=GroupDevicesRequest, answer=GroupAnswer))
+def change_devices(group_id: int, body: GroupDevicesRequest) -> GroupAnswer:
+    """Put devices into a group and take others out, all or nothing. Doing it twice is fine."""
+    if not body.add and not body.remove:
+        raise Invalid("nothing_to_do", "add, remove: expected ids of devices in at least one of the two lists.", field="add")
+    with transaction() as session:
+        group = groups.get(session, group_id)
+        removed = groups.remove_devices(session, actor(), group, body.remove, hashed=sightings.hashed, now=utcnow())
+        added = groups.add_devices(session, actor(), group, body.add, hashed=sightings.hashed, note=body.note, now=utcnow())
+    return _answer(group, f"{added.new} added, {added.known} were in it already, {removed} removed.")
+
+
+def _answer(group: DeviceGroup, message: str) -> GroupAnswer:
+    return GroupAnswer(group=_view(group, groups.count(reader(), group)), message=message)
+
+
+def _view(group: DeviceGroup, devices: int) -> GroupView:
+    return GroupView(
+        id=group.id, app=group.app.slug, name=group.name, devices=devices, created_at=group.created_at, revision=group.revision
+    )
