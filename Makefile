@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 4
+TESTS ?= tests
 BIN = $(VENV)/bin
 
 .PHONY: run test nightly lint check screenshots clean
@@ -11,7 +12,7 @@ run: $(VENV)/.installed
 	@exec $(BIN)/python app.py
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS) tests
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 # What takes too long for every change: many more damaged builds.
 nightly: $(VENV)/.installed-dev
