@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -32,6 +33,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     cli.init_app(app)
     from ota import tasks  # noqa: F401  Registers the tasks with the Celery application made above.
 
+    return app
+
+
+def serve() -> Flask:
+    """The WSGI application for a web process that keeps running."""
+    app = create_app()
+    # What is there now stays: the garbage collector looking through it once more would let every check wait for some 30 ms.
+    gc.freeze()
     return app
 
 

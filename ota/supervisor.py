@@ -72,7 +72,7 @@ def commands(settings: Settings, address: str) -> list[Child]:
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "-A", "celery_worker"]
     web = [
-        python, "-m", "granian", "--interface", "wsgi", "--factory", "app:create_app",
+        python, "-m", "granian", "--interface", "wsgi", "--factory", "app:serve",
         "--host", address, "--port", str(settings.port),
         "--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads),
         "--blocking-threads-idle-timeout", "60", "--backlog", "2048", "--http", "1",

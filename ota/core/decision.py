@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from ota.core.catalog import Candidate, Catalog
 from ota.core.lifecycle import ReleaseState
@@ -53,8 +54,7 @@ class Rule(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateQuery:
+class UpdateQuery(NamedTuple):
     """A device's question. The app, platform and channel were already used to pick the catalog.
 
     ``groups`` are the ids of the device groups it belongs to. What a device did not say of its system (``sdk``, ``os`` as numbers,
@@ -70,8 +70,7 @@ class UpdateQuery:
     abis: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """The device shall be told about this version."""
 
     candidate: Candidate
@@ -79,8 +78,7 @@ class Offer:
     reason: Reason = Reason.UPDATE_AVAILABLE
 
 
-@dataclass(frozen=True, slots=True)
-class NoUpdate:
+class NoUpdate(NamedTuple):
     """The device shall stay where it is, for this reason. Blocked: it must update and nothing can be offered."""
 
     reason: Reason
@@ -192,18 +190,18 @@ def _stopped(candidate: Candidate, trace: Trace | None = None) -> Reason | None:
 def _is_in_reach(candidate: Candidate, query: UpdateQuery, trace: Trace | None = None) -> bool:
     """Is the device one of those that the release is opened to?"""
     if candidate.groups and not candidate.groups.isdisjoint(query.groups):
-        return _noted(trace, Step(Rule.GROUP, candidate, is_passed=True))
+        return _noted(trace, Rule.GROUP, candidate, is_passed=True)
     if candidate.rollout >= 10_000:
-        return _noted(trace, Step(Rule.ROLLOUT, candidate, is_passed=True))
+        return _noted(trace, Rule.ROLLOUT, candidate, is_passed=True)
     # "Check for updates" was pressed: the person asked, so the percentage does not hold them back; 0 is still nobody, and
     # an experiment's device stays in its arm.
     if query.user_initiated and candidate.rollout > 0 and not candidate.is_arm:
-        return _noted(trace, Step(Rule.USER_INITIATED, candidate, is_passed=True))
+        return _noted(trace, Rule.USER_INITIATED, candidate, is_passed=True)
     if candidate.rollout <= 0 or not query.device_id:
-        return _noted(trace, Step(Rule.ROLLOUT, candidate, is_passed=False))
+        return _noted(trace, Rule.ROLLOUT, candidate, is_passed=False)
     number = bucket(candidate.salt, query.device_id)
     is_in = candidate.bucket_from <= number < candidate.bucket_from + candidate.rollout
-    return _noted(trace, Step(Rule.ROLLOUT, candidate, is_in, number))
+    return _noted(trace, Rule.ROLLOUT, candidate, is_in, number)
 
 
 def _next_step(
@@ -229,7 +227,7 @@ def _next_step(
 
 def _is_mandatory(chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None) -> bool:
     if is_below(query.current, chosen.min_supported_version):
-        return _noted(trace, Step(Rule.MANDATORY, chosen, is_passed=True, detail="min_supported_version"))
+        return _noted(trace, Rule.MANDATORY, chosen, is_passed=True, detail="min_supported_version")
     for candidate in catalog.mandatory:
         if (
             candidate.version_code <= chosen.version_code
@@ -240,8 +238,8 @@ def _is_mandatory(chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: 
             and _misfit(candidate, query) is None
             and (candidate is chosen or _is_in_reach(candidate, query))
         ):
-            return _noted(trace, Step(Rule.MANDATORY, candidate, is_passed=True))
-    return _noted(trace, Step(Rule.MANDATORY, chosen, is_passed=False))
+            return _noted(trace, Rule.MANDATORY, candidate, is_passed=True)
+    return _noted(trace, Rule.MANDATORY, chosen, is_passed=False)
 
 
 def _demands(candidate: Candidate, query: UpdateQuery, now: datetime) -> bool:
@@ -260,7 +258,7 @@ def _is_blocked(started: Sequence[Candidate], query: UpdateQuery, now: datetime,
             and (_demands(candidate, query, now) or is_below(query.current, candidate.min_supported_version))
             and _is_in_reach(candidate, query)
         ):
-            return _noted(trace, Step(Rule.BLOCKED, candidate, is_passed=True))
+            return _noted(trace, Rule.BLOCKED, candidate, is_passed=True)
     return False
 
 
@@ -274,7 +272,7 @@ def _why_nothing_newer(started: Sequence[Candidate], query: UpdateQuery) -> Reas
     return Reason.AHEAD if is_older else Reason.UP_TO_DATE
 
 
-def _noted(trace: Trace | None, step: Step) -> bool:
+def _noted(trace: Trace | None, rule: Rule, candidate: Candidate, is_passed: bool, detail: int | str | None = None) -> bool:
     if trace is not None:
-        trace.append(step)
-    return step.is_passed
+        trace.append(Step(rule, candidate, is_passed, detail))
+    return is_passed

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -38,8 +37,7 @@ class Question(Protocol):
     def abis(self) -> Sequence[str] | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The decision, what was asked, and the stream that it was answered from. ``is_withdrawn``: the device runs a withdrawn version."""
 
     decision: Decision

@@ -23,6 +23,9 @@ from ota.web.api import decode, encode
 from ota.web.schemas import CheckRequest
 from ota.web.sightings import sightings
 
+_SHORT = 1024
+"""A body of so many bytes is kept as it is until it is counted."""
+
 
 class HotPath:
     """Answers checks from memory. Any thread may ask; no request is needed around it."""
@@ -38,14 +41,8 @@ class HotPath:
         """The JSON answer to a JSON body. Raises an `OtaError` for what can't be answered, a database's error when that is away."""
         asked: CheckRequest = decode(raw, CheckRequest)
         found = updates.check(self._catalogs, asked, self._secret, now=now)
-        query = found.query
-        if query.device_id is not None:
-            self._sightings.add(
-                (
-                    found.stream.channel_id, found.stream.platform, query.device_id, query.current.text, query.current.build,
-                    asked.sdk, asked.os_version, asked.abis, now,
-                )
-            )  # fmt: skip
+        if found.query.device_id is not None:
+            self._sightings.add((found.stream.channel_id, raw if len(raw) <= _SHORT else _shortened(asked), now))
         return self._encoded(found, asked.locale)
 
     def _encoded(self, found: Answer, locale: str | None) -> bytes:
@@ -72,6 +69,14 @@ class HotPath:
     def _note(self, keys: Collection[tuple[str, int]]) -> None:
         if any(kind == TOUCHED for kind, _ in keys):
             self._catalogs.expire()
+
+
+def _shortened(asked: CheckRequest) -> bytes:
+    """Without fields that we don't know and blanks, and without the one field that has no bound of its own."""
+    asked.locale, locale = None, asked.locale
+    raw = encode(asked)
+    asked.locale = locale
+    return raw
 
 
 def init_app(app: Flask, settings: Settings) -> None:

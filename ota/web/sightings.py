@@ -10,20 +10,21 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
 from typing import cast
 
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from ota.config import Settings
-from ota.core.platforms import Platform
+from ota.core.versions import parse_current_version
 from ota.db import first_line, transaction
 from ota.services import devices
+from ota.services.apps import find_platform
 from ota.services.devices import Sighting
+from ota.web.api import decode
+from ota.web.schemas import CheckRequest
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +32,18 @@ DELAY = 2.0
 _MOST = 50_000
 """So many sightings are kept aside at most; the oldest of more than that in one moment are noted at their next check."""
 
-_AT_ONCE = 250
-"""So many are handled in one go; then checks that wait get their turn."""
+_AT_ONCE = 100
+"""So many are handled in one go, which is less than a millisecond of Python; then checks that wait get their turn."""
 
-_PAUSE = 0.001
+_IN_ONE_TRANSACTION = 500
+_PAUSE = 0.0005
 
-RawSighting = tuple[int, Platform, str, str, int | None, int | None, str | None, Sequence[str] | None, datetime]
-"""Channel, platform, the device's own id, version text and build, API level, OS version, ABIs, and when: as the check has them."""
 
-_Seen = dict[tuple[int, Platform, str], Sighting]
+RawSighting = tuple[int, bytes, datetime]
+"""The channel's id, the body of the check (a short one), and when. Nothing in it that the garbage collector looks through: tens of thousands of
+containers that live for two seconds would make it go through the whole process again and again, with every check waiting."""
+
+_Seen = dict[tuple[int, str, str], tuple[datetime, CheckRequest]]
 
 
 class Sightings:
@@ -64,20 +68,20 @@ class Sightings:
     def write(self) -> None:
         """Write what was kept aside. A database that does not answer gets it the next time."""
         self._timer = None
-        with self._writing:
+        with self._writing, self._app.app_context():
             seen, self._unwritten = self._unwritten, {}
             self._merge(seen)
-            waiting = list(seen.items())
-            written = 0
+            waiting, done = list(seen.items()), 0
             try:
-                with self._app.app_context():
-                    for written in range(0, len(waiting), _AT_ONCE):
-                        part = self._hashed(sighting for _, sighting in islice(waiting, written, written + _AT_ONCE))
-                        with transaction() as session:
-                            devices.note(session, part)
-                        time.sleep(_PAUSE)
+                for done in range(0, len(waiting), _IN_ONE_TRANSACTION):
+                    # In one order everywhere, so that two writers never wait for each other.
+                    part = sorted(self._hashed(waiting[done : done + _IN_ONE_TRANSACTION]), key=lambda each: each.device_hash)
+                    with transaction() as session:
+                        for start in range(0, len(part), _AT_ONCE):
+                            devices.note(session, part[start : start + _AT_ONCE])
+                            time.sleep(_PAUSE)
             except SQLAlchemyError as error:
-                self._unwritten = dict(waiting[written:])
+                self._unwritten = dict(waiting[done:])
                 log.warning("the sightings of %d devices are not written yet: %s", len(self._unwritten), first_line(error))
 
     def _start(self) -> None:
@@ -88,28 +92,35 @@ class Sightings:
                 self._timer.start()
 
     def _merge(self, seen: _Seen) -> None:
-        """Add the last word of each device, which still has its own id here."""
+        """Add the last word of each device."""
         for number in range(len(self._raw)):
-            channel_id, platform, device_id, version, build, sdk, os_version, abis, at = self._raw.popleft()
-            key = (channel_id, platform, device_id)
+            channel_id, raw, at = self._raw.popleft()
+            said = decode(raw, CheckRequest)
+            key = (channel_id, said.platform, said.device_id)
             before = seen.get(key)
-            if before is None and len(seen) >= _MOST:
-                continue
-            said = tuple(sorted(set(abis))) if abis else ()
-            seen[key] = _merged(before, Sighting(channel_id, platform, device_id, version, build, sdk, os_version, said, at))
+            if before is not None:
+                _complete(said, before[1])
+            if before is not None or len(seen) < _MOST:
+                seen[key] = (at, said)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 time.sleep(_PAUSE)
 
-    def _hashed(self, sightings: Iterable[Sighting]) -> list[Sighting]:
+    def _hashed(self, part: Iterable[tuple[tuple[int, str, str], tuple[datetime, CheckRequest]]]) -> Iterator[Sighting]:
         secret = cast(Settings, self._app.extensions["ota_settings"]).secret_key
-        return [replace(each, device_hash=devices.hashed(secret, each.device_hash)) for each in sightings]
+        for number, ((channel_id, platform, device_id), (at, said)) in enumerate(part):
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                time.sleep(_PAUSE)
+            current = parse_current_version(said.current_version)
+            yield Sighting(
+                channel_id=channel_id, platform=find_platform(platform), device_hash=devices.hashed(secret, device_id),
+                app_version=current.text, version_code=current.build, sdk=said.sdk, os_version=said.os_version,
+                abis=tuple(sorted(set(said.abis or ()))), at=at,
+            )  # fmt: skip
 
 
-def _merged(before: Sighting | None, now: Sighting) -> Sighting:
+def _complete(now: CheckRequest, before: CheckRequest) -> None:
     """What a device did not say this time is still true."""
-    if before is None:
-        return now
-    return replace(now, sdk=now.sdk or before.sdk, os_version=now.os_version or before.os_version, abis=now.abis or before.abis)
+    now.sdk, now.os_version, now.abis = now.sdk or before.sdk, now.os_version or before.os_version, now.abis or before.abis
 
 
 def init_app(app: Flask) -> None:

@@ -1,0 +1,92 @@
+"""How many update checks one web process answers a second, beside the least that it could do: ``python -m benchmarks.checks``.
+
+Needs wrk. Both servers run on loopback with the same options and are loaded in turns, several times, in the same run. Then the slowest
+hundredth of the answers is compared at rest and while another process publishes, opens and rolls back ten times a second.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.fill import fill
+from benchmarks.load import Measured, free_port, serving, wrk
+from ota.config import ROOT, Settings
+
+ROUNDS = 4
+SECONDS = 4
+CONNECTIONS = 32
+PER_SECOND = 10
+
+
+def throughput(folder: Path, bare: int, real: int) -> float:
+    """Print both rates of each round; answers the ratio of their medians."""
+    rates: dict[int, list[float]] = {bare: [], real: []}
+    for _ in range(ROUNDS):
+        for port in (bare, real):
+            rates[port].append(wrk(folder, port, seconds=SECONDS, connections=CONNECTIONS).rate)
+        print(f"  bare {rates[bare][-1]:8.0f}   this server {rates[real][-1]:8.0f}   {rates[real][-1] / rates[bare][-1]:.2f}")
+    return statistics.median(rates[real]) / statistics.median(rates[bare])
+
+
+@contextmanager
+def publishing(environ: dict[str, str]) -> Iterator[None]:
+    """Another process that changes what is offered all the time."""
+    command = [sys.executable, "-m", "benchmarks.fill", str(PER_SECOND)]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
+    try:
+        yield
+        assert process.poll() is None, "publishing has ended by itself"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def latency(folder: Path, port: int, environ: dict[str, str], *, pause: int) -> float:
+    """Print the latencies of each round; answers the ratio of the medians of both p99."""
+
+    def measured(seconds: int = SECONDS) -> Measured:
+        return wrk(folder, port, seconds=seconds, connections=CONNECTIONS, pause=pause)
+
+    rest, busy = [], []
+    for _ in range(ROUNDS):
+        rest.append(measured())
+        with publishing(environ):
+            measured(2)  # It needs a moment to start.
+            busy.append(measured())
+        print(f"  at rest {_shown(rest[-1])}   publishing {_shown(busy[-1])}")
+    return statistics.median(each.p99 for each in busy) / statistics.median(each.p99 for each in rest)
+
+
+def _shown(each: Measured) -> str:
+    return f"{each.rate:6.0f}/s p50 {each.median:5.2f} ms p99 {each.p99:6.2f} ms"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        chosen = {
+            "data_dir": name,
+            "secret_key": "k" * 64,
+            "base_url": "https://updates.example.com",
+            "admin_password": "correct horse battery",
+        }
+        bare, real = (Settings(**chosen, port=free_port()) for _ in range(2))
+        environ = {f"OTA_{key.upper()}": value for key, value in chosen.items()}
+        fill(real)
+        with serving(bare, environ, "benchmarks.bare:make"), serving(real, environ, "app:serve"):
+            print(f"Checks a second, {CONNECTIONS} connections, {os.cpu_count()} cores")
+            print(f"  ratio {throughput(folder, bare.port, real.port):.2f} (goal: 0.5 or more)")
+            for pause in (0, 5):
+                print(f"Latency at rest and during {PER_SECOND} publishes a second, {pause} ms between the checks of a connection")
+                print(f"  ratio of p99 {latency(folder, real.port, environ, pause=pause):.2f} (goal: 2 or less)")
+
+
+if __name__ == "__main__":
+    main()

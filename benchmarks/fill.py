@@ -1,0 +1,67 @@
+"""A database with something to decide about, and somebody who keeps publishing: ``python -m benchmarks.fill PER_SECOND``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import count
+
+from flask import Flask
+
+from app import create_app
+from ota import bootstrap
+from ota.clock import utcnow
+from ota.config import Settings, from_environment
+from ota.core.lifecycle import ReleaseState
+from ota.core.platforms import Platform
+from ota.db import transaction
+from ota.models import Release, Version
+from ota.services import apps, releases, versions
+from ota.services.audit import SYSTEM
+from ota.services.versions import VersionDraft
+
+
+def add(code: int, *, rollout: int = 10_000) -> int:
+    """A version offered on the default channel; answers its release's id."""
+    with transaction() as session:
+        draft = VersionDraft(
+            platform=Platform.ANDROID, version=f"1.{code - 1}.0", version_code=code, checksum="ab" * 32, file_size=25_000_000,
+            download_url=f"https://files.example.com/app-{code}.apk", release_notes="Bug fixes and improvements",
+        )  # fmt: skip
+        made: Version = versions.add(session, SYSTEM, apps.find(session, None), draft, artifact=None, now=utcnow())
+        return releases.start(session, SYSTEM, made, rollout=rollout, now=utcnow()).id
+
+
+def fill(settings: Settings) -> Flask:
+    """Migrate, and make an app with five releases, of which the newest is open to a tenth of all devices."""
+    app = create_app(settings)
+    bootstrap.prepare(app, settings)
+    with app.app_context():
+        for code in range(1, 5):
+            add(code)
+        add(5, rollout=1_000)
+    return app
+
+
+def publish(per_second: float) -> None:
+    """Start, open further and roll back releases, so many acts a second, until somebody ends this process."""
+    app = create_app(from_environment())
+    with app.app_context():
+        code = int(time.time())  # Above those of whoever published before.
+        beginning = time.monotonic()
+        for number in count():
+            if number % 3 == 0:
+                code += 1
+                release_id = add(code, rollout=500)
+            else:
+                with transaction() as session:
+                    release: Release = releases.get(session, release_id)
+                    if number % 3 == 1:
+                        releases.set_rollout(session, SYSTEM, release, 2_500, now=utcnow())
+                    else:
+                        releases.change_state(session, SYSTEM, release, ReleaseState.ROLLED_BACK, now=utcnow())
+            time.sleep(max(0.0, beginning + (number + 1) / per_second - time.monotonic()))
+
+
+if __name__ == "__main__":
+    publish(float(sys.argv[1]))
