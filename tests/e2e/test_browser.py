@@ -180,7 +180,8 @@ PAGES = [
     "/apps/my-app/versions", "/apps/my-app/versions/1", "/apps/my-app/versions/1/edit", "/apps/my-app/versions/1/withdraw",
     "/apps/my-app/versions/new", "/apps/my-app/uploads", "/apps/my-app/uploads/new", "/apps/my-app/activity",
     "/apps/my-app/channels", "/apps/my-app/channels/1/edit", "/apps/my-app/channels/1/shut-off", "/apps/my-app/shut-off",
-    "/apps/my-app/groups", "/apps/my-app/groups/1", "/apps/my-app/groups/1/delete", "/apps/my-app/settings", "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
+    "/apps/my-app/groups", "/apps/my-app/groups/1", "/apps/my-app/groups/1/delete",
+    "/apps/my-app/settings", "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
 ]  # fmt: skip
 
 
