@@ -203,7 +203,7 @@ def counts(session: Session, app: App) -> Mapping[int, int]:
     """How many devices are in each of the app's groups that has some."""
     query = select(DeviceGroupMember.group_id, func.count()).join(DeviceGroup, DeviceGroup.id == DeviceGroupMember.group_id)
     rows = session.execute(query.where(DeviceGroup.app_id == app.id).group_by(DeviceGroupMember.group_id))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def targeted_by(session: Session, group: DeviceGroup) -> Sequence[Release]:

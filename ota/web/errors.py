@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ota import errors
@@ -55,6 +56,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(DataError, _on_unstorable)
     app.register_error_handler(IntegrityError, _on_race)
+    app.register_error_handler(ObjectDeletedError, _on_race)
     for away in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(away, _on_database_away)
     app.register_error_handler(OSError, _on_os_error)
@@ -143,8 +145,8 @@ def _on_unstorable(error: DataError) -> ResponseReturnValue:
     )
 
 
-def _on_race(error: IntegrityError) -> ResponseReturnValue:
-    log.info("lost a race: %s", error.orig)
+def _on_race(error: IntegrityError | ObjectDeletedError) -> ResponseReturnValue:
+    log.info("lost a race: %s", first_line(error))
     return present(
         OtaError("conflict", "Somebody else changed this at the same moment. Look at its present state, then decide again."), 409
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from wtforms import DecimalField, Field, HiddenField, SelectMultipleField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import CheckboxInput
 
 from ota.models import Channel
@@ -46,7 +46,7 @@ class GroupForm(Form):
 
 
 class DevicesForm(Form):
-    add = TextAreaField("Device ids, one per line", [InputRequired("Paste at least one device id.")])
+    add = TextAreaField("Device ids, one per line", [DataRequired("Paste at least one device id.")])
     note = StringField("Note", [Optional(), Length(max=MAX_NOTE)])
 
     def ids(self) -> list[str]:

@@ -63,7 +63,10 @@ def add(slug: str, group_id: int) -> ResponseReturnValue:
             with transaction() as session:
                 group = groups.get(session, group_id, app=apps.find(session, slug))
                 added = groups.add_devices(session, actor(), group, form.ids(), hashed=sightings.hashed, note=form.note.data, now=utcnow())
-            flash(f"{_devices(added.new)} added." + (f" {_devices(added.known)} in the group before." if added.known else ""))
+            flash(
+                f"{_devices(added.new)} added."
+                + (f" {added.known:,} {'was' if added.known == 1 else 'were'} in the group before." if added.known else "")
+            )
             return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
         except OtaError as error:
             show_error(form, error)
