@@ -7,14 +7,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
 
 from app import create_app
 from ota import bootstrap, processing
@@ -26,6 +26,7 @@ from ota.packages import read_here
 from ota.processing import process
 from ota.services import accounts, tokens
 from ota.services.audit import SYSTEM
+from ota.web.front import Front
 from tests import servers
 from tests.builders.packages import apk
 
@@ -148,6 +149,12 @@ def app(settings: Settings) -> Iterator[Flask]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def behind(app: Flask) -> Client:
+    """Somebody who asks Flask itself, without the front that answers update checks before it."""
+    return Client(cast(Front, app.wsgi_app).behind)
 
 
 def bearer(role: Role = Role.PUBLISHER) -> dict[str, str]:

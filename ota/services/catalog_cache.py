@@ -87,9 +87,10 @@ class _App:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What one look at the database found. ``by_name`` has the default app under None."""
+    """What one look at the database found, which knew of so many changes. ``by_name`` has the default app under None."""
 
     began: float
+    changes: int
     by_name: Mapping[str | None, _App]
 
 
@@ -109,10 +110,10 @@ class CatalogCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._compiling = threading.Lock()
-        self._view = _View(-STALE_AFTER, {})
+        self._changes = 0
+        self._view = _View(began=0.0, changes=-1, by_name={})
         self._look: _Look | None = None
-        self._not_before = clock()
-        self._fresh_until = self._not_before
+        self._fresh_until = float("-inf")
         """Until then nobody has to think about it: the only thing that is looked at in most checks."""
 
     def stream(self, slug: str | None, channel: str | None, platform: Platform, *, now: datetime) -> Stream:
@@ -125,8 +126,8 @@ class CatalogCache:
     def expire(self) -> None:
         """Something changed, and this process knows it: whatever was read before this moment answers nobody any more."""
         with self._lock:
-            self._not_before = self._clock()
-            self._fresh_until = self._not_before
+            self._changes += 1
+            self._fresh_until = float("-inf")
 
     def _current(self, now: datetime) -> _View:
         """A view that may be answered from; looks at the database, or waits for whoever does, when it must."""
@@ -152,7 +153,7 @@ class CatalogCache:
                 return self._view
 
     def _is_usable(self, view: _View, arrived: float) -> bool:
-        if view.began < self._not_before:
+        if view.changes != self._changes:
             return False
         return view.began >= arrived or self._clock() - view.began < STALE_AFTER
 
@@ -161,7 +162,7 @@ class CatalogCache:
             view = self._read(now)
             with self._lock:
                 self._view = view
-                if view.began >= self._not_before:
+                if view.changes == self._changes:
                     self._fresh_until = view.began + LOOK_AFTER
         except Exception as error:
             look.error = error
@@ -173,7 +174,7 @@ class CatalogCache:
             look.is_done.set()
 
     def _read(self, now: datetime) -> _View:
-        began = self._clock()
+        began, changes = self._clock(), self._changes
         known = {app.app_id: app for app in self._view.by_name.values()}
         by_name: dict[str | None, _App] = {}
         with self._open() as session:
@@ -184,7 +185,7 @@ class CatalogCache:
                 by_name[slug] = app
                 if is_default:
                     by_name[None] = app
-        return _View(began, by_name)
+        return _View(began, changes, by_name)
 
     def _again(self, session: Session, app: _App | None, began: float, now: datetime) -> dict[_Key, Stream]:
         streams: dict[_Key, Stream] = {}

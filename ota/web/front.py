@@ -28,12 +28,14 @@ class Front:
 
     def __init__(self, app: Flask, settings: Settings, behind: WSGIApplication) -> None:
         self._answer = hot_path(app).answer
-        self._behind = behind
+        self.behind = behind
+        """What is asked when there is more to say than a plain answer."""
+
         self._headers = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(settings).items()]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST" or not _is_plain(environ):
-            return self._behind(environ, start_response)
+            return self.behind(environ, start_response)
         raw, length = b"", int(environ["CONTENT_LENGTH"])
         try:
             raw = environ["wsgi.input"].read(length)
@@ -43,7 +45,7 @@ class Front:
         except Exception:
             # Asked once more, where failures are turned into answers.
             environ["wsgi.input"] = BytesIO(raw)
-            return self._behind(environ, start_response)
+            return self.behind(environ, start_response)
         start_response("200 OK", [*self._headers, ("Content-Length", str(len(body)))])
         return (body,)
 

@@ -40,8 +40,11 @@ _PAUSE = 0.0005
 
 
 RawSighting = tuple[int, bytes, datetime]
-"""The channel's id, the body of the check (a short one), and when. Nothing in it that the garbage collector looks through: tens of thousands of
-containers that live for two seconds would make it go through the whole process again and again, with every check waiting."""
+"""The channel's id, the body of the check (a short one), and when.
+
+Nothing of it is looked through by the garbage collector: tens of thousands of containers that live for two seconds would send it
+through the whole process again and again, with every check waiting.
+"""
 
 _Seen = dict[tuple[int, str, str], tuple[datetime, CheckRequest]]
 

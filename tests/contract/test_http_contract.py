@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
@@ -54,7 +55,7 @@ def put(release: R) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_http_keeps_the_contract(case: Case, app: Flask, client: FlaskClient) -> None:
+def test_http_keeps_the_contract(case: Case, app: Flask, client: FlaskClient, behind: Client) -> None:
     with app.app_context():
         for release in case.releases:
             put(release)
@@ -63,6 +64,8 @@ def test_http_keeps_the_contract(case: Case, app: Flask, client: FlaskClient) ->
         body["device_id"] = case.device
     answer = client.post("/api/updates/check", json=body)
     assert answer.status_code == 200
+    # Through Flask itself the same: whatever holds for one of the two doors holds for the other.
+    assert behind.post("/api/updates/check", json=body).data == answer.data
     found = answer.json
     assert set(found) >= SEED_CHECK_FIELDS
     assert (found["version_code"], found["reason"], found["is_mandatory"]) == (case.offers, case.reason, case.mandatory)
