@@ -45,7 +45,7 @@ def hashed(secret: str, device_id: str) -> str:
 
 def note(session: Session, sightings: Iterable[Sighting]) -> None:
     """Remember what each device said last. Running twice changes nothing."""
-    apps = dict(session.execute(select(Channel.id, Channel.app_id)).tuples().all())
+    apps = {row.id: row.app_id for row in session.execute(select(Channel.id, Channel.app_id))}
     rows = [_row(apps[each.channel_id], each) for each in sightings if each.channel_id in apps]
     unique = list({(row["app_id"], row["platform"], row["device_hash"]): row for row in rows}.values())
     if not unique:
