@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -150,6 +150,8 @@ def worded(value: object) -> str:
     """A value of the history in words."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {worded(each)}" for name, each in value.items())
     return str(value).replace("_", " ") if str(value) in set(ReleaseState) else str(value)
 
 

@@ -5,6 +5,7 @@ from ota.web.admin import (
     activity,
     apps,
     channels,
+    explain,
     groups,
     kill_switch,
     people,
@@ -30,4 +31,5 @@ BLUEPRINTS = (
     channels.blueprint,
     groups.blueprint,
     kill_switch.blueprint,
+    explain.blueprint,
 )
