@@ -37,7 +37,7 @@ def running(session: Session, app: App, *, now: datetime) -> Mapping[tuple[str, 
         Device.app_id == app.id, Device.version_code.is_not(None), Device.last_seen_at > now - ACTIVE_WITHIN
     )
     rows = session.execute(query.group_by(Device.platform, Device.version_code))
-    return {(platform, code): number for platform, code, number in rows}
+    return {(platform, code): number for platform, code, number in rows if code is not None}
 
 
 def left_behind(session: Session, version: Version, *, now: datetime) -> list[LeftBehind]:

@@ -12,9 +12,9 @@ from ota.models import AuditEvent
 from ota.services.release_rows import words
 
 _LABELS = {
-    "rollout": "open to", "plan": "plan", "starts_at": "starts", "mandatory_from": "mandatory from", "critical_from": "mandatory on versions from",
-    "critical_below": "mandatory on versions below", "is_floor": "floor", "groups": "groups", "state": "state", "reason": "reason",
-    "channel": "on", "is_mandatory": "mandatory", "min_supported_version": "minimum supported", "version_code": "code",
+    "rollout": "open to", "plan": "plan", "starts_at": "starts", "mandatory_from": "mandatory from",
+    "critical_from": "mandatory on versions from", "critical_below": "mandatory on versions below",
+    "is_floor": "floor", "groups": "groups", "state": "state", "reason": "reason", "channel": "on", "is_mandatory": "mandatory", "min_supported_version": "minimum supported", "version_code": "code",
 }  # fmt: skip
 _LEFT_OUT = frozenset({"revision", "plan_step", "next_step_at", "soak_left", "ended_at", "groups_before", "kind", "version_id"})
 

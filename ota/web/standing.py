@@ -85,6 +85,7 @@ def places(session: Session, app: App, *, now: datetime) -> list[Place]:
         releases = list(group)
         arms = [release for release in releases if release.experiment_id is not None]
         lines = [line_of(session, release, active, running, now=now) for release in releases if release.experiment_id is None]
+        lines.sort(key=lambda line: line.is_ahead)
         experiment = arms[0].experiment if arms else None
         found.append(Place(platform, releases[0].channel, lines, experiment, active.get(platform, 0)))
     return found
@@ -98,8 +99,8 @@ def line_of(
     waits_for = soaking.why_waiting(session, release, now=now) if is_due else None
     code = release.version.version_code
     return Line(
-        release, active.get(release.platform, 0), running.get((release.platform, code), 0), steps_of(release, waits_for, now=now), waits_for,
-        is_ahead=release.starts_at > now and release.is_live,
+        release, active.get(release.platform, 0), running.get((release.platform, code), 0),
+        steps_of(release, waits_for, now=now), waits_for, is_ahead=release.starts_at > now and release.is_live,
     )  # fmt: skip
 
 

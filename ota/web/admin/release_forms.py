@@ -60,8 +60,9 @@ class PublishForm(RolloutForm):
 
     def reach(self) -> int:
         """How far it will be open in the end; what can't be read counts as everybody."""
-        is_number = self.rollout.data is not None and self.rollout.data.is_finite()
-        return FULL if self.plan.data in PRESETS or not is_number else int(self.rollout.data * 100)
+        if self.plan.data in PRESETS or self.rollout.data is None or self.rollout.errors:
+            return FULL
+        return int(self.rollout.data * 100)
 
 
 class TermsForm(Form):
