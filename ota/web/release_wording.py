@@ -12,9 +12,9 @@ from ota.models import AuditEvent
 from ota.services.release_rows import words
 
 _LABELS = {
-    "rollout": "open to", "plan": "plan", "starts_at": "starts", "mandatory_from": "mandatory from",
-    "critical_from": "mandatory on versions from", "critical_below": "mandatory on versions below",
-    "is_floor": "floor", "groups": "groups", "state": "state", "reason": "reason", "channel": "on", "is_mandatory": "mandatory", "min_supported_version": "minimum supported", "version_code": "code",
+    "rollout": "open to", "starts_at": "starts", "critical_from": "mandatory on versions from",
+    "critical_below": "mandatory on versions below", "is_floor": "floor", "channel": "on", "is_mandatory": "mandatory",
+    "min_supported_version": "minimum supported", "version_code": "code", "approval_above": "needs approval above",
 }  # fmt: skip
 _LEFT_OUT = frozenset({"revision", "plan_step", "next_step_at", "soak_left", "ended_at", "groups_before", "kind", "version_id"})
 
@@ -81,7 +81,7 @@ def _shown(name: str, value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if name == "rollout" and isinstance(value, int):
+    if name in {"rollout", "approval_above"} and isinstance(value, int):
         return f"{value / 100:g} %"
     if name == "plan" and isinstance(value, list):
         return plan_words(value)

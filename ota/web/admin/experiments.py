@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 from wtforms import DecimalField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.fields.simple import HiddenField
@@ -22,7 +21,7 @@ from ota.core.rollout import FULL
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App, Experiment, Proposal, Release, Version
-from ota.services import approvals, experiments, reach, release_rows
+from ota.services import approvals, experiments, reach, release_rows, versions
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -135,8 +134,8 @@ def _form(app: App) -> ExperimentForm:
 
 
 def _publishable(app: App) -> Sequence[Version]:
-    query = select(Version).where(Version.app_id == app.id, Version.checksum.is_not(None))
-    return reader().scalars(query.order_by(Version.platform, Version.version_code.desc()).limit(200)).all()
+    known = [version for version in versions.newest(reader(), app, limit=200) if version.checksum is not None]
+    return sorted(known, key=lambda version: (version.platform, -version.version_code))
 
 
 def _arms(form: ExperimentForm) -> tuple[Arm, ...]:

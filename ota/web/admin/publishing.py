@@ -96,7 +96,7 @@ def _publish_page(app: App, version: Version, form: PublishForm, stale: Stale | 
     now, session = utcnow(), reader()
     channel = apps.find_channel(app, form.channel.data if form.channel.data in form.channel.choices else None)
     places = [each for each in release_rows.offered(session, app, now=now) if each.platform == version.platform]
-    on_channel = [each for each in places if each.channel_id == channel.id and each.version_id != version.id]
+    on_channel = [each for each in places if each.channel_id == channel.id and each.version_id != version.id and each.starts_at <= now]
     left = reach.left_behind(session, version, now=now)
     context: dict[str, Any] = {
         "version": version, "form": form, "live": on_channel, "channel": channel, "left": left[0] if left else None,

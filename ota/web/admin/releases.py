@@ -6,13 +6,12 @@ from typing import Any
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.models import App, DeviceGroup, Release
-from ota.services import approvals, reach, release_rows
+from ota.models import App, Release
+from ota.services import approvals, groups, reach, release_rows
 from ota.web import history, standing
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
@@ -90,4 +89,4 @@ def terms_form(app: App, release: Release, *, is_sent: bool = False) -> TermsFor
 
 def groups_of(app: App) -> list[str]:
     """The names of the app's device groups."""
-    return list(reader().scalars(select(DeviceGroup.name).where(DeviceGroup.app_id == app.id).order_by(DeviceGroup.name)))
+    return [group.name for group in groups.of_app(reader(), app)]
