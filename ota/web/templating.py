@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import segno
-from flask import Flask, g, render_template, request, session, url_for
+from flask import Flask, current_app, g, render_template, request, session, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
@@ -22,8 +22,8 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from ota.db import reader
 from ota.models import App, Release, Upload, Version
-from ota.services import apps, kill_switch
-from ota.web import wording
+from ota.services import approvals, apps, kill_switch
+from ota.web import release_wording, wording
 from ota.web.present import public_url
 
 ACTIONS = {
@@ -42,13 +42,22 @@ ACTIONS = {
     "channel.edited": "changed the channel",
     "channel.shut_off": "shut the channel off",
     "channel.turned_on": "turned the channel on again",
+    "experiment.ended": "ended the experiment",
+    "experiment.started": "started the experiment",
     "group.created": "made the device group",
     "group.deleted": "deleted the device group",
     "group.devices_added": "put devices into the group",
     "group.devices_removed": "took devices out of the group",
     "group.renamed": "renamed the device group",
+    "proposal.approved": "approved the proposal",
+    "proposal.declined": "declined the proposal",
+    "proposal.proposed": "asked for approval",
+    "proposal.taken_back": "took the proposal back",
+    "release.concluded": "ended the arm of the experiment",
+    "release.edited": "changed the terms of the release",
     "release.halted": "halted the release",
     "release.paused": "paused the release",
+    "release.plan_step": "took the next step of the plan",
     "release.resumed": "resumed the release",
     "release.rolled_back": "rolled the release back",
     "release.rollout_changed": "changed the rollout",
@@ -75,6 +84,8 @@ def init_app(app: Flask) -> None:
         asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill, pill=pill, qr_code=qr_code
     )
     app.jinja_env.filters.update(wording.FILTERS)
+    app.jinja_env.filters.update(release_wording.FILTERS, is_past=is_past)
+    app.jinja_env.globals.update(preview_of=preview_of)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_page_context)
 
@@ -115,6 +126,16 @@ def moment(when: datetime | None) -> Markup:
     )
 
 
+def is_past(when: datetime) -> bool:
+    return when <= utcnow()
+
+
+def preview_of(kind: str, slug: str, key: int) -> str | None:
+    """The address of a fragment that says whom a release (``releases``) or version (``versions``) would reach; None where there is none."""
+    path = f"/apps/{slug}/{kind}/{key}/preview"
+    return path if current_app.url_map.bind("").test(path, "GET") else None
+
+
 def day(when: datetime) -> str:
     """3 March 2026, in UTC, for pages that run no script."""
     return f"{when.day} {when:%B %Y}"
@@ -127,6 +148,8 @@ def qr_code(text: str) -> Markup:
 
 
 def _ago(seconds: float) -> str:
+    if seconds < -10:
+        return f"in {release_wording.ahead(-seconds)}"
     for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
         if seconds < limit:
             return "just now" if seconds < 10 else f"{int(seconds // divisor)} {unit} ago"
@@ -167,6 +190,8 @@ def pill(label: str, tone: str) -> Markup:
 
 def release_pill(release: Release) -> Markup:
     state = ReleaseState(release.state)
+    if state is ReleaseState.ACTIVE and release.starts_at > utcnow():
+        return pill("scheduled", "busy")
     if state is ReleaseState.ACTIVE:
         return pill("live" if release.rollout == FULL else f"live {percent(release.rollout)}", "good")
     tone = {ReleaseState.PAUSED: "warn", ReleaseState.HALTED: "bad"}.get(state, "quiet")
@@ -218,6 +243,7 @@ def _page_context() -> dict[str, Any]:
         "all_apps": known,
         "current_app_": current,
         "channels_off": kill_switch.channels_off(reader(), current.id) if current else (),
+        "waiting": len(approvals.listed(reader(), current, only_open=True)) if current else 0,
         "base_url": public_url(),
     }
 

@@ -8,8 +8,16 @@
     const size = Math.abs(seconds);
     if (size < 10) return "just now";
     const [, divisor, unit] = UNITS.find(([limit]) => size < limit);
-    const text = `${Math.floor(size / divisor)} ${unit}`;
-    return seconds >= 0 ? `${text} ago` : `in ${text}`;
+    return seconds >= 0 ? `${Math.floor(size / divisor)} ${unit} ago` : `in ${ahead(size)}`;
+  }
+
+  // What lies ahead is waited for, so it is said in two units, as the server does.
+  function ahead(seconds) {
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 1) return "less than a minute";
+    const [days, hours] = minutes >= 2880 ? [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60)] : [0, Math.floor(minutes / 60)];
+    const parts = [[days, "d"], [hours, "h"], [days ? 0 : minutes % 60, "min"]];
+    return parts.filter(([number]) => number).map(([number, unit]) => `${number} ${unit}`).join(" ");
   }
 
   // Times: relative, with the exact moment in the viewer's zone on hover.
@@ -153,6 +161,36 @@
     }
   });
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+
+  // Rollouts: a slider beside the number, the first step of a chosen plan in its place, and a button that says what it will do.
+  function reachOf(form) {
+    const plan = form.elements.plan?.value ?? "";
+    return plan.includes("-") ? 10000 : Math.round(100 * Number(form.elements.rollout.value));
+  }
+  function sayAct(form) {
+    const button = form.querySelector("[data-act]");
+    const reach = reachOf(form);
+    const asks = form.dataset.approvalAbove && reach > Number(form.dataset.approvalAbove) && reach > Number(form.dataset.present ?? -1);
+    (button.querySelector("span") ?? button).textContent = asks ? "Ask for approval" : button.dataset.act;
+  }
+  function showSlides(root) {
+    for (const slider of root.querySelectorAll("[data-slides]")) slider.hidden = false;
+    for (const form of root.querySelectorAll("form[data-approval-above]")) sayAct(form);
+  }
+  document.addEventListener("input", (event) => {
+    const form = event.target.form;
+    if (!form?.matches("form[data-approval-above]")) return;
+    if (event.target.dataset.slides) form.elements.rollout.value = event.target.value;
+    else if (event.target.name === "rollout") for (const slider of form.querySelectorAll("[data-slides]")) slider.value = event.target.value;
+    else if (event.target.name === "plan") {
+      const isPlan = event.target.value.includes("-");
+      if (isPlan || form.elements.rollout.readOnly) form.elements.rollout.value = isPlan ? event.target.value.split("-")[0] : "100";
+      form.elements.rollout.readOnly = isPlan;
+    }
+    sayAct(form);
+  });
+  document.addEventListener("htmx:afterSwap", () => showSlides(document));
+  showSlides(document);
 
   showTimes(document);
   focusProblem(document);

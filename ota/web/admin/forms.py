@@ -142,10 +142,6 @@ class RolloutForm(Form):
             raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
 
 
-class PublishForm(RolloutForm):
-    channel = SelectField("Channel")
-
-
 class ConfirmForm(Form):
     revision = HiddenField()
 

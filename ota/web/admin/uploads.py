@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.errors import NotFound, OtaError
 from ota.models import App, Upload
-from ota.services import uploads
+from ota.services import devices, release_rows, uploads, versions
 from ota.services.uploads import UploadOrder
 from ota.web import intake
 from ota.web.access import actor, page
@@ -37,7 +40,8 @@ def index(slug: str) -> ResponseReturnValue:
 @page(Access.PUBLISH)
 def new(slug: str) -> ResponseReturnValue:
     """Where a file is dropped."""
-    return render_page("upload_new.html", app=app_in_view(slug), upload_form=UploadForm())
+    app = app_in_view(slug)
+    return render_page("upload_new.html", app=app, upload_form=UploadForm(), **_repair(app))
 
 
 @blueprint.post("")
@@ -66,6 +70,16 @@ def show(slug: str, upload_id: str) -> ResponseReturnValue:
     app = app_in_view(slug)
     upload = _upload(app, upload_id)
     return render_page("upload.html", "partials/upload_status.html", app=app, upload=upload)
+
+
+def _repair(app: App) -> dict[str, Any]:
+    """What the build is to repair, where the address names a version: that, what the code of the repair is, and how many wait for it."""
+    version_id = request.args.get("repairs", type=int)
+    if version_id is None:
+        return {}
+    version = versions.get(reader(), version_id, app=app)
+    successor = release_rows.successor(reader(), version.releases[0], now=utcnow()) if version.releases else None
+    return {"repaired": version, "successor": successor, "stranded": devices.stranded(reader(), version, now=utcnow())}
 
 
 def _upload(app: App, upload_id: str) -> Upload:

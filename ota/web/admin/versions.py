@@ -12,7 +12,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App, Version
-from ota.services import apps, audit, builds, preflight, release_rows, uploads, versions
+from ota.services import apps, audit, builds, devices, preflight, release_rows, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
 from ota.web.admin import notes
@@ -114,7 +114,10 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
     subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
     channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
     before = builds.predecessor(reader(), version) if version.is_hosted_here else None
+    standing = {release.channel_id for release in version.releases if release.is_live and release.experiment_id is None}
     return {
+        "stranded": devices.stranded(reader(), version, now=utcnow()),
+        "elsewhere": [each for each in app.channels if each.id not in standing],
         "events": audit.history(reader(), subjects=subjects),
         "channel": channel,
         "checks": () if version.is_active else preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),

@@ -1,0 +1,56 @@
+"""How many devices there are, what they run, and whom a release that was taken back has left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ota.core.lifecycle import ReleaseState
+from ota.models import App, Device, Release, Version
+from ota.services.devices import ACTIVE_WITHIN
+
+_TAKEN_BACK = (ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """A version that was taken back, and how many active devices run it: nothing takes it back from them."""
+
+    version: Version
+    devices: int
+    how: str
+
+
+def active(session: Session, app: App, *, now: datetime) -> Mapping[str, int]:
+    """How many active devices the app has on each platform; platforms without any are left out."""
+    query = select(Device.platform, func.count()).where(Device.app_id == app.id, Device.last_seen_at > now - ACTIVE_WITHIN)
+    return {platform: number for platform, number in session.execute(query.group_by(Device.platform))}  # noqa: C416
+
+
+def running(session: Session, app: App, *, now: datetime) -> Mapping[tuple[str, int], int]:
+    """How many active devices run each version, by platform and version code."""
+    query = select(Device.platform, Device.version_code, func.count()).where(
+        Device.app_id == app.id, Device.version_code.is_not(None), Device.last_seen_at > now - ACTIVE_WITHIN
+    )
+    rows = session.execute(query.group_by(Device.platform, Device.version_code))
+    return {(platform, code): number for platform, code, number in rows if code is not None}
+
+
+def left_behind(session: Session, version: Version, *, now: datetime) -> list[LeftBehind]:
+    """The versions below this one that were rolled back or withdrawn and that devices still run, the most devices first."""
+    query = select(Version).where(
+        Version.app_id == version.app_id, Version.platform == version.platform, Version.version_code < version.version_code,
+        Version.is_active.is_(False), Version.id.in_(select(Release.version_id).where(Release.state.in_(_TAKEN_BACK))),
+    )  # fmt: skip
+    counts = running(session, version.app, now=now)
+    found = [LeftBehind(each, counts.get((each.platform, each.version_code), 0), _how(each)) for each in session.scalars(query)]
+    return sorted((each for each in found if each.devices), key=lambda each: (-each.devices, -each.version.version_code))
+
+
+def _how(version: Version) -> str:
+    ended = next((release for release in version.releases if release.state in _TAKEN_BACK), None)
+    return "rolled back" if ended is not None and ended.state == ReleaseState.ROLLED_BACK else "withdrawn"

@@ -1,0 +1,92 @@
+"""Releases: what is offered where, and one release with everything about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.models import App, Release
+from ota.services import approvals, groups, reach, release_rows
+from ota.web import history, standing
+from ota.web.access import page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import RolloutForm
+from ota.web.admin.release_forms import Row, TermsForm, rows_of, typed
+from ota.web.history import Stale
+from ota.web.templating import render_page, start_of_page
+
+blueprint = Blueprint("admin_releases", __name__, url_prefix="/apps/<slug>/releases")
+
+PAGE = 25
+
+
+@blueprint.get("")
+@page(Access.VIEW)
+def index(slug: str) -> ResponseReturnValue:
+    """What is offered on each channel of each platform, to how many; and every release there ever was."""
+    return list_page(app_in_view(slug))
+
+
+@blueprint.get("/<int:release_id>")
+@page(Access.VIEW)
+def show(slug: str, release_id: int) -> ResponseReturnValue:
+    """One release: how far it is open, its plan and terms, what was done to it."""
+    app = app_in_view(slug)
+    return release_page(app, release_rows.get(reader(), release_id, app=app))
+
+
+def list_page(app: App, *, problem: str | None = None, about: int | None = None) -> str:
+    """The page of all releases, also with the problem that came up about one of its proposals."""
+    now, start = utcnow(), start_of_page()
+    found = release_rows.listed(reader(), app, limit=PAGE + 1, offset=start)
+    offered = release_rows.offered(reader(), app, now=now)
+    return render_page(
+        "releases.html", app=app, places=standing.places(reader(), app, now=now), active=reach.active(reader(), app, now=now),
+        proposals=approvals.listed(reader(), app, only_open=True), releases=found[:PAGE], start=start, page_size=PAGE,
+        has_more=len(found) > PAGE, offered={release.id for release in offered}, problem=problem,
+        about=about,
+    )  # fmt: skip
+
+
+def release_page(
+    app: App, release: Release, *, rollout_form: RolloutForm | None = None, terms: TermsForm | None = None, rows: list[Row] | None = None,
+    plan_wrong: str | None = None, problem: str | None = None, stale: Stale | None = None,
+) -> str:  # fmt: skip
+    """The page of one release, also with a form that came back."""
+    now, session = utcnow(), reader()
+    active, running = reach.active(session, app, now=now), reach.running(session, app, now=now)
+    context: dict[str, Any] = {
+        "line": standing.line_of(session, release, active, running, now=now), "release": release, "version": release.version,
+        "rollout_form": rollout_form or RolloutForm(formdata=None, rollout=release.rollout / 100, revision=release.revision),
+        "terms": terms or terms_form(app, release), "rows": rows or rows_of(release), "plan_wrong": plan_wrong,
+        "events": history.events_of(session, release), "problem": problem, "stale": stale, "successor": None,
+    }  # fmt: skip
+    context["others"] = [
+        channel for channel in app.channels
+        if release.is_live and release.experiment_id is None and release_rows.standing(session, release.version, channel) is None
+    ]  # fmt: skip
+    if release.is_live or not release.version.is_active:
+        context["successor"] = release_rows.successor(session, release, now=now)
+    return render_page("release.html", app=app, **context)
+
+
+def terms_form(app: App, release: Release, *, is_sent: bool = False) -> TermsForm:
+    """The form of a release's terms: as they are, or as they were sent."""
+    given: dict[str, Any] = {} if is_sent else {"formdata": None}
+    form = TermsForm(
+        **given, starts_at=typed(release.starts_at), mandatory_from=typed(release.mandatory_from), critical_from=release.critical_from,
+        critical_below=release.critical_below, groups=[group.name for group in release.groups], is_floor=release.is_floor,
+        revision=release.revision,
+    )  # fmt: skip
+    form.groups.choices = groups_of(app)
+    return form
+
+
+def groups_of(app: App) -> list[str]:
+    """The names of the app's device groups."""
+    return [group.name for group in groups.of_app(reader(), app)]
