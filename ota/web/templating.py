@@ -192,6 +192,8 @@ def release_pill(release: Release) -> Markup:
     state = ReleaseState(release.state)
     if state is ReleaseState.ACTIVE and release.starts_at > utcnow():
         return pill("scheduled", "busy")
+    if state is ReleaseState.ACTIVE and (release.channel.is_shut_off or release.channel.app.is_shut_off):
+        return pill("shut off" if release.rollout == FULL else f"shut off ({percent(release.rollout)})", "bad")
     if state is ReleaseState.ACTIVE:
         return pill("live" if release.rollout == FULL else f"live {percent(release.rollout)}", "good")
     tone = {ReleaseState.PAUSED: "warn", ReleaseState.HALTED: "bad"}.get(state, "quiet")

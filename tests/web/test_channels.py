@@ -163,6 +163,9 @@ def test_an_administrator_makes_and_changes_a_channel_in_the_browser(browser: Fl
     page = browser.get(where)
     assert 'value="12.5"' in page.text
     assert "checked" in page.text
+    Api(api.app, Role.ADMIN).patch(f"/api/channels/{made['id']}", {"approval_above": 1000})
+    page = browser.get(where)
+    assert 'value="10"' in page.text
     data = {"csrf_token": token, "revision": revision_of(page), "approval_above": ""}
     assert browser.post(where, data=data).status_code == 303
     made = api.get("/api/channels").json["channels"][1]
@@ -226,6 +229,9 @@ def test_the_kill_switch_asks_first_and_every_page_then_says_so(sign_in: Callabl
         assert 'href="/apps/my-app/turn-on"' in page, path
     seen = viewer.get("/apps/my-app/versions").text
     assert ("Updates of My app are shut off." in seen, "/turn-on" in seen) == (True, False)
+    versions = browser.get("/apps/my-app/versions").text
+    assert ('pill-bad">shut off' in versions, 'pill-good">live' in versions) == (True, False)
+    assert "is shut off already" in browser.get("/apps/my-app/shut-off").text
     again = browser.post("/apps/my-app/shut-off", data={"csrf_token": csrf_of(confirm)})
     assert "was shut off already" in browser.get(again.headers["Location"]).text
     browser.post("/apps/my-app/turn-on", data={"csrf_token": csrf_of(browser.get("/apps/my-app/turn-on"))})
@@ -247,6 +253,10 @@ def test_the_kill_switch_of_a_channel_names_who_else_feels_it(browser: FlaskClie
     assert "The channel stable of My app is shut off." in page
     assert f'href="{CHANNELS}/1/turn-on"' in page
     assert admin.check()["reason"] == "shut_off"
+    browser.post("/apps/my-app/shut-off", data={"csrf_token": token})
+    assert "But My app as a whole stays shut off." in browser.get(f"{CHANNELS}/1/turn-on").text
+    assert "stable stays shut off." in browser.get("/apps/my-app/turn-on").text
+    browser.post("/apps/my-app/turn-on", data={"csrf_token": token})
     browser.post(f"{CHANNELS}/1/turn-on", data={"csrf_token": token})
     assert "is shut off." not in browser.get("/apps/my-app/versions").text
 

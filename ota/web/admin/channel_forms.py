@@ -56,4 +56,4 @@ class DevicesForm(Form):
 
 def in_percent(basis_points: int | None) -> Decimal | None:
     """What stands in a field for so many basis points."""
-    return None if basis_points is None else (Decimal(basis_points) / 100).normalize()
+    return None if basis_points is None else Decimal(f"{basis_points / 100:g}")

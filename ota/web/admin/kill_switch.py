@@ -6,9 +6,10 @@ from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
+from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.models import Channel
+from ota.models import App, Channel, Release
 from ota.services import apps, channels, devices, kill_switch, release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -65,10 +66,18 @@ def _switch(slug: str, channel_id: int | None, *, is_off: bool) -> ResponseRetur
 
 def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: bool) -> str:
     app = app_in_view(slug)
-    offers = [each for each in release_rows.offered(reader(), app, now=utcnow()) if channel is None or each.channel_id == channel.id]
+    what = channel or app
     fragment = "partials/confirm_switch.html"
     return render_page(
         "confirm_act.html", fragment, dialog=fragment, title="Shut off" if is_off else "Turn on", app=app, channel=channel,
-        form=form, is_off=is_off, offers=offers, active=devices.count_active(reader(), app.id, now=utcnow()),
+        form=form, is_off=is_off, is_so=what.is_shut_off == is_off, offers=_offers(app, channel), active=devices.count_active(reader(), app.id, now=utcnow()),
         followers=channels.fallen_back_to_by(reader(), channel) if channel else (),
     )  # fmt: skip
+
+
+def _offers(app: App, channel: Channel | None) -> list[Release]:
+    """The releases to which the switch makes a difference: for the app those on channels that are not shut off themselves."""
+    live = [each for each in release_rows.offered(reader(), app, now=utcnow()) if each.state == ReleaseState.ACTIVE]
+    if channel is None:
+        return [each for each in live if not each.channel.is_shut_off]
+    return [each for each in live if each.channel_id == channel.id and not app.is_shut_off]
