@@ -268,8 +268,9 @@ def _why_nothing_newer(started: Sequence[Candidate], query: UpdateQuery) -> Reas
     newest = started[0]
     if query.current.build is None and parse_name(newest.version) is None:
         return Reason.NOT_COMPARABLE
-    is_older = compare_to_device(newest.version_code, newest.version, query.current) < 0
-    return Reason.AHEAD if is_older else Reason.UP_TO_DATE
+    # Without a build number the names decide, and the newest code need not have the highest name.
+    is_there = any(compare_to_device(c.version_code, c.version, query.current) == 0 for c in started)
+    return Reason.UP_TO_DATE if is_there else Reason.AHEAD
 
 
 def _noted(trace: Trace | None, rule: Rule, candidate: Candidate, is_passed: bool, detail: int | str | None = None) -> bool:

@@ -1,0 +1,131 @@
+"""The decision a second time, slowly, from the semantics and not from the code: what the real one is compared with.
+
+No catalog, no order of looking, no shortcuts: every release is judged by itself, then the sentences of the semantics are read out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ota.core.catalog import Candidate
+from ota.core.decision import UpdateQuery
+from ota.core.lifecycle import ReleaseState
+from ota.core.platforms import os_numbers
+from ota.core.rollout import bucket
+from ota.core.versions import compare_to_device, is_below, parse_name
+
+Answer = tuple[int | None, str, bool, bool]
+"""The version code that is offered, the reason, is it mandatory, is the device blocked."""
+
+
+def answer(query: UpdateQuery, releases: Sequence[Candidate], now: datetime, is_shut_off: bool = False) -> Answer:
+    """What the semantics say."""
+    if is_shut_off:
+        return None, "shut_off", False, False
+    started = [c for c in releases if c.starts_at is None or c.starts_at <= now]
+    newer = sorted((c for c in started if is_newer(c, query)), key=lambda c: (c.version_code, c.release_id), reverse=True)
+    if not newer:
+        return None, standing(started, query), False, False
+    for choice in newer:
+        offer = step_towards(choice, newer, query)
+        if isinstance(offer, Candidate):
+            return offer.version_code, "update_available", is_mandatory(offer, newer, query, now), False
+    return None, str(step_towards(newer[0], newer, query)), False, must_update(newer, query, now)
+
+
+def is_newer(c: Candidate, query: UpdateQuery) -> bool:
+    """Is it newer than what the device runs?"""
+    return compare_to_device(c.version_code, c.version, query.current) > 0
+
+
+def step_towards(choice: Candidate, newer: Sequence[Candidate], query: UpdateQuery) -> Candidate | str:
+    """The choice, or the lowest floor below it; else why neither can be offered."""
+    found = obstacle(choice, query)
+    if found is not None:
+        return found
+    floors = [c for c in newer if c.is_floor and c.version_code < choice.version_code]
+    if not floors:
+        return choice
+    lowest = min(c.version_code for c in floors)
+    ways = sorted((c for c in floors if c.version_code == lowest), key=lambda c: c.release_id, reverse=True)
+    passable = [c for c in ways if unpassable(c, query) is None]
+    return passable[0] if passable else str(unpassable(ways[0], query))
+
+
+def unpassable(floor: Candidate, query: UpdateQuery) -> str | None:
+    """Why a floor lets nobody through: its rollout says only whether it is open at all."""
+    is_open = floor.rollout > 0 or bool(floor.groups & query.groups)
+    return unfit(floor, query) or stopped(floor) or (None if is_open else "not_in_rollout")
+
+
+def standing(started: Sequence[Candidate], query: UpdateQuery) -> str:
+    """Nothing is newer than the device: where does it stand?"""
+    if not started:
+        return "no_release"
+    newest = max(started, key=lambda c: (c.version_code, c.release_id))
+    if query.current.build is None and parse_name(newest.version) is None:
+        return "not_comparable"
+    if any(compare_to_device(c.version_code, c.version, query.current) == 0 for c in started):
+        return "up_to_date"
+    return "ahead"
+
+
+def obstacle(c: Candidate, query: UpdateQuery) -> str | None:
+    """Why this device can't be offered this release; None when it can."""
+    return unfit(c, query) or stopped(c) or (None if is_within_reach(c, query) else "not_in_rollout")
+
+
+def unfit(c: Candidate, query: UpdateQuery) -> str | None:
+    """Why this device could not install it."""
+    if c.min_sdk is not None and query.sdk is not None and query.sdk < c.min_sdk:
+        return "os_too_old"
+    if c.min_os is not None and query.os is not None and query.os < os_numbers(c.min_os):
+        return "os_too_old"
+    if c.abis and query.abis and not c.abis & query.abis:
+        return "abi_unsupported"
+    if query.current.build in c.refused_on:
+        return "other_signer"
+    return None
+
+
+def stopped(c: Candidate) -> str | None:
+    """A pause and a halt hold for everybody."""
+    return {ReleaseState.PAUSED: "paused", ReleaseState.HALTED: "halted"}.get(c.state)
+
+
+def is_within_reach(c: Candidate, query: UpdateQuery) -> bool:
+    """Is the device a member of a group, or drawn, or asked by hand?"""
+    if c.groups & query.groups:
+        return True
+    if query.user_initiated and c.rollout > 0 and not c.is_arm:
+        return True
+    if c.rollout == 10_000:
+        return True
+    if not query.device_id:
+        return False
+    return c.bucket_from <= bucket(c.salt, query.device_id) < c.bucket_from + c.rollout
+
+
+def is_mandatory(offer: Candidate, newer: Sequence[Candidate], query: UpdateQuery, now: datetime) -> bool:
+    """Is the offer below a demand? A paused release still demands, a halted one does not."""
+    if is_below(query.current, offer.min_supported_version):
+        return True
+    skipped = [c for c in newer if c.version_code <= offer.version_code and (c is offer or is_within_reach(c, query))]
+    return any(demands(c, query, now) and unfit(c, query) is None and c.state is not ReleaseState.HALTED for c in skipped)
+
+
+def demands(c: Candidate, query: UpdateQuery, now: datetime) -> bool:
+    """Is this release by itself mandatory for the device?"""
+    if c.is_mandatory or (c.mandatory_from is not None and c.mandatory_from <= now):
+        return True
+    return is_below(query.current, c.critical_below) and not is_below(query.current, c.critical_from)
+
+
+def must_update(newer: Sequence[Candidate], query: UpdateQuery, now: datetime) -> bool:
+    """Nothing can be offered: would the device have to update, were it not for a pause, its system or a closed floor?
+
+    The minimum counts of what it would be offered then, the newest; that of a skipped release does not count.
+    """
+    meant = [c for c in newer if c.state is not ReleaseState.HALTED and is_within_reach(c, query)]
+    return any(demands(c, query, now) for c in meant) or any(is_below(query.current, c.min_supported_version) for c in meant[:1])
