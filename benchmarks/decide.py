@@ -95,7 +95,8 @@ def main() -> None:
             with app.app_context(), transaction() as session:
                 channels = [(count, history(session, f"{old.replace('_', '-')}-{count}", count, old).id) for count in (FEW, MANY)]
                 compiled = {count: catalogs.load(session, channel_id, Platform.ANDROID, at=utcnow()) for count, channel_id in channels}
-                took = milliseconds(lambda: catalogs.load(session, channels[1][1], Platform.ANDROID, at=utcnow()))
+                longest = channels[1][1]
+                took = milliseconds(lambda session=session, longest=longest: catalogs.load(session, longest, Platform.ANDROID, at=utcnow()))
             costs: dict[int, list[float]] = {FEW: [], MANY: []}
             for _ in range(RUNS):
                 for count, catalog in compiled.items():

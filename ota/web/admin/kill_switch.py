@@ -70,7 +70,8 @@ def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: b
     fragment = "partials/confirm_switch.html"
     return render_page(
         "confirm_act.html", fragment, dialog=fragment, title="Shut off" if is_off else "Turn on", app=app, channel=channel,
-        form=form, is_off=is_off, is_so=what.is_shut_off == is_off, offers=_offers(app, channel), active=devices.count_active(reader(), app.id, now=utcnow()),
+        form=form, is_off=is_off, is_so=what.is_shut_off == is_off,
+        offers=_offers(app, channel), active=devices.count_active(reader(), app.id, now=utcnow()),
         followers=channels.fallen_back_to_by(reader(), channel) if channel else (),
     )  # fmt: skip
 
