@@ -44,9 +44,9 @@ def test_a_program_makes_lists_changes_and_deletes_a_channel(admin: Api) -> None
     listed = Api(admin.app, Role.VIEWER).get("/api/channels?app=my-app").json["channels"]
     assert [each["name"] for each in listed] == ["stable", "beta"]
     assert Api(admin.app, Role.VIEWER).get(where).json["message"] == "Releases above 10 % need a second person."
-    changed = admin.patch(where, {"approval_above": 1250}).json
+    changed = admin.patch(where, {"approval_above": 750}).json
     assert (changed["channel"]["falls_back_to"], changed["channel"]["revision"]) == (["stable"], 2)
-    assert changed["message"] == "beta is changed. Releases above 12.5 % need a second person."
+    assert changed["message"] == "beta is changed. Releases above 7.5 % need a second person."
     changed = admin.patch(where, {"falls_back_to": [], "revision": 2}).json["channel"]
     assert (changed["falls_back_to"], changed["approval_above"]) == ([], 1250)
     assert admin.patch(where, {"approval_above": None}).json["channel"]["approval_above"] is None
