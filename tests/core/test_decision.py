@@ -105,7 +105,7 @@ def test_raising_a_rollout_never_takes_an_offer_away(query: UpdateQuery, history
 @many
 @given(queries, histories)
 def test_asking_by_hand_never_offers_less(query: UpdateQuery, history: History) -> None:
-    by_itself, by_hand = (told(replace(query, user_initiated=asked), history) for asked in (False, True))
+    by_itself, by_hand = (told(query._replace(user_initiated=asked), history) for asked in (False, True))
     assert code_of(by_hand) >= code_of(by_itself)
 
 
@@ -113,14 +113,14 @@ def test_asking_by_hand_never_offers_less(query: UpdateQuery, history: History) 
 @given(queries, histories)
 def test_asking_by_hand_never_crosses_into_another_arm(query: UpdateQuery, history: History) -> None:
     arms = [c for c in history if c.is_arm and not c.is_floor]
-    by_itself, by_hand = (told(replace(query, user_initiated=asked), arms) for asked in (False, True))
+    by_itself, by_hand = (told(query._replace(user_initiated=asked), arms) for asked in (False, True))
     assert by_itself == by_hand
 
 
 @many
 @given(queries, histories)
 def test_a_member_is_never_offered_less_than_others(query: UpdateQuery, history: History) -> None:
-    outside, inside = (told(replace(query, groups=groups), history) for groups in (frozenset[int](), frozenset({1, 2})))
+    outside, inside = (told(query._replace(groups=groups), history) for groups in (frozenset[int](), frozenset({1, 2})))
     assert code_of(inside) >= code_of(outside)
 
 
@@ -148,7 +148,7 @@ def test_an_updated_device_is_not_sent_in_a_circle(query: UpdateQuery, history: 
         assert query.current.build is None or offer.version_code > query.current.build
         # What reports a name that nobody can read would be refused before it comes here.
         name = offer.version if offer.version != "spring" else "1.0.0"
-        query = replace(query, current=parse_current_version(f"{name}+{offer.version_code}"))
+        query = query._replace(current=parse_current_version(f"{name}+{offer.version_code}"))
     raise AssertionError("offered more often than there are releases")
 
 
