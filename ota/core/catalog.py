@@ -67,8 +67,8 @@ class Candidate:
 class Catalog:
     """The candidates of one (app, platform, channel), newest version code first; made by `Catalog.of`.
 
-    ``floors`` come lowest first. ``withdrawn_codes`` and ``withdrawn_names`` are the versions that were withdrawn. ``is_timed``: a
-    candidate's start lies ahead, so the moment of the question matters.
+    ``floors`` come lowest first, of one version the newest release. ``withdrawn_codes`` and ``withdrawn_names`` are the versions that
+    were withdrawn. ``is_timed``: a candidate's start lies ahead, so the moment of the question matters.
     """
 
     candidates: tuple[Candidate, ...]
@@ -100,7 +100,7 @@ class Catalog:
         names = {parse_name(name) for name in set(codes.values()) - set(in_use)}
         return cls(
             candidates=kept,
-            floors=tuple(c for c in reversed(kept) if c.is_floor),
+            floors=tuple(sorted((c for c in kept if c.is_floor), key=lambda c: (c.version_code, -c.release_id))),
             mandatory=tuple(c for c in kept if c.may_be_mandatory),
             is_timed=any(c.starts_at is not None if at is None else not c.has_started(at) for c in kept),
             is_shut_off=is_shut_off,
@@ -127,8 +127,10 @@ def _that_matter(ordered: Sequence[Candidate], at: datetime) -> list[Candidate]:
     """
     kept: list[Candidate] = []
     covers: list[Candidate] = []
+    floors = {c.version_code for c in ordered if c.is_floor}
     for candidate in ordered:
-        if candidate.is_floor:
+        # The floor's version may stand on another channel too, open where the floor itself is closed.
+        if candidate.version_code in floors:
             covers = []
         is_covered = any(_covers(cover, candidate) for cover in covers)
         needs_mention = candidate.may_be_mandatory and not any(c.is_mandatory and _covers(c, candidate) for c in covers)

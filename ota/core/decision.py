@@ -209,10 +209,13 @@ def _next_step(
 ) -> tuple[Candidate | None, Reason | None]:
     """The chosen release, or the lowest floor between it and the device; None with the reason where that floor is closed.
 
-    A floor lets everybody through whom it stands in the way of: its rollout only says whether it is open at all.
+    A floor lets everybody through whom it stands in the way of: its rollout only says whether it is open at all. Where its version
+    stands on two channels, one open way will do.
     """
+    lowest: Candidate | None = None
+    closed: Reason | None = None
     for floor in catalog.floors:
-        if floor.version_code >= chosen.version_code:
+        if floor.version_code >= chosen.version_code or (lowest is not None and floor.version_code > lowest.version_code):
             break
         if not floor.has_started(now) or not _is_newer(floor, query):
             continue
@@ -221,8 +224,10 @@ def _next_step(
             found = Reason.NOT_IN_ROLLOUT
         if trace is not None:
             trace.append(Step(Rule.FLOOR, floor, found is None, found))
-        return (floor, None) if found is None else (None, found)
-    return chosen, None
+        if found is None:
+            return floor, None
+        lowest, closed = floor, closed or found
+    return (chosen, None) if closed is None else (None, closed)
 
 
 def _is_mandatory(chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None) -> bool:
@@ -250,15 +255,15 @@ def _demands(candidate: Candidate, query: UpdateQuery, now: datetime) -> bool:
 
 
 def _is_blocked(started: Sequence[Candidate], query: UpdateQuery, now: datetime, trace: Trace | None) -> bool:
-    # Nothing can be offered: does a release, which is not halted, demand to be taken all the same?
+    # Nothing can be offered: does a release, which is not halted, demand to be taken all the same? The minimum counts of the one
+    # that would be offered, the newest: that of a skipped release does not count for an offer either.
+    is_first = True
     for candidate in started:
-        if (
-            candidate.state is not ReleaseState.HALTED
-            and _is_newer(candidate, query)
-            and (_demands(candidate, query, now) or is_below(query.current, candidate.min_supported_version))
-            and _is_in_reach(candidate, query)
-        ):
+        if candidate.state is ReleaseState.HALTED or not _is_newer(candidate, query) or not _is_in_reach(candidate, query):
+            continue
+        if _demands(candidate, query, now) or (is_first and is_below(query.current, candidate.min_supported_version)):
             return _noted(trace, Rule.BLOCKED, candidate, is_passed=True)
+        is_first = False
     return False
 
 
