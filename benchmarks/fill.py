@@ -16,7 +16,7 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.models import Release, Version
-from ota.services import apps, releases, versions
+from ota.services import apps, release_edits, release_rows, releases, versions
 from ota.services.audit import SYSTEM
 from ota.services.versions import VersionDraft
 
@@ -47,7 +47,7 @@ def publish(per_second: float) -> None:
     """Start, open further and roll back releases, so many acts a second, until somebody ends this process."""
     app = create_app(from_environment())
     with app.app_context():
-        code = int(time.time())  # Above those of whoever published before.
+        code = int(time.time() * 100)  # Above those of whoever published before.
         beginning = time.monotonic()
         for number in count():
             if number % 3 == 0:
@@ -55,9 +55,9 @@ def publish(per_second: float) -> None:
                 release_id = add(code, rollout=500)
             else:
                 with transaction() as session:
-                    release: Release = releases.get(session, release_id)
+                    release: Release = release_rows.get(session, release_id)
                     if number % 3 == 1:
-                        releases.set_rollout(session, SYSTEM, release, 2_500, now=utcnow())
+                        release_edits.set_rollout(session, SYSTEM, release, 2_500, now=utcnow())
                     else:
                         releases.change_state(session, SYSTEM, release, ReleaseState.ROLLED_BACK, now=utcnow())
             time.sleep(max(0.0, beginning + (number + 1) / per_second - time.monotonic()))

@@ -51,13 +51,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(settings: Settings, environ: dict[str, str], target: str) -> Iterator[None]:
+def serving(settings: Settings, environ: dict[str, str], target: str) -> Iterator[subprocess.Popen[bytes]]:
     """One web process with the options that the program itself uses, and this application in it."""
     command = [target if part == "app:serve" else part for part in supervisor.commands(settings, "127.0.0.1")[0].command]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ, "OTA_PORT": str(settings.port)})
     try:
         _await(settings.port, process)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(20)
@@ -76,6 +76,13 @@ def _await(port: int, process: subprocess.Popen[bytes]) -> None:
         except ConnectionError:
             time.sleep(0.1)
     raise AssertionError("the server did not answer")
+
+
+def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Processor time that the server's web processes have used so far."""
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    fields = [Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split() for worker in workers]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def wrk(folder: Path, port: int, *, seconds: int, connections: int, devices: int = 2_000, pause: int = 0) -> Measured:
