@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from ota.core.locales import normal
 from ota.core.rollout import FULL
 from ota.core.versions import MAX_VERSION_CODE, parse_current_version
 from ota.errors import Invalid
 
 MAX_NOTES = 20_000
+MAX_LANGUAGES = 40
 MAX_NAME = 50
 MAX_URL = 500
 _CHANNEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
@@ -112,3 +115,30 @@ def approval_above(above: int | None) -> int | None:
             field="approval_above",
         )
     return above
+
+
+def localized_notes(present: Mapping[str, str] | None, changes: Mapping[str, str | None]) -> dict[str, str] | None:
+    """The notes by lower-case language tag after the ``changes``; None or an empty text removes a language.
+
+    Raises `Invalid` for what is no language tag, for a language that is there twice (``pt-BR`` and ``pt_br``), for a text that is too long
+    and for too many languages. None when nothing is left.
+    """
+    found, said = dict(present or {}), set[str]()
+    for language, text in changes.items():
+        try:
+            tag = normal(language)
+        except ValueError as error:
+            raise Invalid("bad_language", f"localized_notes: {error}", field="localized_notes") from error
+        if tag in said:
+            raise Invalid("language_twice", f"localized_notes: {tag} is there twice. Send each language once.", field="localized_notes")
+        said.add(tag)
+        notes = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
+        if len(notes) > MAX_NOTES:
+            raise Invalid("notes_too_long", f"localized_notes: at most {MAX_NOTES:,} characters in {tag}.", field="localized_notes")
+        if notes:
+            found[tag] = notes
+        else:
+            found.pop(tag, None)
+    if len(found) > MAX_LANGUAGES:
+        raise Invalid("too_many_languages", f"localized_notes: at most {MAX_LANGUAGES} languages.", field="localized_notes")
+    return dict(sorted(found.items())) or None

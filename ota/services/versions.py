@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class VersionDraft:
     file_size: int | None = None
     checksum: str | None = None
     release_notes: str | None = None
+    localized_notes: Mapping[str, str | None] = field(default_factory=dict)
     is_mandatory: bool = False
     min_supported_version: str | None = None
     package_id: str | None = None
@@ -46,11 +47,15 @@ class VersionDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionEdit:
-    """The fields that people may change; None leaves a field alone, an empty text clears it."""
+    """The fields that people may change; None leaves a field alone, an empty text clears it.
+
+    ``localized_notes`` by language tag: languages that it doesn't name stay, None or an empty text removes one.
+    """
 
     release_notes: str | None = None
     is_mandatory: bool | None = None
     min_supported_version: str | None = None
+    localized_notes: Mapping[str, str | None] | None = None
 
 
 def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifact: Artifact | None, now: datetime) -> Version:
@@ -70,6 +75,7 @@ def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifa
         file_size=artifact.size if artifact else rules.file_size(draft.file_size),
         checksum=artifact.sha256 if artifact else rules.checksum(draft.checksum),
         release_notes=rules.release_notes(draft.release_notes),
+        localized_notes=rules.localized_notes(None, draft.localized_notes),
         is_mandatory=draft.is_mandatory,
         min_supported_version=rules.min_supported_version(draft.min_supported_version),
         package_id=draft.package_id,
@@ -119,13 +125,23 @@ def edit(session: Session, actor: Actor, version: Version, changes: VersionEdit,
         values["is_mandatory"] = changes.is_mandatory
     if changes.min_supported_version is not None:
         values["min_supported_version"] = rules.min_supported_version(changes.min_supported_version)
+    if changes.localized_notes is not None:
+        values["localized_notes"] = rules.localized_notes(version.localized_notes, changes.localized_notes)
     before = {name: getattr(version, name) for name, value in values.items() if getattr(version, name) != value}
     after = {name: values[name] for name in before}
+    if "localized_notes" in after:
+        before["localized_notes"], after["localized_notes"] = _languages(before["localized_notes"] or {}, after["localized_notes"] or {})
     advance(session, version, revision, values)
     if after:
         subject, after = ("version", version.id), {"version": version.version, **after}
         audit.record(session, actor, "version.edited", subject, now=now, app_id=version.app_id, before=before, after=after)
     return version
+
+
+def _languages(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Only the languages that differ: the history does not repeat forty texts for one of them."""
+    changed = [tag for tag in sorted({*before, *after}) if before.get(tag) != after.get(tag)]
+    return {tag: before.get(tag) for tag in changed}, {tag: after.get(tag) for tag in changed}
 
 
 def advance(session: Session, version: Version, revision: int | None, values: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from ota.config import Settings
 from ota.web import (
     access,
     admin,
+    changelog,
     client_api,
     downloads,
     errors,
@@ -24,6 +25,7 @@ from ota.web import (
     manage_approvals,
     manage_channels,
     manage_groups,
+    manage_explain,
     manage_releases,
     manage_shares,
     manage_terms,
@@ -37,6 +39,8 @@ from ota.web import (
 
 _BLUEPRINTS = (
     client_api.blueprint,
+    changelog.blueprint,
+    manage_explain.blueprint,
     manage_releases.blueprint,
     manage_terms.blueprint,
     manage_approvals.blueprint,

@@ -150,6 +150,11 @@ def convert(values: dict[str, str], shape: type[msgspec.Struct]) -> Any:
         raise invalid_field(error) from error
 
 
+def with_plus(version: str | None) -> str | None:
+    """A version out of an address, where a ``+`` that was not escaped has become a space."""
+    return version and version.strip().replace(" ", "+")
+
+
 def _has_nul() -> Invalid:
     return Invalid("invalid_text", "A text contains the character NUL (U+0000), which no database of ours can hold. Leave it out.")
 

@@ -29,4 +29,4 @@ def check(raw: bytes) -> bytes:
 def latest(query: LatestQuery) -> LatestAnswer:
     """The newest version that is open to everybody; 404 when there is none."""
     version = updates.latest(reader(), app=query.app, platform=query.platform, channel=query.channel, now=utcnow())
-    return present.latest_answer(version)
+    return present.latest_answer(version, query.locale)

@@ -39,8 +39,12 @@ def publish(body: PublishRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
         platform=apps.find_platform(body.platform), version=body.version, version_code=body.version_code,
         download_url=body.download_url, file_size=body.file_size, checksum=body.checksum, release_notes=body.release_notes,
         is_mandatory=bool(body.is_mandatory), min_supported_version=body.min_supported_version, min_sdk=body.min_sdk, min_os=body.min_os,
+        localized_notes=body.localized_notes or {},
     )  # fmt: skip
-    said = VersionEdit(release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version)
+    said = VersionEdit(
+        release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version,
+        localized_notes=body.localized_notes,
+    )  # fmt: skip
     now = utcnow()
     with transaction() as session:
         app = apps.find(session, body.app)

@@ -51,8 +51,9 @@ def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
 def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
     """Change notes and flags; what was read from the file stays."""
     changes = VersionEdit(
-        release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version
-    )
+        release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version,
+        localized_notes=body.localized_notes,
+    )  # fmt: skip
     with transaction() as session:
         version = versions.get(session, version_id)
         versions.edit(session, actor(), version, changes, revision=body.revision, now=utcnow())

@@ -6,6 +6,7 @@ from flask import current_app, url_for
 
 from ota.config import Settings
 from ota.core.decision import Decision, NoUpdate, Reason
+from ota.core.locales import best
 from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
 from ota.services import builds
@@ -85,7 +86,12 @@ def _no_update(reason: Reason, *, is_blocked: bool, is_withdrawn: bool) -> Check
     )
 
 
-def latest_answer(version: Version) -> LatestAnswer:
+def notes_for(version: Version, locale: str | None) -> str | None:
+    """The version's notes in the language that is wanted, else those for everybody."""
+    return best(version.localized_notes or {}, locale) or version.release_notes
+
+
+def latest_answer(version: Version, locale: str | None = None) -> LatestAnswer:
     return LatestAnswer(
         ok=True,
         version=version.version,
@@ -94,7 +100,7 @@ def latest_answer(version: Version) -> LatestAnswer:
         download_url=download_url(version),
         file_size=version.file_size,
         checksum=version.checksum,
-        release_notes=version.release_notes,
+        release_notes=notes_for(version, locale),
         is_mandatory=version.is_mandatory,
         published_at=version.published_at,
         min_supported_version=version.min_supported_version,
@@ -115,6 +121,7 @@ def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
         file_size=version.file_size,
         checksum=version.checksum,
         release_notes=version.release_notes,
+        localized_notes=version.localized_notes or {},
         is_mandatory=version.is_mandatory,
         is_active=version.is_active,
         created_at=version.created_at,

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from ota.core.decision import Reason
 from ota.core.platforms import Platform
 from ota.packages import BuildFacts
+from ota.web.note_schemas import Locale, NotesByLanguage
 from ota.web.release_views import ReleaseView
 
 _PLATFORMS: dict[str, Any] = {"enum": [platform.value for platform in Platform]}
@@ -73,6 +74,7 @@ class LatestQuery(Struct, kw_only=True):
     platform: PlatformText
     app: AppSlug | None = None
     channel: ChannelName | None = None
+    locale: Locale | None = None
 
 
 class LatestAnswer(Struct, kw_only=True):
@@ -104,6 +106,7 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     file_size: Annotated[int, Meta(ge=1)] | None = None
     checksum: Annotated[str, Meta(max_length=80, description="SHA-256 of the file, in hexadecimal.")] | None = None
     release_notes: str | None = None
+    localized_notes: NotesByLanguage | None = None
     is_mandatory: Annotated[bool, Meta(description="Not mandatory when left out; of an uploaded build: as it is.")] | None = None
     min_supported_version: str | None = None
     min_sdk: (
@@ -123,6 +126,7 @@ class VersionEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """The fields to change; those left out stay, an empty text clears."""
 
     release_notes: str | None = None
+    localized_notes: NotesByLanguage | None = None
     is_mandatory: bool | None = None
     min_supported_version: str | None = None
     revision: Revision | None = None
@@ -163,6 +167,7 @@ class VersionView(Struct, kw_only=True):
     file_size: int | None
     checksum: str | None
     release_notes: str | None
+    localized_notes: dict[str, str]
     is_mandatory: bool
     is_active: bool
     created_at: datetime

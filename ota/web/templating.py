@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import segno
-from flask import Flask, current_app, g, render_template, request, session, url_for
+from flask import Flask, g, render_template, request, session, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
@@ -85,7 +85,6 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.filters.update(wording.FILTERS)
     app.jinja_env.filters.update(release_wording.FILTERS, is_past=is_past)
-    app.jinja_env.globals.update(preview_of=preview_of)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_page_context)
 
@@ -130,12 +129,6 @@ def is_past(when: datetime) -> bool:
     return when <= utcnow()
 
 
-def preview_of(kind: str, slug: str, key: int) -> str | None:
-    """The address of a fragment that says whom a release (``releases``) or version (``versions``) would reach; None where there is none."""
-    path = f"/apps/{slug}/{kind}/{key}/preview"
-    return path if current_app.url_map.bind("").test(path, "GET") else None
-
-
 def day(when: datetime) -> str:
     """3 March 2026, in UTC, for pages that run no script."""
     return f"{when.day} {when:%B %Y}"
@@ -173,6 +166,8 @@ def worded(value: object) -> str:
     """A value of the history in words."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {worded(each)}" for name, each in value.items())
     return str(value).replace("_", " ") if str(value) in set(ReleaseState) else str(value)
 
 

@@ -19,9 +19,27 @@ CHECKS = {
 }
 """The preflight's checks by their stable names."""
 
+HELD_BACK = {
+    "not_in_rollout": "Outside the rollout",
+    "paused": "Held by the pause",
+    "halted": "Held by the halt",
+    "shut_off": "Updates are switched off",
+    "os_too_old": "System too old",
+    "abi_unsupported": "Processor does not fit",
+    "other_signer": "Signed by somebody else",
+    "not_comparable": "Versions can't be compared",
+    "newer_release": "Offered a newer release",
+    "floor_first": "Offered a floor first",
+}
+"""Why devices are not offered a release, in a preview."""
+
 
 def check_name(name: str) -> str:
     return CHECKS[name]
+
+
+def held_back(reason: str) -> str:
+    return HELD_BACK.get(reason, reason.replace("_", " ").capitalize())
 
 
 def android(sdk: int | None) -> str:
@@ -51,6 +69,7 @@ def approval(above: int | None) -> str:
 FILTERS = {
     "approval": approval,
     "check_name": check_name,
+    "held_back": held_back,
     "android_release": android,
     "size_change": size_change,
     "capitalize_first": capitalize_first,

@@ -181,7 +181,8 @@ PAGES = [
     "/apps/my-app/versions/new", "/apps/my-app/uploads", "/apps/my-app/uploads/new", "/apps/my-app/activity",
     "/apps/my-app/channels", "/apps/my-app/channels/1/edit", "/apps/my-app/channels/1/shut-off", "/apps/my-app/shut-off",
     "/apps/my-app/groups", "/apps/my-app/groups/1", "/apps/my-app/groups/1/delete",
-    "/apps/my-app/settings", "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
+    "/apps/my-app/settings", "/apps/my-app/explain", "/apps/my-app/explain?current_version=0.9.0&device_id=" + "d" * 200,
+    "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ota.web.access import Caller
 from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, TOKENS, Api, bearer, csrf_of
 
 PUBLIC = {
-    "static", "client_api.check", "client_api.latest", "downloads.download", "health.health", "openapi.document",
+    "static", "client_api.check", "client_api.latest", "changelog.show", "downloads.download", "health.health", "openapi.document",
     "openapi.docs", "account.login", "install.show", "install.shared", "install.unlock", "install.check_device", "install.android",
     "install.manifest", "icons.public",
 }  # fmt: skip

@@ -7,6 +7,7 @@ from ota.web.admin import (
     apps,
     channels,
     experiments,
+    explain,
     groups,
     kill_switch,
     people,
@@ -38,4 +39,5 @@ BLUEPRINTS = (
     channels.blueprint,
     groups.blueprint,
     kill_switch.blueprint,
+    explain.blueprint,
 )

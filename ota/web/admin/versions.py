@@ -15,8 +15,10 @@ from ota.models import App, Version
 from ota.services import apps, audit, builds, devices, preflight, release_rows, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
+from ota.web.admin import notes
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, EditForm, ExternalForm, UploadForm, seen_revision, show_error
+from ota.web.admin.notes import Row
 from ota.web.present import is_https
 from ota.web.templating import render_page, start_of_page
 
@@ -57,18 +59,19 @@ def edit(slug: str, version_id: int) -> ResponseReturnValue:
     app = app_in_view(slug)
     version = versions.get(reader(), version_id, app=app)
     form = EditForm(obj=version)
+    rows = notes.rows_sent() if form.is_submitted() else notes.rows_of(version)
+    if notes.wants_more():
+        return render_page("version_edit.html", app=app, version=version, form=form, rows=[*notes.with_empty(rows), Row("", "")])
     if not form.validate_on_submit():
-        return render_page("version_edit.html", app=app, version=version, form=form), 422 if form.errors else 200
-    changes = VersionEdit(
-        release_notes=form.release_notes.data or "", is_mandatory=form.is_mandatory.data,
-        min_supported_version=form.min_supported_version.data or "",
-    )  # fmt: skip
+        shown = notes.with_empty(rows) if form.is_submitted() else rows
+        return render_page("version_edit.html", app=app, version=version, form=form, rows=shown), 422 if form.errors else 200
     try:
         with transaction() as session:
             found = versions.get(session, version_id, app=app)
+            changes = _changes(form, rows, found)
             versions.edit(session, actor(), found, changes, revision=seen_revision(form) or 0, now=utcnow())
     except OtaError as error:
-        return _show_again(slug, version_id, form, error)
+        return _show_again(slug, version_id, form, rows, error)
     flash(f"Version {version.version} is changed.")
     return redirect(url_for("admin_versions.show", slug=slug, version_id=version_id), 303)
 
@@ -125,14 +128,26 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
     }
 
 
-def _show_again(slug: str, version_id: int, form: EditForm, error: OtaError) -> ResponseReturnValue:
+def _changes(form: EditForm, rows: list[Row], version: Version) -> VersionEdit:
+    return VersionEdit(
+        release_notes=form.release_notes.data or "", is_mandatory=form.is_mandatory.data,
+        min_supported_version=form.min_supported_version.data or "",
+        localized_notes=notes.changes(rows, version.localized_notes) if notes.are_sent() else None,
+    )  # fmt: skip
+
+
+def _show_again(slug: str, version_id: int, form: EditForm, rows: list[Row], error: OtaError) -> ResponseReturnValue:
     app = app_in_view(slug)
     present = versions.get(reader(), version_id, app=app)
-    show_error(form, error)
+    is_about_notes = error.details.get("field") in {"localized_notes", notes.LANGUAGE}
+    notes_wrong = error.message.removeprefix("localized_notes: ") if is_about_notes else None
+    if notes_wrong is None:
+        show_error(form, error)
     is_stale = isinstance(error, Conflict)
     if is_stale:
         form.revision.data = str(present.revision)  # Sending it again is now a decision made with open eyes.
-    return render_page("version_edit.html", app=app, version=present, form=form, is_stale=is_stale), 409 if is_stale else 422
+    context: dict[str, Any] = {"rows": notes.with_empty(rows), "notes_wrong": notes_wrong, "is_stale": is_stale}
+    return render_page("version_edit.html", app=app, version=present, form=form, **context), 409 if is_stale else 422
 
 
 def _draft(form: ExternalForm) -> VersionDraft:

@@ -1,0 +1,128 @@
+"""Asking why a device is answered as it is, and what a release would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from wtforms import BooleanField, IntegerField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length, Optional, Regexp
+
+from ota.clock import utcnow
+from ota.core.explanation import name_of
+from ota.core.permissions import Access
+from ota.core.platforms import Platform
+from ota.db import reader
+from ota.errors import OtaError
+from ota.models import App, Release
+from ota.services import apps, explaining, previews, release_rows, versions
+from ota.services.explaining import Explained, Inquiry
+from ota.web.access import page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import Between, Form, RolloutForm, show_error
+from ota.web.api import with_plus
+from ota.web.explained import explain_answer, preview_sentence
+from ota.web.sightings import hashed
+from ota.web.templating import render_page
+
+blueprint = Blueprint("admin_explain", __name__, url_prefix="/apps/<slug>")
+
+_NOT_FORGED: dict[str, Any] = {"csrf": False}
+"""Asking changes nothing, and the address of a question may be passed on."""
+
+
+class ExplainForm(Form):
+    platform = SelectField("Platform", validate_choice=False, choices=[SelectChoice(each.value, each.label) for each in Platform])
+    channel = SelectField("Channel", validate_choice=False)
+    device_id = StringField("Device id", [Optional(), Length(max=200, message="At most 200 characters.")])
+    current_version = StringField("Current version", [Optional(), Length(max=200, message="At most 200 characters.")])
+    sdk = IntegerField("Android API level", [Optional(), Between(1, 10_000, "Expected a whole number such as 34.")])
+    os_version = StringField(
+        "iOS version", [Optional(), Length(max=20), Regexp(r"[0-9]+(\.[0-9]+)*\Z", message="Expected 17.2 or the like.")]
+    )
+    abis = StringField(
+        "Processor",
+        [
+            Optional(),
+            Regexp(r"[0-9A-Za-z_-]{1,20}( *, *[0-9A-Za-z_-]{1,20}){0,7}\Z", message="Expected names with commas, such as arm64-v8a."),
+        ],
+    )
+    user_initiated = BooleanField('"Check for updates" was pressed')
+
+
+@blueprint.get("/explain")
+@page(Access.VIEW)
+def show(slug: str) -> ResponseReturnValue:
+    """Why one device is offered what it is offered. The question is in the address."""
+    app = app_in_view(slug)
+    form = ExplainForm(request.args, meta=_NOT_FORGED)
+    form.channel.choices = [channel.name for channel in app.channels]
+    form.platform.data = form.platform.data or Platform.ANDROID.value
+    form.channel.data = form.channel.data or apps.find_channel(app, None).name
+    form.current_version.data = with_plus(form.current_version.data)
+    found = _explained(app, form) if request.args else None
+    view = explain_answer(found, device_id=form.device_id.data, locale=None) if found else None
+    page_ = render_page("explain.html", app=app, form=form, found=found, view=view, name_of=name_of)
+    return page_, 422 if form.errors or form.form_errors else 200
+
+
+@blueprint.get("/versions/<int:version_id>/preview")
+@page(Access.VIEW)
+def preview_version(slug: str, version_id: int) -> ResponseReturnValue:
+    """How many devices a release would reach: a fragment that the dialog loads."""
+    app = app_in_view(slug)
+    version = versions.get(reader(), version_id, app=app)
+    form = _rollout_form(100)
+    try:
+        channel = apps.find_channel(app, request.args.get("channel"))
+        return _preview(form, previews.draft(reader(), version, channel, now=utcnow()))
+    except OtaError as error:
+        return _fragment(wrong=error.message), 422
+
+
+@blueprint.get("/releases/<int:release_id>/preview")
+@page(Access.VIEW)
+def preview_release(slug: str, release_id: int) -> ResponseReturnValue:
+    """How many devices a release would reach with another rollout: a fragment that its slider loads."""
+    app = app_in_view(slug)
+    release = release_rows.get(reader(), release_id, app=app)
+    try:
+        return _preview(_rollout_form(release.rollout / 100), previews.check_stands(release))
+    except OtaError as error:
+        return _fragment(wrong=error.message), 422
+
+
+def _explained(app: App, form: ExplainForm) -> Explained | None:
+    """The explanation; None with the reason in the form where it can't be given."""
+    if not form.validate():
+        return None
+    inquiry = Inquiry(
+        platform=form.platform.data, channel=form.channel.data, app=app.slug, device_id=form.device_id.data,
+        current_version=form.current_version.data, user_initiated=form.user_initiated.data, sdk=form.sdk.data,
+        os_version=form.os_version.data, abis=tuple(each.strip() for each in (form.abis.data or "").split(",") if each.strip()),
+    )  # fmt: skip
+    device_hash = hashed(form.device_id.data) if form.device_id.data else None
+    try:
+        return explaining.explain_answer(reader(), inquiry, device_hash=device_hash, now=utcnow())
+    except OtaError as error:
+        show_error(form, error)
+        return None
+
+
+def _rollout_form(percent: float) -> RolloutForm:
+    given = request.args if request.args.get("rollout") else None
+    return RolloutForm(given, meta=_NOT_FORGED, rollout=percent)
+
+
+def _preview(form: RolloutForm, release: Release) -> ResponseReturnValue:
+    if request.args.get("rollout") and not form.validate():
+        return _fragment(wrong=" ".join(form.rollout.errors)), 422
+    rollout = int(form.rollout.data * 100) if request.args.get("rollout") else None
+    found = previews.preview(reader(), release, utcnow(), rollout)
+    return _fragment(preview=found, sentence=preview_sentence(found))
+
+
+def _fragment(**context: Any) -> str:
+    return render_template("partials/preview.html", **context)

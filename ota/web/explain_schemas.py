@@ -1,0 +1,125 @@
+"""Shapes of an explained decision and of a preview."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ota.core.decision import Reason
+from ota.web.note_schemas import Locale
+from ota.web.schemas import AppSlug, BasisPoints, ChannelName, PlatformText
+
+_ABIS = r"^[0-9A-Za-z_-]{1,20}(,[0-9A-Za-z_-]{1,20}){0,7}$(?!\n)"
+
+
+class ExplainQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A device's question, as a check would put it. What is left out is taken from what the device last said of itself."""
+
+    platform: PlatformText
+    current_version: (
+        Annotated[str, Meta(max_length=200, description="Needed for a device that never asked.", examples=["1.0.0+1"])] | None
+    ) = None
+    device_id: Annotated[str, Meta(max_length=200)] | None = None
+    app: AppSlug | None = None
+    channel: ChannelName | None = None
+    user_initiated: Annotated[bool, Meta(description='True when "Check for updates" was pressed.')] = False
+    sdk: Annotated[int, Meta(ge=1, le=10_000, description="Android API level.", examples=[34])] | None = None
+    os_version: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["17.2"])] | None = None
+    abis: Annotated[str, Meta(max_length=200, pattern=_ABIS, description="With commas.", examples=["arm64-v8a,armeabi-v7a"])] | None = None
+    locale: Locale | None = None
+
+
+class StepView(Struct, kw_only=True):
+    """One rule that was looked at. ``outcome`` is passed, held_back or info; without a release it is about the question or several."""
+
+    rule: str
+    outcome: str
+    text: str
+    release_id: int | None
+    version: str | None
+    version_code: int | None
+    channel: str | None
+
+
+class DecisionView(Struct, kw_only=True):
+    """What the device is answered."""
+
+    update_available: bool
+    reason: Reason
+    version: str | None
+    version_code: int | None
+    channel: Annotated[str, Meta(description="The channel that the offered release is on.")] | None
+    release_notes: str | None
+    is_mandatory: bool
+    blocked: bool
+    current_version_withdrawn: bool
+    message: str
+
+
+class DeviceView(Struct, kw_only=True):
+    """What the device last said of itself."""
+
+    app_version: str
+    sdk: int | None
+    os_version: str | None
+    abis: list[str]
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class QueryView(Struct, kw_only=True):
+    """The question as it was understood. ``remembered``: fields that were taken from what the device last said."""
+
+    app: str
+    platform: str
+    channel: str
+    device_id: str | None
+    current_version: str
+    user_initiated: bool
+    sdk: int | None
+    os: str | None
+    abis: list[str]
+    groups: list[str]
+    remembered: list[str]
+
+
+class CatalogView(Struct, kw_only=True):
+    """What was chosen from: channels that were looked at, those left out because they are shut off, and how many live releases."""
+
+    channels: list[str]
+    shut_off: list[str]
+    releases: int
+
+
+class ExplainAnswer(Struct, kw_only=True):
+    """The decision, and the way to it in the order in which the rules were looked at."""
+
+    ok: bool = True
+    answer: Annotated[str, Meta(description="The decision in a sentence, for people.")]
+    decision: DecisionView
+    steps: list[StepView]
+    query: QueryView
+    catalog: CatalogView
+    device: Annotated[DeviceView, Meta(description="Null for a device that is not known.")] | None
+
+
+class PreviewQuery(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Another rollout than the release has."""
+
+    rollout: BasisPoints | None = None
+
+
+class PreviewAnswer(Struct, kw_only=True):
+    """Of so many active devices so many would be offered it now."""
+
+    ok: bool = True
+    active: int
+    offered: int
+    mandatory: Annotated[int, Meta(description="Of the offered: as a mandatory update.")]
+    current: Annotated[int, Meta(description="Run it already, or something newer.")]
+    held_back: Annotated[dict[str, int], Meta(description="The others, by reason; also newer_release and floor_first.")]
+    is_simulated: Annotated[bool, Meta(description="No device is known, so the active ones were made up.")]
+    is_sampled: Annotated[bool, Meta(description="Counted on a sample and scaled.")]
+    message: str

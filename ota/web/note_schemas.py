@@ -1,0 +1,48 @@
+"""Shapes that speak of languages: release notes by language, and the changelog."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Locale = Annotated[str, Meta(max_length=100, description="Language tag of the device; pt-BR finds pt-br, then pt.", examples=["pt-BR"])]
+NotesByLanguage = Annotated[
+    dict[str, str | None],
+    Meta(
+        description="Release notes by language tag. Languages left out stay; null removes one.", examples=[{"de": "Neu: ...", "fr": None}]
+    ),
+]
+
+
+class ChangelogQuery(Struct, kw_only=True):
+    """Which changes. Kept loose where a newer app may know more than this server."""
+
+    platform: Annotated[str, Meta(max_length=40, examples=["android"])]
+    since: (
+        Annotated[str, Meta(max_length=200, description="What the device runs; its own notes are left out.", examples=["1.0.0+1"])] | None
+    ) = None
+    app: Annotated[str, Meta(max_length=60, description="Slug of the app; the default app without it.")] | None = None
+    channel: Annotated[str, Meta(max_length=40, description="Channel that the device follows; the default one without it.")] | None = None
+    locale: Locale | None = None
+    limit: Annotated[int, Meta(ge=1, le=100, description="20 without since, else 100.")] | None = None
+
+
+class ChangelogEntry(Struct, kw_only=True):
+    """What is new in one version."""
+
+    version: str
+    version_code: int
+    release_notes: str | None
+    is_mandatory: bool
+    published_at: datetime | None
+
+
+class ChangelogAnswer(Struct, kw_only=True):
+    """The versions that everybody can have, newest first."""
+
+    ok: bool = True
+    since: str | None
+    latest_version: str | None
+    versions: list[ChangelogEntry]
