@@ -98,7 +98,7 @@ def test_a_stale_click_shows_both_states_and_can_be_repeated(browser: FlaskClien
     release = released(api)
     where = f"{HOME}/{release['id']}"
     page = browser.get(where)
-    api.post(f"{'/api/releases/'}{release['id']}/rollout", {"rollout": 2500})
+    api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 2500})
     api.post(f"/api/releases/{release['id']}/pause")
     stale = send(browser, f"{where}/rollout", page, rollout="50")
     assert stale.status_code == 409
@@ -191,7 +191,8 @@ def test_terms_are_changed_and_their_history_is_told(app: Flask, browser: FlaskC
     assert 'value="2030-05-01T08:30"' in page.text
     assert send(browser, f"{where}/terms", page, **form).status_code == 303
     assert api.get(f"/api/releases/{release['id']}").json["release"]["revision"] == 2
-    assert send(browser, f"{where}/terms", page).status_code == 303
+    emptied = {"mandatory_from": "", "critical_from": "", "critical_below": ""}
+    assert send(browser, f"{where}/terms", page, **emptied).status_code == 303
     cleared = api.get(f"/api/releases/{release['id']}").json["release"]
     assert (cleared["groups"], cleared["mandatory_from"], cleared["critical_from"], cleared["critical_below"]) == ([], None, None, None)
 
