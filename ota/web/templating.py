@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import segno
-from flask import Flask, current_app, g, render_template, request, session, url_for
+from flask import Flask, g, render_template, request, session, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
@@ -85,7 +85,6 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.filters.update(wording.FILTERS)
     app.jinja_env.filters.update(release_wording.FILTERS, is_past=is_past)
-    app.jinja_env.globals.update(preview_of=preview_of)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_page_context)
 
@@ -128,12 +127,6 @@ def moment(when: datetime | None) -> Markup:
 
 def is_past(when: datetime) -> bool:
     return when <= utcnow()
-
-
-def preview_of(kind: str, slug: str, key: int) -> str | None:
-    """The address of a fragment that says whom a release (``releases``) or version (``versions``) would reach; None where there is none."""
-    path = f"/apps/{slug}/{kind}/{key}/preview"
-    return path if current_app.url_map.bind("").test(path, "GET") else None
 
 
 def day(when: datetime) -> str:

@@ -112,7 +112,8 @@ def test_a_forged_upload_leaves_nothing_behind(app: Flask, browser: FlaskClient)
 def test_deactivating_asks_first_and_then_does_it(browser: FlaskClient, api: Api) -> None:
     api.published()
     confirm = browser.get("/apps/my-app/versions/1/withdraw")
-    assert "Devices that have installed it keep it" in confirm.text
+    assert "On stable everybody is then offered <strong>nothing</strong>" in confirm.text
+    assert "repairs nobody who has already installed 1.0.0" in confirm.text
     assert api.check()["update_available"] is True
     browser.post("/apps/my-app/versions/1/withdraw", data={"csrf_token": csrf_of(confirm), "revision": revision_of(confirm)})
     assert api.check()["reason"] == "no_release"
@@ -133,7 +134,7 @@ def test_rolling_back_shows_what_comes_instead(browser: FlaskClient, api: Api) -
 def test_pausing_and_resuming_are_one_click(browser: FlaskClient, api: Api) -> None:
     release = api.published()["release"]
     for verb, reason in (("pause", "paused"), ("resume", "update_available")):
-        page = browser.get("/apps/my-app/versions/1")
+        page = browser.get(f"/apps/my-app/releases/{release['id']}")
         data = {"csrf_token": csrf_of(page), "revision": revision_of(page)}
         assert browser.post(f"/apps/my-app/releases/{release['id']}/{verb}", data=data).status_code == 303
         assert api.check()["reason"] == reason
@@ -167,15 +168,15 @@ def test_a_percentage_that_is_none_comes_back_with_its_message(browser: FlaskCli
     assert api.check()["reason"] == "no_release"
 
 
-def test_a_partial_release_is_widened_on_the_versions_page(browser: FlaskClient, api: Api) -> None:
+def test_a_partial_release_is_widened_on_its_page(browser: FlaskClient, api: Api) -> None:
     made = api.version()
     release = api.post(f"/api/versions/{made['id']}/releases", {"rollout": 0}).json["release"]
     assert api.check()["reason"] == "not_in_rollout"
-    page = browser.get("/apps/my-app/versions/1")
+    page = browser.get(f"/apps/my-app/releases/{release['id']}")
     where = f"/apps/my-app/releases/{release['id']}/rollout"
     form = {"csrf_token": csrf_of(page), "revision": revision_of(page), "rollout": "100"}
-    browser.post(where, data={**form, "rollout": "many"})
-    assert 'class="notice notice-bad"' in browser.get("/apps/my-app/versions/1").text
+    wrong = browser.post(where, data={**form, "rollout": "many"})
+    assert (wrong.status_code, 'class="form-wrong"' in wrong.text, 'value="many"' in wrong.text) == (422, True, True)
     assert browser.post(where, data=form).status_code == 303
     assert api.check()["update_available"] is True
     assert browser.post(where, data=form).status_code == 409

@@ -103,7 +103,6 @@ def _publish_page(app: App, version: Version, form: PublishForm, stale: Stale | 
         "checks": preflight.examine(session, version, channel, is_https=is_https(), now=now), "stale": stale,
         "needs_another": needs_approval(channel.approval_above, form.reach()),
         "is_advanced": bool(form.starts_at.data or form.groups.data or form.starts_at.errors or form.groups.errors),
-        "active": reach.active(session, app, now=now).get(version.platform, 0),
     }  # fmt: skip
     dialog = "partials/confirm_publish.html"
     return render_page("confirm.html", dialog, what="publish", dialog=dialog, app=app, **context)
