@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ota.core.catalog import Candidate, Catalog
@@ -74,6 +74,7 @@ def ask(current: str = "1.0.0+1", *found: Candidate, **more: object) -> Explanat
     return explain(query, Catalog.of(found), NOW, groups)
 
 
+@settings(deadline=None)
 @given(queries, releases, st.booleans())
 def test_what_is_explained_is_what_is_decided(query: UpdateQuery, found: list[Candidate], is_shut_off: bool) -> None:
     catalog = Catalog.of(found, is_shut_off=is_shut_off)
@@ -83,12 +84,14 @@ def test_what_is_explained_is_what_is_decided(query: UpdateQuery, found: list[Ca
     assert explained.answer.endswith(".")
 
 
+@settings(deadline=None)
 @given(queries, releases, st.integers(0, 2))
 def test_the_whole_catalog_explains_what_the_reduced_one_answers(query: UpdateQuery, found: list[Candidate], later: int) -> None:
     moment = NOW + timedelta(days=later)
     assert explain(query, Catalog.of(found), moment).decision == decide(query, Catalog.of(found, at=NOW), moment)
 
 
+@settings(deadline=None)
 @given(queries, releases)
 def test_an_offer_is_the_last_word_and_each_obstacle_was_told(query: UpdateQuery, found: list[Candidate]) -> None:
     explained = explain(query, Catalog.of(found), NOW)

@@ -50,11 +50,17 @@ def random_catalog(app: Flask, dice: random.Random) -> None:
         session.add(beta)
         session.flush()
         stable.is_shut_off = dice.random() < 0.1
+        group = DeviceGroup(app_id=owner.id, name="testers", created_at=now)
+        session.add(group)
+        session.flush()
+        for number in range(0, 25, 3):
+            session.add(DeviceGroupMember(group_id=group.id, device_hash=hashed(f"device-{number}"), added_at=now, added_by="dice"))
         for code in range(1, 9):
             version = Version(
                 app_id=owner.id, platform=Platform.ANDROID, version=f"1.{code // 3}.{code % 3}", version_code=code,
                 download_url="https://files.example.com/a.apk", checksum="ab" * 32, is_mandatory=dice.random() < 0.2, is_active=True,
                 min_supported_version=dice.choice([None, None, "1.0.2", "1.1.0+4"]), created_at=now, published_at=now,
+                min_sdk=dice.choice([None, 24]), abis=dice.choice([None, None, "arm64-v8a"]),
             )  # fmt: skip
             session.add(version)
             session.flush()
@@ -64,7 +70,8 @@ def random_catalog(app: Flask, dice: random.Random) -> None:
                     state=dice.choice([*sorted(LIVE_STATES), "active", "active"]), rollout=dice.choice([0, 500, 5_000, 10_000, 10_000]),
                     salt=f"salt-{code}", starts_at=now + timedelta(hours=dice.choice([-1, -1, -1, 1])),
                     mandatory_from=dice.choice([None, None, now - timedelta(hours=1), now + timedelta(hours=1)]),
-                    critical_below=dice.choice([None, None, "1.1.0"]), is_floor=dice.random() < 0.2, created_at=now, created_by="dice",
+                    critical_below=dice.choice([None, None, "1.1.0"]), groups=dice.choice([[], [], [group]]),
+                    is_floor=dice.random() < 0.2, created_at=now, created_by="dice",
                 )
             )  # fmt: skip
         catalogs.touch(session, owner.id)
@@ -76,15 +83,19 @@ def test_what_is_explained_is_what_the_device_is_told(app: Flask, api: Api, seed
     random_catalog(app, dice)
     for number in range(25):
         asked: dict[str, Any] = {
-            "channel": dice.choice(["stable", "beta"]), "device_id": f"device-{number}", "user_initiated": dice.random() < 0.2,
+            "channel": dice.choice(["stable", "beta"]), "device_id": f"device-{number}",
+            "user_initiated": dice.random() < 0.2,
+            "sdk": dice.choice([21, 34]), "abis": dice.choice([["arm64-v8a"], ["x86", "x86_64"]]),
         }  # fmt: skip
         current = dice.choice(["1.0.0", "1.0.1", "1.1.0+3", "1.0.0+0", "1.0.1+1", "1.1.2+5", "9.0.0+99"])
         told = api.check(current, **asked)
-        explained = explain(api, current, **{**asked, "user_initiated": str(asked["user_initiated"]).lower()})
+        explained = explain(
+            api, current, **{**asked, "user_initiated": str(asked["user_initiated"]).lower(), "abis": ",".join(asked["abis"])}
+        )
         decision = explained["decision"]
         for ours, theirs in (("version", "latest_version"), ("version_code", "version_code"), ("reason", "reason"), ("message", "message")):
             assert decision[ours] == told[theirs], (asked, current, explained)
-        for name in ("update_available", "is_mandatory", "blocked", "release_notes"):
+        for name in ("update_available", "is_mandatory", "blocked", "release_notes", "current_version_withdrawn"):
             assert decision[name] == told[name], (asked, current, explained)
         assert explained["steps"][0]["rule"] == "shut_off"
 
