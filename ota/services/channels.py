@@ -84,6 +84,8 @@ def edit(
     _check_no_circle(session, known, channel_id, [each.id for each in targets])
     before = edit_of(channel)
     after = ChannelEdit(tuple(each.name for each in targets), above)
+    if channel.revision != seen:
+        raise stale(channel)  # Before anybody is asked to approve what could not be saved any more.
     if approval is None:
         _demand_approval(session, channel, before, after, seen)
     target_ids = [each.id for each in targets]

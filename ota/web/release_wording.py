@@ -87,6 +87,8 @@ def _shown(name: str, value: Any) -> str:
         return plan_words(value)
     if name == "arms" and isinstance(value, dict):
         return ", ".join(f"{version} {weight / 100:g} %" for version, weight in value.items())
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_shown(name, each)}" for key, each in value.items())
     if name in {"starts_at", "mandatory_from"}:
         return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
     if isinstance(value, list):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -78,7 +78,7 @@ ACTIONS = {
 def init_app(app: Flask) -> None:
     """Register filters, functions and what every page knows."""
     app.jinja_env.filters.update(
-        size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, worded=worded, day=day
+        size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, day=day
     )
     app.jinja_env.globals.update(
         asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill, pill=pill, qr_code=qr_code
@@ -160,15 +160,6 @@ def short_digest(digest: str | None) -> str:
 
 def platform_label(platform: str) -> str:
     return Platform(platform).label
-
-
-def worded(value: object) -> str:
-    """A value of the history in words."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {worded(each)}" for name, each in value.items())
-    return str(value).replace("_", " ") if str(value) in set(ReleaseState) else str(value)
 
 
 def action(name: str) -> str:

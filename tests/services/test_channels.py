@@ -67,8 +67,8 @@ def test_a_channel_is_made_changed_and_deleted_and_all_of_it_is_written_down(in_
     found = {channel.name: channel for channel in channels.of_app(reader(), apps.find(reader(), None))}
     assert list(found) == ["stable", "beta", "nightly"]
     assert channels.edit_of(found["beta"]) == ChannelEdit(("nightly", "stable"), 1000)
-    edit(beta, "stable", above=2500)
-    assert channels.edit_of(channels.get(reader(), beta)) == ChannelEdit(("stable",), 2500)
+    edit(beta, "stable", above=500)
+    assert channels.edit_of(channels.get(reader(), beta)) == ChannelEdit(("stable",), 500)
     assert channels.get(reader(), beta).revision == 2
     delete(nightly)
     delete(beta)
@@ -76,7 +76,7 @@ def test_a_channel_is_made_changed_and_deleted_and_all_of_it_is_written_down(in_
     assert acts_on("channel", beta) == ["channel.deleted", "channel.edited", "channel.created"]
     edited = audit.history(reader(), subjects=[("channel", beta)])[1]
     assert edited.before == {"name": "beta", "falls_back_to": "nightly, stable", "approval_above": 1000}
-    assert edited.after == {"name": "beta", "falls_back_to": "stable", "approval_above": 2500}
+    assert edited.after == {"name": "beta", "falls_back_to": "stable", "approval_above": 500}
     assert catalog_revision() == before + 5
 
 

@@ -48,10 +48,14 @@ def test_a_program_makes_lists_changes_and_deletes_a_channel(admin: Api) -> None
     assert (changed["channel"]["falls_back_to"], changed["channel"]["revision"]) == (["stable"], 2)
     assert changed["message"] == "beta is changed. Releases above 7.5 % need a second person."
     changed = admin.patch(where, {"falls_back_to": [], "revision": 2}).json["channel"]
-    assert (changed["falls_back_to"], changed["approval_above"]) == ([], 1250)
-    assert admin.patch(where, {"approval_above": None}).json["channel"]["approval_above"] is None
-    assert admin.delete(where).status_code == 200
-    assert admin.get(where).json["code"] == "unknown_channel"
+    assert (changed["falls_back_to"], changed["approval_above"]) == ([], 750)
+    asked = admin.patch(where, {"approval_above": None})
+    assert (asked.status_code, asked.json["proposal"]["channel"]) == (202, "beta")
+    assert admin.get(where).json["channel"]["approval_above"] == 750
+    assert admin.delete(where).json["code"] == "channel_has_history"
+    nightly = f"/api/channels/{make(admin, 'nightly')['id']}"
+    assert admin.delete(nightly).status_code == 200
+    assert admin.get(nightly).json["code"] == "unknown_channel"
 
 
 def test_a_device_on_a_channel_gets_what_it_falls_back_to(admin: Api, api: Api) -> None:
@@ -145,10 +149,10 @@ def test_the_page_shows_each_channel_and_teaches_the_first_one(browser: FlaskCli
     assert "One person is enough to publish." in page
     make(admin, falls_back_to=["stable"], approval_above=1000)
     version = api.version(code=7, version="1.7.0")
-    api.post(f"/api/versions/{version['id']}/releases", {"channel": "beta", "rollout": 2500})
+    api.post(f"/api/versions/{version['id']}/releases", {"channel": "beta", "rollout": 750})
     page = browser.get(CHANNELS).text
     assert "So far every device follows" not in page
-    for text in ("Releases above 10 % need a second person.", "1.7.0", "live 25 %", "that channel&#39;s"):
+    for text in ("Releases above 10 % need a second person.", "1.7.0", "live 7.5 %", "that channel&#39;s"):
         assert text in page, text
 
 
@@ -166,10 +170,10 @@ def test_an_administrator_makes_and_changes_a_channel_in_the_browser(browser: Fl
     Api(api.app, Role.ADMIN).patch(f"/api/channels/{made['id']}", {"approval_above": 1000})
     page = browser.get(where)
     assert 'value="10"' in page.text
-    data = {"csrf_token": token, "revision": revision_of(page), "approval_above": ""}
+    data = {"csrf_token": token, "revision": revision_of(page), "approval_above": "9"}
     assert browser.post(where, data=data).status_code == 303
     made = api.get("/api/channels").json["channels"][1]
-    assert (made["falls_back_to"], made["approval_above"]) == ([], None)
+    assert (made["falls_back_to"], made["approval_above"]) == ([], 900)
     stale = browser.post(where, data={**data, "approval_above": "5"})
     assert (stale.status_code, "What is there now" in stale.text, 'value="5"' in stale.text) == (409, True, True)
     assert browser.post(where, data={**data, "approval_above": "5", "revision": revision_of(stale)}).status_code == 303

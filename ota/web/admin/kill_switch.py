@@ -78,7 +78,8 @@ def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: b
 
 def _offers(app: App, channel: Channel | None) -> list[Release]:
     """The releases to which the switch makes a difference: for the app those on channels that are not shut off themselves."""
-    live = [each for each in release_rows.offered(reader(), app, now=utcnow()) if each.state == ReleaseState.ACTIVE]
+    now = utcnow()
+    live = [each for each in release_rows.offered(reader(), app, now=now) if each.state == ReleaseState.ACTIVE and each.starts_at <= now]
     if channel is None:
         return [each for each in live if not each.channel.is_shut_off]
     return [each for each in live if each.channel_id == channel.id and not app.is_shut_off]
