@@ -9,7 +9,7 @@ import sys
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from ota import bootstrap, cli, db, logs, queue, supervisor, web
+from ota import affinity, bootstrap, cli, db, logs, queue, supervisor, web
 from ota.config import ROOT, Settings, SettingsError, from_environment
 from ota.storage.incoming import Incoming
 from ota.storage.local import LocalStore
@@ -39,6 +39,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 def serve() -> Flask:
     """The WSGI application for a web process that keeps running."""
     app = create_app()
+    settings: Settings = app.extensions["ota_settings"]
+    if settings.web_affinity:
+        affinity.stay_on_one_core(settings.data_path / "tmp")
     # What is there now stays: the garbage collector looking through it once more would let every check wait for some 30 ms.
     gc.freeze()
     return app

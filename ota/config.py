@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     admin_token: str = ""
     web_workers: Positive = 1
     web_threads: Positive = 64
+    web_affinity: bool = True
     worker_processes: Positive = 2
     max_upload_bytes: Positive = 2 * 1024**3
     lease_seconds: Positive = 60
@@ -134,7 +135,8 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$.")
-        problem = problem.replace("`", "").replace("int", "whole number").replace("str", "text").replace("Expected", "expected")
+        problem = problem.replace("`", "").replace("int", "whole number").replace("str", "text")
+        problem = problem.replace("bool", "true or false").replace("Expected", "expected")
         raise SettingsError(f"{path.rstrip('`')}: {problem}.") from error
     _check(settings)
     return settings

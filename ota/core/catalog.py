@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import os_numbers
-from ota.core.rollout import FULL
+from ota.core.rollout import FULL, bucket
 from ota.core.versions import CurrentVersion, VersionName, parse_name
 
 
@@ -63,6 +65,14 @@ class Candidate:
         return self.starts_at is None or self.starts_at <= now
 
 
+class Draw(NamedTuple):
+    """The devices whose bucket for this salt is at least ``first`` and below ``end``."""
+
+    salt: str
+    first: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The candidates of one (app, platform, channel), newest version code first; made by `Catalog.of`.
@@ -78,6 +88,8 @@ class Catalog:
     is_shut_off: bool = False
     withdrawn_codes: frozenset[int] = frozenset()
     withdrawn_names: frozenset[VersionName] = frozenset()
+    moments: tuple[datetime, ...] = ()
+    draws: tuple[Draw, ...] = ()
 
     @classmethod
     def of(
@@ -106,17 +118,40 @@ class Catalog:
             is_shut_off=is_shut_off,
             withdrawn_codes=frozenset(codes),
             withdrawn_names=frozenset(name for name in names if name is not None),
+            moments=_moments(kept, at),
+            draws=tuple({Draw(c.salt, c.bucket_from, c.bucket_from + c.rollout): None for c in kept if 0 < c.rollout < FULL}),
         )
 
     def has_withdrawn(self, current: CurrentVersion) -> bool:
         """Does the device run a version that was withdrawn?"""
         return current.name in self.withdrawn_names if current.build is None else current.build in self.withdrawn_codes
 
+    def drawn(self, device_id: str | None) -> int:
+        """Inside of which draws the device is, a bit for each.
+
+        Two questions that differ in the device's id and the moment only get the same decision when both are drawn alike and asked at
+        the same `stage`.
+        """
+        bits = 0
+        if device_id:
+            for salt, first, end in self.draws:
+                bits = bits << 1 | (first <= bucket(salt, device_id) < end)
+        return bits
+
+    def stage(self, now: datetime) -> int:
+        """How many of the moments have come."""
+        return bisect_right(self.moments, now) if self.moments else 0
+
     def with_release(self, candidate: Candidate) -> Catalog:
         """The same with one release more, or changed: what would happen if."""
         others = [c for c in self.candidates if c.release_id != candidate.release_id]
         changed = Catalog.of([*others, candidate])
         return replace(changed, is_shut_off=self.is_shut_off, withdrawn_codes=self.withdrawn_codes, withdrawn_names=self.withdrawn_names)
+
+
+def _moments(kept: Sequence[Candidate], at: datetime | None) -> tuple[datetime, ...]:
+    known = {moment for c in kept for moment in (c.starts_at, c.mandatory_from) if moment is not None}
+    return tuple(sorted(moment for moment in known if at is None or moment > at))
 
 
 def _that_matter(ordered: Sequence[Candidate], at: datetime) -> list[Candidate]:

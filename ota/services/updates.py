@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -37,28 +37,55 @@ class Question(Protocol):
     def abis(self) -> Sequence[str] | None: ...
 
 
+MOST_DRAWS = 8
+"""With more partial releases than that, deciding costs less than drawing for each of them."""
+
+
 class Answer(NamedTuple):
-    """The decision, what was asked, and the stream that it was answered from. ``is_withdrawn``: the device runs a withdrawn version."""
+    """The decision, and the stream that it was made from. ``is_withdrawn``: the device runs a withdrawn version."""
 
     decision: Decision
-    query: UpdateQuery
     stream: Stream
     is_withdrawn: bool
 
 
-def check(streams: CatalogCache, question: Question, secret: str, *, now: datetime) -> Answer:
-    """What this device is offered. Raises `Invalid` or `NotFound` for what can't be answered.
+def stream_of(streams: CatalogCache, question: Question, *, now: datetime) -> Stream:
+    """What the device's question is answered from. Raises `Invalid` or `NotFound` when there is no such platform, app or channel."""
+    return streams.stream(question.app, question.channel, apps.find_platform(question.platform), now=now)
 
-    ``secret`` is the key under which device ids are kept, see `devices.hashed`.
-    """
-    platform = apps.find_platform(question.platform)
+
+def groups_of(stream: Stream, question: Question, secret: str) -> frozenset[int]:
+    """The device's groups. ``secret`` is the key under which device ids are kept, see `devices.hashed`."""
+    if not stream.members or not question.device_id:
+        return _NO_GROUPS
+    return stream.members.get(devices.hashed(secret, question.device_id), _NO_GROUPS)
+
+
+def likeness(stream: Stream, question: Question, groups: frozenset[int], *, now: datetime) -> Hashable | None:
+    """Equal for two questions that this stream answers alike. None where finding out would cost more than answering."""
+    catalog = stream.catalog
+    if len(catalog.draws) > MOST_DRAWS:
+        return None
+    abis = question.abis
+    return (
+        question.current_version,
+        catalog.drawn(question.device_id),
+        catalog.stage(now),
+        question.user_initiated,
+        groups,
+        question.sdk,
+        question.os_version,
+        tuple(abis) if abis else None,
+    )
+
+
+def check(stream: Stream, question: Question, groups: frozenset[int], *, now: datetime) -> Answer:
+    """What this device is offered. Raises `Invalid` for what can't be answered."""
     current, device_id = _current(question), question.device_id or None
-    stream = streams.stream(question.app, question.channel, platform, now=now)
-    groups = stream.members.get(devices.hashed(secret, device_id), _NO_GROUPS) if stream.members and device_id else _NO_GROUPS
     os = None if question.os_version is None else os_numbers(question.os_version)
     abis = frozenset(question.abis) if question.abis else _NO_ABIS
     query = UpdateQuery(current, device_id, question.user_initiated, groups, question.sdk, os, abis)
-    return Answer(decide(query, stream.catalog, now), query, stream, stream.catalog.has_withdrawn(current))
+    return Answer(decide(query, stream.catalog, now), stream, stream.catalog.has_withdrawn(current))
 
 
 def latest(session: Session, *, app: str | None, platform: str, channel: str | None, now: datetime) -> Version:

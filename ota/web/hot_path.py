@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from ota.config import Settings
-from ota.core.decision import Offer
+from ota.core.decision import NoUpdate, Offer
 from ota.core.locales import best, best_tag
 from ota.db import after_commit, snapshot
 from ota.services import updates
@@ -25,6 +25,10 @@ from ota.web.sightings import sightings
 
 _SHORT = 1024
 """A body of so many bytes is kept as it is until it is counted."""
+
+_LONGEST_LOCALE = 35
+_REMEMBERED = 4_096
+"""So many answers are kept for each stream."""
 
 
 class HotPath:
@@ -40,25 +44,33 @@ class HotPath:
     def answer(self, raw: bytes, now: datetime) -> bytes:
         """The JSON answer to a JSON body. Raises an `OtaError` for what can't be answered, a database's error when that is away."""
         asked: CheckRequest = decode(raw, CheckRequest)
-        found = updates.check(self._catalogs, asked, self._secret, now=now)
-        if found.query.device_id is not None:
-            self._sightings.add((found.stream.channel_id, raw if len(raw) <= _SHORT else _shortened(asked), now))
-        return self._encoded(found, asked.locale)
+        stream = updates.stream_of(self._catalogs, asked, now=now)
+        groups = updates.groups_of(stream, asked, self._secret)
+        key = updates.likeness(stream, asked, groups, now=now)
+        body = stream.answers.get((key, asked.locale))
+        if body is None:
+            body = self._encoded(updates.check(stream, asked, groups, now=now), asked.locale)
+            if key is not None and (asked.locale is None or len(asked.locale) <= _LONGEST_LOCALE):
+                _remember(stream.answers, (key, asked.locale), body)
+        if asked.device_id:
+            self._sightings.add((stream.channel_id, raw if len(raw) <= _SHORT else _shortened(asked), now))
+        return body
 
     def _encoded(self, found: Answer, locale: str | None) -> bytes:
         """The same decision has the same bytes, until the catalog changes."""
-        decision, kept, tag, key = found.decision, found.stream.answers, None, cast(Hashable, None)
-        version = found.stream.versions[decision.candidate.version_id] if isinstance(decision, Offer) else None
-        if isinstance(decision, Offer) and version is not None:
+        decision, tag, notes, version = found.decision, None, None, None
+        key: Hashable = (decision.reason, found.is_withdrawn, decision.is_blocked if isinstance(decision, NoUpdate) else None)
+        if isinstance(decision, Offer):
+            version = found.stream.versions[decision.candidate.version_id]
             tag = best_tag(version.localized_notes, locale) if locale and version.localized_notes else None
-            key = (decision.candidate.version_id, decision.is_mandatory, tag, found.is_withdrawn)
-        elif not isinstance(decision, Offer):
-            key = (decision.reason, decision.is_blocked, found.is_withdrawn)
-        body = kept.get(key)
+            key = (version.id, decision.is_mandatory, tag, found.is_withdrawn)
+        body = found.stream.answers.get(key)
         if body is None:
-            notes = None if version is None else best(version.localized_notes or {}, tag) or version.release_notes
+            if version is not None:
+                notes = best(version.localized_notes or {}, tag) or version.release_notes
             with self._app.app_context():
-                body = kept[key] = encode(present.check_answer(decision, version, notes, is_withdrawn=found.is_withdrawn))
+                body = encode(present.check_answer(decision, version, notes, is_withdrawn=found.is_withdrawn))
+            _remember(found.stream.answers, key, body)
         return body
 
     @contextmanager
@@ -69,6 +81,13 @@ class HotPath:
     def _note(self, keys: Collection[tuple[str, int]]) -> None:
         if any(kind == TOUCHED for kind, _ in keys):
             self._catalogs.expire()
+
+
+def _remember(answers: dict[Hashable, bytes], key: Hashable, body: bytes) -> None:
+    """A fleet asks a few hundred different questions; somebody who makes them up shall not fill the memory."""
+    if len(answers) >= _REMEMBERED:
+        answers.clear()
+    answers[key] = body
 
 
 def _shortened(asked: CheckRequest) -> bytes:

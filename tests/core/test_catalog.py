@@ -28,6 +28,16 @@ def test_a_reduced_catalog_decides_as_the_whole_one(asked: list[UpdateQuery], hi
 
 
 @many
+@given(queries, st.sampled_from([None, "", *(f"d{n}" for n in range(12))]), histories, LATER, LATER)
+def test_devices_that_are_drawn_alike_at_the_same_stage_get_the_same_answer(
+    query: UpdateQuery, other: str | None, history: History, first: timedelta, second: timedelta
+) -> None:
+    for catalog in (Catalog.of(history), Catalog.of(history, at=NOW)):
+        if catalog.drawn(query.device_id) == catalog.drawn(other) and catalog.stage(NOW + first) == catalog.stage(NOW + second):
+            assert decide(query, catalog, NOW + first) == decide(query._replace(device_id=other), catalog, NOW + second)
+
+
+@many
 @given(histories)
 def test_reducing_twice_changes_nothing(history: History) -> None:
     once = Catalog.of(history, at=NOW)

@@ -38,7 +38,8 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
     assert set(documented) == set(settings)
     for name, default in settings.items():
         if default != "":
-            assert documented[name] == f"`{default}`", name
+            shown = str(default).lower() if isinstance(default, bool) else default
+            assert documented[name] == f"`{shown}`", name
 
 
 def test_every_reason_is_documented_and_has_its_message() -> None:
