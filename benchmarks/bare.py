@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ota.affinity import stay_on_one_core
 from ota.config import from_environment
 from ota.web.api import JSON, NOT_KEPT
 from ota.web.schemas import CheckRequest
@@ -18,9 +19,13 @@ SIZE = 560
 
 def make() -> Any:
     """A WSGI application with the headers of the real one."""
+    settings = from_environment()
+    cores = settings.data_path / "tmp" / "bare"
+    cores.mkdir(exist_ok=True)
+    stay_on_one_core(cores)  # The one that the real server is on: they are loaded in turns.
     decoder = msgspec.json.Decoder(CheckRequest)
     body = b'{"message":"' + b"x" * (SIZE - 14) + b'"}'
-    always = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(from_environment()).items(), ("Content-Length", str(SIZE))]
+    always = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(settings).items(), ("Content-Length", str(SIZE))]
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         decoder.decode(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
