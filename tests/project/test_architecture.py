@@ -29,12 +29,13 @@ ALLOWED = {
     "ota.tasks": {"ota.clock", "ota.db", "ota.processing", "ota.queue", "ota.services"},
     "ota.supervisor": {"ota.config"},
     "ota.affinity": set(),
+    "ota.journal": {"ota.journal"},
     "ota.bootstrap": {"ota.clock", "ota.config", "ota.core", "ota.db", "ota.services"},
     "ota.cli": {"ota.bootstrap", "ota.clock", "ota.config", "ota.core", "ota.db", "ota.errors", "ota.services"},
     "ota.web": {"ota"},
 }
 FRAMEWORKS = {"flask", "celery", "kombu", "werkzeug", "flask_login", "flask_wtf", "flask_sqlalchemy", "flask_migrate"}
-WITHOUT_FRAMEWORKS = ("ota.core", "ota.errors", "ota.models", "ota.storage", "ota.packages", "ota.services", "ota.config")
+WITHOUT_FRAMEWORKS = ("ota.core", "ota.errors", "ota.models", "ota.storage", "ota.packages", "ota.services", "ota.config", "ota.journal")
 
 
 def name_of(path: Path) -> str:

@@ -1,0 +1,165 @@
+"""The journal keeps what was appended, whatever happens to whoever appended it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ota.config import ROOT
+from ota.journal import Journal, JournalFull, segments
+from ota.journal.form import MAX_PAYLOAD, payload_at, record
+
+SMALL = 4096
+ENDLESS = """
+import sys, threading
+from pathlib import Path
+from ota.journal import Journal
+journal = Journal(Path(sys.argv[1]), most_bytes=10**9, segment_bytes=65536)
+def write(name):
+    number = 0
+    while True:
+        journal.append(b"%d:%d:" % (name, number) + b"x" * (number % 300))
+        number += 1
+        if number == 500:
+            print(name, flush=True)
+for name in range(3):
+    threading.Thread(target=write, args=(name,)).start()
+"""
+
+
+def journal(folder: Path, *, most_bytes: int = 10**8) -> Journal:
+    return Journal(folder, most_bytes=most_bytes, segment_bytes=SMALL)
+
+
+def everything(folder: Path) -> list[bytes]:
+    return [payload for segment in segments(folder) for batch, _ in segment.batches(0, 7) for payload in batch]
+
+
+def test_what_was_appended_is_read_in_order_across_segments(tmp_path: Path) -> None:
+    written = journal(tmp_path)
+    payloads = [b"%d" % number * 5 for number in range(1_000)]
+    for payload in payloads:
+        written.append(payload)
+    found = segments(tmp_path)
+    assert len(found) > 2
+    assert everything(tmp_path) == payloads
+    assert [segment.is_finished() for segment in found] == [*[True] * (len(found) - 1), False]
+    written.close()
+    assert found[-1].is_finished()
+
+
+def test_reading_goes_on_from_where_it_was(tmp_path: Path) -> None:
+    written = journal(tmp_path)
+    for number in range(10):
+        written.append(b"%d" % number)
+    (segment,) = segments(tmp_path)
+    steps = list(segment.batches(0, 4))
+    assert [list(batch) for batch, _ in steps] == [[b"0", b"1", b"2", b"3"], [b"4", b"5", b"6", b"7"], [b"8", b"9"]]
+    written.append(b"later")
+    assert [list(batch) for batch, _ in segment.batches(steps[0][1], 100)] == [[b"4", b"5", b"6", b"7", b"8", b"9", b"later"]]
+    assert list(segment.batches(list(segment.batches(steps[-1][1], 100))[-1][1], 100)) == []
+
+
+def test_a_process_that_is_killed_loses_nothing_that_it_appended(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        for _ in range(3):
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    found: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    for payload in everything(tmp_path):
+        name, number, filling = payload.split(b":")
+        assert filling == b"x" * (int(number) % 300)
+        found[int(name)].append(int(number))
+    for numbers in found.values():
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) >= 500
+    assert all(segment.is_finished() for segment in segments(tmp_path))
+
+
+def test_threads_and_processes_do_not_mix_their_records(tmp_path: Path) -> None:
+    written = [journal(tmp_path), journal(tmp_path)]
+
+    def write(name: int) -> None:
+        for number in range(300):
+            written[name % 2].append(b"%d-%d" % (name, number))
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(everything(tmp_path)) == sorted(b"%d-%d" % (name, number) for name in range(6) for number in range(300))
+
+
+def test_a_child_of_a_fork_writes_a_segment_of_its_own(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from pathlib import Path
+from ota.journal import Journal
+journal = Journal(Path(sys.argv[1]), most_bytes=10**8)
+journal.append(b"parent")
+if os.fork() == 0:
+    journal.append(b"child")
+    os._exit(0)
+os.wait()
+journal.append(b"parent again")
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=True)
+    assert sorted(everything(tmp_path)) == [b"child", b"parent", b"parent again"]
+    assert len(segments(tmp_path)) == 2
+
+
+def test_a_full_journal_says_so_and_goes_on_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr("ota.journal.writing.time.monotonic", lambda: seconds[0])
+    written = journal(tmp_path, most_bytes=2 * SMALL)
+    for _ in range(2 * (SMALL // 108)):
+        written.append(b"x" * 100)
+    with pytest.raises(JournalFull, match="as large as it may be"):
+        written.append(b"x" * 100)
+    segments(tmp_path)[0].delete()
+    with pytest.raises(JournalFull):
+        written.append(b"at once")
+    seconds[0] += 1.5
+    written.append(b"later")
+    assert everything(tmp_path)[-1] == b"later"
+
+
+def test_no_room_on_the_disk_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(JournalFull, match="No space left"):
+        journal(tmp_path).append(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("payload", [b"", b"x" * (MAX_PAYLOAD + 1)])
+def test_nothing_and_too_much_are_refused(tmp_path: Path, payload: bytes) -> None:
+    with pytest.raises(ValueError, match="a record holds"):
+        journal(tmp_path).append(payload)
+
+
+@given(st.binary(min_size=1, max_size=200), st.binary(min_size=1, max_size=200), st.data())
+def test_a_damaged_record_is_the_end(first: bytes, second: bytes, data: st.DataObject) -> None:
+    whole = bytearray(record(first) + record(second) + bytes(16))
+    place = data.draw(st.integers(len(record(first)), len(whole) - 17))
+    whole[place] ^= data.draw(st.integers(1, 255))
+    assert payload_at(bytes(whole), 0) == first
+    assert payload_at(bytes(whole), len(record(first))) is None
+
+
+@given(st.binary(max_size=400))
+def test_garbage_is_read_as_nothing_or_something_that_is_whole(content: bytes) -> None:
+    payload = payload_at(content, 0)
+    assert payload is None or record(payload) == content[: len(record(payload))]
