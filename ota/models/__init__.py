@@ -8,8 +8,20 @@ from ota.models.devices import Device
 from ota.models.releases import Experiment, Proposal, Release
 from ota.models.sharing import ShareLink
 from ota.models.system import AuditEvent, Heartbeat
+from ota.models.telemetry import (
+    Adoption,
+    CheckCount,
+    Event,
+    FailureSignature,
+    JournalPosition,
+    ReleaseCount,
+    ReleaseDevice,
+    UpdateCheck,
+    UpdateCompletion,
+)
 
 __all__ = [
+    "Adoption",
     "ApiToken",
     "App",
     "AppPlatform",
@@ -17,14 +29,22 @@ __all__ = [
     "AuditEvent",
     "Base",
     "Channel",
+    "CheckCount",
     "Device",
     "DeviceGroup",
     "DeviceGroupMember",
+    "Event",
     "Experiment",
+    "FailureSignature",
     "Heartbeat",
+    "JournalPosition",
     "Proposal",
     "Release",
+    "ReleaseCount",
+    "ReleaseDevice",
     "ShareLink",
+    "UpdateCheck",
+    "UpdateCompletion",
     "Upload",
     "User",
     "Version",

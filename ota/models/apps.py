@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ota.core.installs import InstallAccess
@@ -17,6 +17,7 @@ class App(Base):
 
     ``allows_v1_only`` and ``allows_debuggable`` let builds in that are otherwise refused or kept from being published;
     ``allows_external`` files that live elsewhere, which nobody here has read. ``is_shut_off``: no device is offered anything.
+    ``keeps_devices``: something is kept of single devices, not only counts.
     ``catalog_revision`` grows with every change that can change an answer to a device.
     """
 
@@ -35,6 +36,7 @@ class App(Base):
     allows_debuggable: Mapped[bool] = mapped_column(default=False)
     allows_external: Mapped[bool] = mapped_column(default=True)
     is_shut_off: Mapped[bool] = mapped_column(default=False, server_default=false())
+    keeps_devices: Mapped[bool] = mapped_column(default=True, server_default=true())
     catalog_revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
