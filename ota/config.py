@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     lease_seconds: Positive = 60
     trusted_proxies: Count = 0
     login_limit: str = "10 per minute"
+    journal_bytes: Positive = 1024**3
 
     @property
     def data_path(self) -> Path:
@@ -77,6 +78,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     def resend_interval(self) -> float:
         """Seconds between two looks for uploads that stayed behind."""
         return max(1.0, min(10.0, self.lease_seconds / 4))
+
+    @property
+    def journal_path(self) -> Path:
+        """What devices reported and nobody has counted yet."""
+        return self.data_path / "journal"
 
     @property
     def queue_path(self) -> Path:
@@ -107,7 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     def prepare_folders(self) -> None:
         """Make the folders this machine needs. The data folder is for this user alone: it holds secrets."""
         self.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.incoming_path, self.storage_path / "artifacts", self.data_path / "tmp"):
+        for folder in (self.incoming_path, self.storage_path / "artifacts", self.data_path / "tmp", self.journal_path):
             folder.mkdir(parents=True, exist_ok=True)
         if not self.redis_url:
             for name in ("messages", "control"):

@@ -68,7 +68,7 @@ def free_address(settings: Settings) -> str:
 
 
 def commands(settings: Settings, address: str) -> list[Child]:
-    """The three children, in the order in which they start."""
+    """The four children, in the order in which they start."""
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "-A", "celery_worker"]
     web = [
@@ -81,7 +81,7 @@ def commands(settings: Settings, address: str) -> list[Child]:
     worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     watched = Child("worker", worker, sign_of_life=settings.worker_sign_path, silent_after=6 * settings.resend_interval)
-    return [Child("web", web), watched, Child("beat", beat)]
+    return [Child("web", web), watched, Child("beat", beat), Child("drain", [python, "-m", "ota.draining"])]
 
 
 def lock_data_folder(folder: Path) -> int:

@@ -22,6 +22,7 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import db, transaction
+from ota.draining import Drainer
 from ota.packages import read_here
 from ota.processing import process
 from ota.services import accounts, tokens
@@ -52,7 +53,7 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
     chosen: dict[str, Any] = {
         "data_dir": str(folder), "secret_key": "k" * 64, "base_url": "https://updates.example.com",
         "admin_email": EMAILS[Role.ADMIN], "admin_password": PASSWORD, "admin_token": TOKENS[Role.ADMIN],
-        "login_limit": "1000 per minute",
+        "login_limit": "1000 per minute", "journal_bytes": 16 * 1024**2,
     }  # fmt: skip
     return Settings(**{**chosen, **changes})
 
@@ -139,11 +140,17 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
-    app.extensions["ota_sightings"].is_automatic = False  # Written by hand: no thread outlives its database.
     yield app
+    app.extensions["ota_reports"].close()
+    shutil.rmtree(settings.journal_path)
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+def drain(app: Flask) -> int:
+    """Count what devices have reported; answers how many reports."""
+    return Drainer(app).drain()
 
 
 @pytest.fixture

@@ -104,8 +104,8 @@ class ReleaseDevice(Base):
     """One device's way with one release: its one vote.
 
     ``is_control``: it asked while the release was open to others only, and runs ``version_code`` of old; else ``version_code`` is the
-    release's own. A device that is let in later has a row of each kind. Each time is the first one. ``enrolled_at`` is when the device began to count: it installed the release, or (in
-    the control) it asked. ``left_at``: it runs something else since then.
+    release's own. A device that is let in later has a row of each kind. Each time is the first one. ``enrolled_at`` is when the
+    device began to count: it installed the release, or (in the control) it asked. ``left_at``: it runs something else since then.
     """
 
     __tablename__ = "release_devices"

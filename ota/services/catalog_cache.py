@@ -50,7 +50,7 @@ class Stream:
     catalog: Catalog
     versions: Mapping[int, Version]
     members: Mapping[str, frozenset[int]]
-    answers: dict[Hashable, bytes] = field(default_factory=dict)
+    answers: dict[Hashable, tuple[bytes, bytes]] = field(default_factory=dict)
 
 
 def compiled(session: Session, slug: str, channel: str | None, platform: Platform, *, now: datetime) -> Stream:

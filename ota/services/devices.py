@@ -60,7 +60,9 @@ def note(session: Session, sightings: Iterable[Sighting]) -> None:
     for name in ("sdk", "os_version", "abis"):
         new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
     # Row by row for the driver, which needs no statement of thousands of values to be put together.
-    session.connection().execute(statement.on_conflict_do_update(index_elements=["app_id", "platform", "device_hash"], set_=new), unique)
+    keys = ["app_id", "platform", "device_hash"]
+    is_newer = statement.excluded.last_seen_at >= Device.last_seen_at  # Journals of several machines are not counted in order.
+    session.connection().execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=is_newer), unique)
 
 
 def forget_old(session: Session, *, now: datetime) -> int:

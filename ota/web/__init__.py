@@ -32,8 +32,8 @@ from ota.web import (
     manage_uploads,
     manage_versions,
     openapi,
+    reports,
     security,
-    sightings,
     templating,
 )
 
@@ -76,7 +76,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     errors.init_app(app)
     security.init_app(app, settings)
     templating.init_app(app)
-    sightings.init_app(app)
+    reports.init_app(app, settings)
     hot_path.init_app(app, settings)
     front.init_app(app, settings)
     for blueprint in (*_BLUEPRINTS, *admin.BLUEPRINTS):

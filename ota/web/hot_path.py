@@ -14,17 +14,20 @@ from ota.config import Settings
 from ota.core.decision import NoUpdate, Offer
 from ota.core.locales import best, best_tag
 from ota.db import after_commit, snapshot
-from ota.services import updates
+from ota.services import records, updates
 from ota.services.catalog_cache import CatalogCache
 from ota.services.catalogs import TOUCHED
 from ota.services.updates import Answer
 from ota.web import present
 from ota.web.api import decode, encode
+from ota.web.reports import reports
 from ota.web.schemas import CheckRequest
-from ota.web.sightings import sightings
+
+Known = tuple[bytes, bytes]
+"""An answer's bytes, and what the records of all checks have in common that got it."""
 
 _SHORT = 1024
-"""A body of so many bytes is kept as it is until it is counted."""
+"""A body of so many bytes is written down as it is."""
 
 _LONGEST_LOCALE = 35
 _REMEMBERED = 4_096
@@ -37,7 +40,7 @@ class HotPath:
     def __init__(self, app: Flask, settings: Settings) -> None:
         self._app = app
         self._secret = settings.secret_key
-        self._sightings = sightings(app)
+        self._keep = reports(app).keep
         self._catalogs = CatalogCache(self._session)
         after_commit(app, self._note)
 
@@ -47,31 +50,33 @@ class HotPath:
         stream = updates.stream_of(self._catalogs, asked, now=now)
         groups = updates.groups_of(stream, asked, self._secret)
         key = updates.likeness(stream, asked, groups, now=now)
-        body = stream.answers.get((key, asked.locale))
-        if body is None:
-            body = self._encoded(updates.check(stream, asked, groups, now=now), asked.locale)
+        known = stream.answers.get((key, asked.locale))
+        if known is None:
+            known = self._encoded(updates.check(stream, asked, groups, now=now), asked.locale)
             if key is not None and (asked.locale is None or len(asked.locale) <= _LONGEST_LOCALE):
-                _remember(stream.answers, (key, asked.locale), body)
-        if asked.device_id:
-            self._sightings.add((stream.channel_id, raw if len(raw) <= _SHORT else _shortened(asked), now))
+                _remember(stream.answers, (key, asked.locale), known)
+        body, mark = known
+        self._keep(records.check(raw if len(raw) <= _SHORT else _shortened(asked), mark, now))
         return body
 
-    def _encoded(self, found: Answer, locale: str | None) -> bytes:
+    def _encoded(self, found: Answer, locale: str | None) -> Known:
         """The same decision has the same bytes, until the catalog changes."""
         decision, tag, notes, version = found.decision, None, None, None
         key: Hashable = (decision.reason, found.is_withdrawn, decision.is_blocked if isinstance(decision, NoUpdate) else None)
         if isinstance(decision, Offer):
             version = found.stream.versions[decision.candidate.version_id]
             tag = best_tag(version.localized_notes, locale) if locale and version.localized_notes else None
-            key = (version.id, decision.is_mandatory, tag, found.is_withdrawn)
-        body = found.stream.answers.get(key)
-        if body is None:
+            key = (decision.candidate.release_id, decision.is_mandatory, tag, found.is_withdrawn)
+        known = found.stream.answers.get(key)
+        if known is None:
             if version is not None:
                 notes = best(version.localized_notes or {}, tag) or version.release_notes
             with self._app.app_context():
                 body = encode(present.check_answer(decision, version, notes, is_withdrawn=found.is_withdrawn))
-            _remember(found.stream.answers, key, body)
-        return body
+            release_id = decision.candidate.release_id if isinstance(decision, Offer) else None
+            known = body, records.answer_mark(found.stream.channel_id, release_id, decision.reason)
+            _remember(found.stream.answers, key, known)
+        return known
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
@@ -83,11 +88,11 @@ class HotPath:
             self._catalogs.expire()
 
 
-def _remember(answers: dict[Hashable, bytes], key: Hashable, body: bytes) -> None:
+def _remember(answers: dict[Hashable, Known], key: Hashable, known: Known) -> None:
     """A fleet asks a few hundred different questions; somebody who makes them up shall not fill the memory."""
     if len(answers) >= _REMEMBERED:
         answers.clear()
-    answers[key] = body
+    answers[key] = known
 
 
 def _shortened(asked: CheckRequest) -> bytes:

@@ -15,7 +15,7 @@ from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, 
 from ota.web.explained import explain_answer, preview_answer
 from ota.web.present_releases import terms_of
 from ota.web.release_schemas import ReleaseRequest
-from ota.web.sightings import hashed
+from ota.web.reports import hashed
 
 blueprint = Blueprint("manage_explain", __name__)
 

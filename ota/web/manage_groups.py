@@ -10,7 +10,7 @@ from ota.db import reader, transaction
 from ota.errors import Invalid
 from ota.models import DeviceGroup
 from ota.services import apps, groups
-from ota.web import sightings
+from ota.web import reports
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
 from ota.web.group_schemas import (
@@ -88,8 +88,8 @@ def change_devices(group_id: int, body: GroupDevicesRequest) -> GroupAnswer:
         raise Invalid("nothing_to_do", "add, remove: expected ids of devices in at least one of the two lists.", field="add")
     with transaction() as session:
         group = groups.get(session, group_id)
-        removed = groups.remove_devices(session, actor(), group, body.remove, hashed=sightings.hashed, now=utcnow())
-        added = groups.add_devices(session, actor(), group, body.add, hashed=sightings.hashed, note=body.note, now=utcnow())
+        removed = groups.remove_devices(session, actor(), group, body.remove, hashed=reports.hashed, now=utcnow())
+        added = groups.add_devices(session, actor(), group, body.add, hashed=reports.hashed, note=body.note, now=utcnow())
     return _answer(group, f"{added.new} added, {added.known} were in it already, {removed} removed.")
 
 

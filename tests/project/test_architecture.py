@@ -28,6 +28,7 @@ ALLOWED = {
     "ota.queue": {"ota.config", "ota.db", "ota.message_files"},
     "ota.tasks": {"ota.clock", "ota.db", "ota.processing", "ota.queue", "ota.services"},
     "ota.supervisor": {"ota.config"},
+    "ota.draining": {"ota.clock", "ota.config", "ota.db", "ota.journal", "ota.services"},
     "ota.affinity": set(),
     "ota.journal": {"ota.journal"},
     "ota.bootstrap": {"ota.clock", "ota.config", "ota.core", "ota.db", "ota.services"},

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ota.core.permissions import Role
-from tests.conftest import EMAILS, Api, csrf_of
+from tests.conftest import EMAILS, Api, csrf_of, drain
 from tests.web.test_admin import HOSTILE, HX, revision_of
 
 CHANNELS = "/apps/my-app/channels"
@@ -218,7 +218,7 @@ def test_a_circle_in_the_edit_form_is_shown_in_place(browser: FlaskClient, admin
 def test_the_kill_switch_asks_first_and_every_page_then_says_so(sign_in: Callable[..., FlaskClient], app: Flask, api: Api) -> None:
     api.published()
     api.check()
-    app.extensions["ota_sightings"].write()
+    drain(app)
     browser, viewer = sign_in(), sign_in(EMAILS[Role.VIEWER])
     confirm = browser.get("/apps/my-app/shut-off")
     assert "<strong>1 device</strong>" in confirm.text

@@ -20,8 +20,8 @@ from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.models import App, Channel, DeviceGroup, DeviceGroupMember, Release, Version
 from ota.services import apps, catalogs
-from ota.web.sightings import hashed
-from tests.conftest import EMAILS, Api
+from ota.web.reports import hashed
+from tests.conftest import EMAILS, Api, drain
 
 ASKED = {"platform": "android"}
 
@@ -36,7 +36,7 @@ def explain(api: Api, current: str | None = "1.0.0+1", **more: Any) -> dict[str,
 
 
 def write_sightings(app: Flask) -> None:
-    app.extensions["ota_sightings"].write()
+    drain(app)
 
 
 def random_catalog(app: Flask, dice: random.Random) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from ota.core.permissions import Role
 from ota.db import transaction
 from ota.models.releases import release_groups
-from tests.conftest import EMAILS, Api, bearer, csrf_of
+from tests.conftest import EMAILS, Api, bearer, csrf_of, drain
 from tests.web.test_admin import HOSTILE, HX, revision_of
 
 GROUPS = "/apps/my-app/groups"
@@ -141,7 +141,7 @@ def test_the_first_page_teaches_and_the_whole_way_works_without_javascript(app: 
     assert page.count("never asked") == 2
     assert "device-1" not in page
     api.check()
-    app.extensions["ota_sightings"].write()
+    drain(app)
     page = browser.get(where).text
     assert page.count("never asked") == 1
     assert "0.9.0" in page

@@ -18,7 +18,7 @@ from ota.db import reader, transaction
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release
 from ota.services import apps, catalogs, devices, previews, versions
 from ota.services.previews import Preview
-from ota.web.sightings import hashed
+from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api
 
 

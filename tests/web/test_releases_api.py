@@ -14,7 +14,7 @@ from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.models import DeviceGroup, DeviceGroupMember, Release
 from ota.services import apps, catalogs
-from ota.web.sightings import hashed
+from ota.web.reports import hashed
 from tests.conftest import Api
 from tests.services.engine import channel, make
 

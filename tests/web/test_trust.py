@@ -17,7 +17,7 @@ from tests.builders.keys import Signer, signer
 from tests.builders.packages import apk, apk_entries, archive, ipa
 from tests.builders.profiles import profile
 from tests.builders.schemes import By, jar, lineage, signed
-from tests.conftest import EMAILS, Api, csrf_of
+from tests.conftest import EMAILS, Api, csrf_of, drain
 
 OLD, NEW = signer("Old key"), signer("New key")
 
@@ -257,7 +257,7 @@ def seen(app: Flask, api: Api, number: int, **said: Any) -> None:
     """So many devices ask, which say the same of themselves."""
     for each in range(number):
         api.check("1.0.0+1", device_id=f"device {each} {said}", **said)
-    app.extensions["ota_sightings"].write()
+    drain(app)
 
 
 def library(*abis: str) -> dict[str, bytes]:
@@ -297,7 +297,7 @@ def test_iphones_below_a_higher_minimum_are_counted(app: Flask, api: Api) -> Non
 
 def test_a_lower_code_than_devices_run_is_warned_about(app: Flask, api: Api) -> None:
     api.check("9.0.0+90", device_id="ahead")
-    app.extensions["ota_sightings"].write()
+    drain(app)
     check = checks_of(api, api.version(5))["version_code"]
     assert (check["verdict"], check["devices"]) == ("warn", 1)
 
@@ -307,7 +307,7 @@ def test_a_device_is_counted_once_and_by_what_it_said_last(app: Flask, api: Api)
     for sdk, is_written in ((25, True), (25, True), (30, False), (None, True), (None, True)):
         api.check("1.0.0+1", device_id="the same", **({} if sdk is None else {"sdk": sdk}))
         if is_written:
-            app.extensions["ota_sightings"].write()
+            drain(app)
     check = checks_of(api, api.version(2, "1.1.0", min_sdk=26))["min_sdk"]
     assert "0 of 1 active devices" in check["message"]
 
@@ -319,7 +319,7 @@ def test_a_devices_id_is_not_kept(app: Flask, api: Api) -> None:
     published(api, apk())
     api.check("1.0.0+1", device_id="a phone of somebody")
     with app.app_context():
-        app.extensions["ota_sightings"].write()
+        drain(app)
         kept = reader().query(Device).one()
         assert re.fullmatch("[0-9a-f]{64}", kept.device_hash)
         assert "somebody" not in repr(vars(kept))

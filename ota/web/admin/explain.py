@@ -24,7 +24,7 @@ from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import Between, Form, RolloutForm, show_error
 from ota.web.api import with_plus
 from ota.web.explained import explain_answer, preview_sentence
-from ota.web.sightings import hashed
+from ota.web.reports import hashed
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_explain", __name__, url_prefix="/apps/<slug>")

@@ -11,7 +11,7 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.services import apps, devices, groups
-from ota.web import sightings
+from ota.web import reports
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import DevicesForm, GroupForm
@@ -62,7 +62,7 @@ def add(slug: str, group_id: int) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 group = groups.get(session, group_id, app=apps.find(session, slug))
-                added = groups.add_devices(session, actor(), group, form.ids(), hashed=sightings.hashed, note=form.note.data, now=utcnow())
+                added = groups.add_devices(session, actor(), group, form.ids(), hashed=reports.hashed, note=form.note.data, now=utcnow())
             flash(
                 f"{_devices(added.new)} added."
                 + (f" {added.known:,} {'was' if added.known == 1 else 'were'} in the group before." if added.known else "")
@@ -80,7 +80,7 @@ def remove(slug: str, group_id: int) -> ResponseReturnValue:
     which = without_nul(request.form.get("device", ""))
     with transaction() as session:
         group = groups.get(session, group_id, app=apps.find(session, slug))
-        removed = groups.remove_devices(session, actor(), group, [which], hashed=sightings.hashed, now=utcnow())
+        removed = groups.remove_devices(session, actor(), group, [which], hashed=reports.hashed, now=utcnow())
     flash("The device is taken out." if removed else "That device was not in the group.")
     return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
 

@@ -1,0 +1,117 @@
+"""Counting update checks: the devices themselves, what they were offered, and what they show to have happened since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ota.core.platforms import Platform
+from ota.core.versions import CurrentVersion, parse_current_version
+from ota.models import Channel, Device, Release, UpdateCheck, Version
+from ota.services import apps, controls, devices, release_devices
+from ota.services.devices import Sighting
+from ota.services.records import Check
+from ota.services.release_devices import Completion
+from ota.services.tallies import Tallies
+
+
+class Seen(NamedTuple):
+    """A check of a known channel. ``device`` is the keyed hash, None where there is none or the app keeps none."""
+
+    check: Check
+    app_id: int
+    platform: Platform
+    device: str | None
+    current: CurrentVersion
+
+
+def count(session: Session, tallies: Tallies, checks: Sequence[Check], keeping: Mapping[int, bool], *, secret: str, now: datetime) -> None:
+    """Count checks in the order in which they came. ``keeping`` says of each app whether anything is kept of single devices."""
+    if not checks:
+        return
+    seen = _known(session, checks, keeping, secret)
+    for each in seen:
+        tallies.check(each.app_id, each.check.channel_id, each.platform, each.check.at, each.check.release_id, each.check.reason)
+    offers = _offered(session, seen)
+    _write(session, seen, offers)
+    of_devices = [each for each in seen if each.device is not None]
+    # Offers first: a later check of the same batch may show that the device has taken it.
+    made = ((each.check.release_id, each.device or "", offers[each.check.release_id][1], each.check.at)
+            for each in of_devices if each.check.release_id in offers)  # fmt: skip
+    release_devices.offer(session, tallies, made)
+    _follow(session, tallies, of_devices)
+    devices.note(session, _sightings(of_devices))
+    controls.enrol(session, [each for each in of_devices if each.check.release_id is None], now=now)
+
+
+def _known(session: Session, checks: Sequence[Check], keeping: Mapping[int, bool], secret: str) -> list[Seen]:
+    app_of = {row.id: row.app_id for row in session.execute(select(Channel.id, Channel.app_id))}
+    hashes: dict[str, str] = {}
+    seen = []
+    for check in checks:
+        app_id, said, device = app_of.get(check.channel_id), check.said, None
+        if app_id is None:
+            continue  # The channel was deleted since.
+        if said.device_id and keeping.get(app_id):
+            device = hashes.get(said.device_id) or hashes.setdefault(said.device_id, devices.hashed(secret, said.device_id))
+        current = parse_current_version(said.current_version)
+        seen.append(Seen(check, app_id, apps.find_platform(said.platform), device, current))
+    return seen
+
+
+def _offered(session: Session, seen: Iterable[Seen]) -> dict[int | None, tuple[str, int]]:
+    """Name and code of what the releases offered."""
+    ids = {each.check.release_id for each in seen} - {None}
+    query = select(Release.id, Version.version, Version.version_code).join(Release.version).where(Release.id.in_(ids))
+    return {row.id: (row.version, row.version_code) for row in session.execute(query)}
+
+
+def _write(session: Session, seen: Iterable[Seen], offers: Mapping[int | None, tuple[str, int]]) -> None:
+    rows = [
+        {
+            "app_id": each.app_id, "channel_id": each.check.channel_id, "device_id": each.device, "platform": each.platform,
+            "current_version": each.current.text, "release_id": each.check.release_id, "reason": each.check.reason,
+            "offered_version": offers.get(each.check.release_id, (None, 0))[0], "created_at": each.check.at,
+        }
+        for each in seen
+    ]  # fmt: skip
+    if rows:
+        session.connection().execute(UpdateCheck.__table__.insert(), rows)  # type: ignore[attr-defined]
+
+
+def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen]) -> None:
+    """Notice who runs another version than at the last check: who was offered it has completed the update, whatever it said."""
+    known = _versions(session, seen)
+    moved: list[Completion] = []
+    for each in seen:
+        assert each.device is not None
+        key = (each.app_id, each.platform.value, each.device)
+        before, known[key] = known.get(key), each.current.text
+        if before is not None and before != each.current.text:
+            moved.append(Completion(each.app_id, each.platform, each.device, before, each.current.text, each.current.build, each.check.at))
+    release_devices.follow(session, tallies, moved)
+
+
+def _versions(session: Session, seen: Sequence[Seen]) -> dict[tuple[int, str, str], str]:
+    query = select(Device.app_id, Device.platform, Device.device_hash, Device.app_version)
+    found = session.execute(query.where(Device.device_hash.in_({each.device for each in seen})))
+    return {(row.app_id, row.platform, row.device_hash): row.app_version for row in found}
+
+
+def _sightings(seen: Iterable[Seen]) -> Iterable[Sighting]:
+    """The last word of each device. What it did not say this time is still true."""
+    last: dict[tuple[int, str, str | None], Sighting] = {}
+    for each in seen:
+        said, key = each.check.said, (each.app_id, each.platform.value, each.device)
+        before = last.get(key)
+        last[key] = Sighting(
+            channel_id=each.check.channel_id, platform=each.platform, device_hash=each.device or "", app_version=each.current.text,
+            version_code=each.current.build, sdk=said.sdk or (before.sdk if before else None),
+            os_version=said.os_version or (before.os_version if before else None),
+            abis=tuple(sorted(set(said.abis or ()))) or (before.abis if before else ()), at=each.check.at,
+        )  # fmt: skip
+    return last.values()

@@ -1,0 +1,52 @@
+"""Counting what devices reported: a batch of the journal into the database, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy.orm import Session
+
+from ota.models import App, JournalPosition
+from ota.services import count_checks, count_events, records
+from ota.services.records import Check, CompletionReport, EventReport
+from ota.services.tallies import Tallies, insert
+
+_FORGOTTEN_AFTER = timedelta(days=30)
+
+
+def position(session: Session, name: str) -> int:
+    """How far this segment was counted: 0 for one that nobody knows."""
+    return session.scalar(select(JournalPosition.position).where(JournalPosition.name == name)) or 0
+
+
+def move(session: Session, name: str, *, since: int, to: int, now: datetime) -> bool:
+    """Say that the segment is counted up to there, if it was counted up to ``since``. False: somebody else has counted it."""
+    if since == 0:
+        made = insert(session, JournalPosition).values(name=name, position=to, updated_at=now).on_conflict_do_nothing()
+        return session.scalar(made.returning(JournalPosition.name)) is not None
+    statement = update(JournalPosition).where(JournalPosition.name == name, JournalPosition.position == since)
+    found = session.execute(statement.values(position=to, updated_at=now), execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", found).rowcount == 1
+
+
+def forget_positions(session: Session, *, now: datetime) -> None:
+    """Segments that were deleted long ago need no position."""
+    session.execute(delete(JournalPosition).where(JournalPosition.updated_at < now - _FORGOTTEN_AFTER))
+
+
+def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetime) -> int:
+    """Count records of the journal; answers how many could not be read. ``secret`` is the key of `devices.hashed`.
+
+    What devices say of themselves is counted first, so that an event finds the offer that it belongs to.
+    """
+    found = [records.read(each) for each in batch]
+    keeping = {row.id: row.keeps_devices for row in session.execute(select(App.id, App.keeps_devices))}
+    tallies = Tallies(session)
+    count_checks.count(session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now)
+    said = [each for each in found if isinstance(each, EventReport | CompletionReport) and keeping.get(each.app_id)]
+    count_events.count(session, tallies, said, secret=secret)
+    tallies.write()
+    return sum(each is None for each in found)

@@ -1,0 +1,301 @@
+"""What devices report becomes rows: once each, whatever is killed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from ota.clock import utcnow
+from ota.core.rollout import bucket
+from ota.db import reader, transaction
+from ota.draining import Drainer
+from ota.journal import segments
+from ota.models import (
+    App,
+    CheckCount,
+    Device,
+    Event,
+    FailureSignature,
+    Release,
+    ReleaseCount,
+    ReleaseDevice,
+    UpdateCheck,
+    UpdateCompletion,
+    Version,
+)
+from ota.models.base import Base
+from ota.services import counting, records
+from ota.services.records import CompletionReport, EventReport
+from tests.conftest import Api, drain
+
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def in_app(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+
+
+def rows(model: type[Base]) -> list[Any]:
+    reader().rollback()
+    return list(reader().scalars(select(model)))
+
+
+def stages(release_id: int) -> dict[str, tuple[int, int]]:
+    query = select(ReleaseCount.stage, func.sum(ReleaseCount.devices), func.sum(ReleaseCount.events)).where(
+        ReleaseCount.release_id == release_id
+    )
+    reader().rollback()
+    return {stage: (int(devices), int(events)) for stage, devices, events in reader().execute(query.group_by(ReleaseCount.stage))}
+
+
+def release_of(version: dict[str, Any]) -> Release:
+    return reader().scalars(select(Release).where(Release.version_id == version["id"])).one()
+
+
+def report(app: Flask, *reports: EventReport | CompletionReport) -> None:
+    """Reports in the journal, as the doors leave them."""
+    for each in reports:
+        app.extensions["ota_reports"].keep(records.event(each) if isinstance(each, EventReport) else records.completion(each))
+    drain(app)
+
+
+def happened(version: dict[str, Any], kind: str, device: str = "phone", number: int = 1, **more: Any) -> EventReport:
+    now = utcnow()
+    given = {"app_id": 1, "platform": "android", "device_id": device, "event_id": f"{kind}-{number}", "kind": kind, "version_id": version["id"],
+             "at": now, "received_at": now}  # fmt: skip
+    return EventReport(**{**given, **more})
+
+
+def test_a_check_is_kept_with_what_was_offered_and_why(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    api.check("1.0.0+1", device_id="phone")
+    api.check("1.1.0+2", device_id="phone")
+    api.check("1.0.0+1", device_id=None)
+    assert drain(in_app) == 3
+    found = rows(UpdateCheck)
+    assert [(each.current_version, each.offered_version, each.reason) for each in found] == [
+        ("1.0.0+1", "1.1.0", "update_available"), ("1.1.0+2", None, "up_to_date"), ("1.0.0+1", "1.1.0", "update_available"),
+    ]  # fmt: skip
+    assert {each.device_id for each in found} == {None, rows(Device)[0].device_hash}
+    assert "phone" not in str([vars(each) for each in found])
+    assert sorted((each.reason, each.checks) for each in rows(CheckCount)) == [("up_to_date", 1), ("update_available", 2)]
+    assert stages(release_of(made).id) == {"offered": (1, 1), "installed": (1, 0)}
+
+
+def test_a_later_check_shows_that_the_update_was_completed(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    api.check("1.0.0+1", device_id="phone")
+    drain(in_app)
+    api.check("1.1.0+2", device_id="phone")
+    api.check("1.1.0+2", device_id="phone")
+    drain(in_app)
+    (completion,) = rows(UpdateCompletion)
+    assert (completion.from_version, completion.to_version, completion.is_inferred) == ("1.0.0+1", "1.1.0+2", True)
+    way = rows(ReleaseDevice)[0]
+    assert way.installed_at == way.enrolled_at
+    assert way.offered_at < way.installed_at
+    report(
+        in_app, CompletionReport(app_id=1, platform="android", device_id="phone", from_version="1.0.0+1", to_version="1.1.0+2", at=utcnow())
+    )
+    assert len(rows(UpdateCompletion)) == 1
+    assert stages(release_of(made).id)["installed"] == (1, 0)
+
+
+def test_who_was_never_offered_it_has_not_completed_an_update(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    api.check("1.1.0+2", device_id="from the store")
+    api.check("0.9.0+3", device_id="other")
+    api.check("1.1.0+2", device_id="other")
+    drain(in_app)
+    assert rows(UpdateCompletion) == []
+    assert stages(release_of(made).id) == {}
+
+
+def test_what_is_drained_twice_counts_once(in_app: Flask, api: Api) -> None:
+    api.published(2, "1.1.0")
+    for number in range(5):
+        api.check("1.0.0+1", device_id=f"phone {number}")
+    (segment,) = segments(in_app.extensions["ota_settings"].journal_path)
+    ((batch, after),) = segment.batches(0, 100)
+    drain(in_app)
+    with transaction() as session:
+        assert not counting.move(session, segment.name, since=0, to=after, now=utcnow())
+    assert drain(in_app) == 0
+    assert len(rows(UpdateCheck)) == len(batch) == 5
+
+
+def test_a_drain_that_dies_before_its_commit_is_done_again(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.published(2, "1.1.0")
+    api.check("1.0.0+1", device_id="phone")
+    real = counting.count
+
+    def dies(session: Session, *args: Any, **more: Any) -> int:
+        real(session, *args, **more)
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    monkeypatch.setattr(counting, "count", dies)
+    with pytest.raises(OperationalError):
+        drain(in_app)
+    assert rows(UpdateCheck) == []
+    monkeypatch.setattr(counting, "count", real)
+    assert drain(in_app) == 1
+    assert [each.checks for each in rows(CheckCount)] == [1]
+
+
+def test_a_finished_segment_goes_and_its_position_stays_a_while(in_app: Flask, api: Api) -> None:
+    api.published()
+    api.check(device_id="phone")
+    folder = in_app.extensions["ota_settings"].journal_path
+    drain(in_app)
+    assert len(segments(folder)) == 1
+    in_app.extensions["ota_reports"].close()
+    drain(in_app)
+    assert segments(folder) == []
+    with transaction() as session:
+        counting.forget_positions(session, now=utcnow() + timedelta(days=29))
+        assert session.scalar(select(func.count()).select_from(counting.JournalPosition)) == 1
+        counting.forget_positions(session, now=utcnow() + timedelta(days=31))
+        assert session.scalar(select(func.count()).select_from(counting.JournalPosition)) == 0
+
+
+def test_what_cannot_be_read_keeps_nobody_from_being_counted(in_app: Flask, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    api.published()
+    for garbage in (b"?", b"C", b"E{}", b"C" + bytes(30), b"D[]"):
+        in_app.extensions["ota_reports"].keep(garbage)
+    api.check(device_id="phone")
+    assert drain(in_app) == 6
+    assert len(rows(UpdateCheck)) == 1
+    assert "5 records of the journal" in caplog.text
+
+
+def test_an_app_that_keeps_no_devices_keeps_counts_only(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    with transaction() as session:
+        session.scalars(select(App)).one().keeps_devices = False
+    api.check("1.0.0+1", device_id="phone")
+    drain(in_app)
+    report(in_app, happened(made, "crash"))
+    assert [each.device_id for each in rows(UpdateCheck)] == [None]
+    assert [each.checks for each in rows(CheckCount)] == [1]
+    assert rows(Device) + rows(ReleaseDevice) + rows(Event) == []
+
+
+def test_the_way_of_a_device_is_counted_stage_by_stage(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    for device in ("good", "bad"):
+        api.check("1.0.0+1", device_id=device)
+    drain(in_app)
+    for kind in ("download_started", "download_completed", "install_started", "installed"):
+        report(in_app, happened(made, kind, "good"), happened(made, kind, "bad"))
+    report(
+        in_app,
+        happened(made, "launch_ok", "good"),
+        happened(made, "crash", "bad", signature="NullPointerException at Main", text="a stack"),
+    )
+    assert stages(release_of(made).id) == {
+        "offered": (2, 2), "downloaded": (2, 2), "installed": (2, 2), "healthy": (1, 1), "failed": (1, 1),
+    }  # fmt: skip
+    (signature,) = rows(FailureSignature)
+    assert (signature.kind, signature.signature, signature.sample, signature.events, signature.devices) == (
+        "crash", "NullPointerException at Main", "a stack", 1, 1,
+    )  # fmt: skip
+
+
+def test_one_device_that_crashes_without_end_counts_as_one(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    api.check("1.0.0+1", device_id="phone")
+    drain(in_app)
+    report(in_app, *(happened(made, "crash", number=number, signature="loop") for number in range(300)))
+    report(in_app, *(happened(made, "crash", number=number, signature="loop") for number in range(300)))
+    assert stages(release_of(made).id)["failed"] == (1, 300)
+    assert stages(release_of(made).id)["installed"] == (1, 0)
+    assert [(each.events, each.devices) for each in rows(FailureSignature)] == [(300, 1)]
+
+
+def test_events_of_devices_that_were_never_offered_it_count_for_nothing(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    report(in_app, *(happened(made, "crash", f"forged {number}") for number in range(20)))
+    assert stages(release_of(made).id) == {}
+    assert {each.release_id for each in rows(Event)} == {None}
+
+
+def test_a_deferral_is_no_failure(in_app: Flask, api: Api) -> None:
+    made = api.published(2, "1.1.0")["version"]
+    api.check("1.0.0+1", device_id="phone")
+    drain(in_app)
+    for kind in ("user_deferred", "insufficient_space", "download_failed", "checksum_failed", "anr"):
+        report(in_app, happened(made, kind))
+    assert "failed" not in stages(release_of(made).id)
+    assert [each.failed_at for each in rows(ReleaseDevice)] == [None]
+
+
+def drawn(release: Release, *, inside: bool) -> list[str]:
+    """Devices that the release's draw lets in, or does not."""
+    return [f"phone {n}" for n in range(200) if (bucket(release.salt, f"phone {n}") < release.rollout) is inside]
+
+
+def test_who_asks_and_is_outside_becomes_the_control(in_app: Flask, api: Api) -> None:
+    api.published(1, "1.0.0")
+    made = api.version(code=2, version="1.1.0")
+    api.post(f"/api/versions/{made['id']}/releases", {"rollout": 1000})
+    release = release_of(made)
+    inside, outside = drawn(release, inside=True), drawn(release, inside=False)
+    api.check("1.0.0+1", device_id=inside[0])
+    api.check("1.0.0+1", device_id=outside[0])
+    api.check("0.9.0+0", device_id=outside[1])  # Offered 1.0.0: it is about to change.
+    api.check("1.2.0+3", device_id=outside[2])  # Newer than the release.
+    drain(in_app)
+    found = {each.is_control: each for each in rows(ReleaseDevice) if each.release_id == release.id}
+    assert len(found) == 2
+    assert (found[True].version_code, found[True].enrolled_at is not None, found[True].left_at) == (1, True, None)
+    assert (found[False].version_code, found[False].enrolled_at) == (2, None)
+    old = reader().scalars(select(Version).where(Version.version_code == 1)).one()
+    report(in_app, happened({"id": old.id}, "crash", outside[0]))
+    assert [each.failed_at is not None for each in rows(ReleaseDevice) if each.is_control] == [True]
+    assert "failed" not in stages(release.id)
+    api.post(f"/api/releases/{release.id}/rollout", {"rollout": 10_000})
+    api.check("1.0.0+1", device_id=outside[0])
+    drain(in_app)
+    ways = [each for each in rows(ReleaseDevice) if each.device_id == found[True].device_id]
+    assert sorted((each.is_control, each.left_at is not None) for each in ways) == [(False, False), (True, True)]
+
+
+def test_a_device_that_goes_on_has_left_the_release(in_app: Flask, api: Api) -> None:
+    first = api.published(2, "1.1.0")["version"]
+    api.check("1.0.0+1", device_id="phone")
+    api.check("1.1.0+2", device_id="phone")
+    api.published(3, "1.2.0")
+    api.check("1.1.0+2", device_id="phone")
+    api.check("1.2.0+3", device_id="phone")
+    drain(in_app)
+    left = {each.release_id: each.left_at is not None for each in rows(ReleaseDevice)}
+    assert left == {release_of(first).id: True, release_of(first).id + 1: False}
+    report(in_app, happened(first, "crash"))
+    assert "failed" not in stages(release_of(first).id)
+
+
+def test_a_drainer_goes_on_when_the_database_is_back(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.published()
+    api.check(device_id="phone")
+    drainer, away = Drainer(in_app), [True]
+    real = counting.position
+
+    def position(session: Session, name: str) -> int:
+        if away[0]:
+            raise OperationalError("SELECT", {}, Exception("the database system is shutting down"))
+        return real(session, name)
+
+    monkeypatch.setattr(counting, "position", position)
+    with pytest.raises(OperationalError):
+        drainer.drain()
+    away[0] = False
+    assert drainer.drain() == 1
