@@ -1,7 +1,7 @@
 """How fast the journal is counted: ``python -m benchmarks.drain [CHECKS] [DEVICES]``.
 
-On SQLite, and on PostgreSQL where OTA_DATABASE_URL names an empty database. Devices ask again and again; a release is open to a tenth of them,
-and those take it.
+On SQLite, and on PostgreSQL where OTA_DATABASE_URL names an empty database. Devices ask again and again; a release is open to a tenth
+of them, and those take it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
             number = dice.randrange(devices)
             build = runs.get(number, 4)
             body = f'{{"platform":"android","current_version":"1.{build - 1}.0+{build}","device_id":"5f1c9a52-{number}","sdk":34}}'
-            if build == 4 and b'"version_code":5' in path.answer(body.encode(), utcnow()):
+            if b'"version_code":5' in path.answer(body.encode(), utcnow()):
                 runs[number] = 5
         print(f"{checks:,} checks of {devices:,} devices written down in {time.perf_counter() - start:.1f} s")
         reports(app).close()

@@ -70,8 +70,10 @@ def report(app: Flask, *reports: EventReport | CompletionReport) -> None:
 
 def happened(version: dict[str, Any], kind: str, device: str = "phone", number: int = 1, **more: Any) -> EventReport:
     now = utcnow()
-    given = {"app_id": 1, "platform": "android", "device_id": device, "event_id": f"{kind}-{number}", "kind": kind, "version_id": version["id"],
-             "at": now, "received_at": now}  # fmt: skip
+    given = {
+        "app_id": 1, "platform": "android", "device_id": device, "event_id": f"{kind}-{number}", "kind": kind,
+        "version_id": version["id"], "at": now, "received_at": now,
+    }  # fmt: skip
     return EventReport(**{**given, **more})
 
 
