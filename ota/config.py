@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     lease_seconds: Positive = 60
     trusted_proxies: Count = 0
     login_limit: str = "10 per minute"
+    report_limit: str = "6000 per minute"
     journal_bytes: Positive = 1024**3
 
     @property
@@ -165,10 +166,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError("OTA_REDIS_URL: expected redis://host:6379/0.")
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", settings.admin_email):
         raise SettingsError("OTA_ADMIN_EMAIL: expected an e-mail address.")
-    try:
-        limits.parse_many(settings.login_limit)
-    except ValueError:
-        raise SettingsError("OTA_LOGIN_LIMIT: expected a rate such as 10 per minute.") from None
+    for name in ("login_limit", "report_limit"):
+        try:
+            limits.parse_many(getattr(settings, name))
+        except ValueError:
+            raise SettingsError(f"OTA_{name.upper()}: expected a rate such as 10 per minute.") from None
     if settings.secret_key and len(settings.secret_key) < 32:
         raise SettingsError("OTA_SECRET_KEY: expected at least 32 characters.")
     if settings.admin_password and len(settings.admin_password) < 10:

@@ -34,12 +34,14 @@ from ota.web import (
     openapi,
     reports,
     security,
+    telemetry_api,
     templating,
 )
 
 _BLUEPRINTS = (
     client_api.blueprint,
     changelog.blueprint,
+    telemetry_api.blueprint,
     manage_explain.blueprint,
     manage_releases.blueprint,
     manage_terms.blueprint,

@@ -46,6 +46,9 @@ class Operation:
     body: type[msgspec.Struct] | None = None
     query: type[msgspec.Struct] | None = None
     form: type[msgspec.Struct] | None = None
+    parts: tuple[type[msgspec.Struct], ...] = ()
+    """Shapes inside of it that are read later."""
+
     is_body_optional: bool = False
     is_raw: bool = False
     """The view gets the body's bytes as ``raw`` and answers bytes: its shapes are only for the document."""
@@ -123,9 +126,12 @@ def body_too_large() -> TooLarge:
     return TooLarge("body_too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB. Send only the fields that are documented.")
 
 
-def decode(raw: bytes, shape: type[msgspec.Struct]) -> Any:
-    """JSON bytes as the shape. Raises `Invalid` saying which field is wrong and what was expected."""
-    if b"\\u0000" in raw:
+def decode(raw: bytes, shape: type[msgspec.Struct], *, may_have_nul: bool = False) -> Any:
+    """JSON bytes as the shape. Raises `Invalid` saying which field is wrong and what was expected.
+
+    ``may_have_nul``: the caller looks at the texts that it uses, with `refuse_nul`.
+    """
+    if not may_have_nul and b"\\u0000" in raw:
         raise _has_nul()
     try:
         return _decoder(shape).decode(raw)
@@ -148,6 +154,12 @@ def convert(values: dict[str, str], shape: type[msgspec.Struct]) -> Any:
         return msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
         raise invalid_field(error) from error
+
+
+def refuse_nul(*texts: str | None) -> None:
+    """Raises `Invalid` for a text that no database of ours can hold."""
+    if any("\0" in text for text in texts if text):
+        raise _has_nul()
 
 
 def with_plus(version: str | None) -> str | None:

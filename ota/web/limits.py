@@ -1,10 +1,12 @@
-"""How often one address may try to log in or to open a share link, and how often one account or link may be tried."""
+"""How often one address may try to log in or to open a share link, how often one account or link may be tried, and how much an address may
+report."""
 
 from __future__ import annotations
 
 import logging
+from typing import cast
 
-from flask import Flask
+from flask import Flask, current_app
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
@@ -54,6 +56,24 @@ class LoginLimits:
         return self._own.hit(item, kind, key)
 
 
+class ReportLimits:
+    """Counts what each address reports, so that nobody can forge a fleet's worth of events. Each web process counts for itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._items: list[RateLimitItem] = parse_many(settings.report_limit)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def note(self, address: str, reports: int) -> None:
+        """Count so many reports. Raises `TooMany` when the address has sent too many."""
+        if not all(self._limiter.hit(item, "report", address, cost=reports) for item in self._items):
+            raise TooMany("too_many", "Too many reports from this address. Keep them and send them again in a minute.")
+
+
+def report_limits() -> ReportLimits:
+    """Those of this web process."""
+    return cast(ReportLimits, current_app.extensions["ota_report_limits"])
+
+
 def _keys(address: str, account: str) -> tuple[str, str]:
     return f"address:{address}", f"account:{account.strip().lower()[:254]}"
 
@@ -63,8 +83,9 @@ def _too_many() -> TooMany:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Make the counter of this application."""
+    """Make the counters of this application."""
     app.extensions["ota_login_limits"] = LoginLimits(settings)
+    app.extensions["ota_report_limits"] = ReportLimits(settings)
 
 
 def _redis(url: str) -> Storage:

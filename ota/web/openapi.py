@@ -61,7 +61,7 @@ def docs() -> str:
 def describe(app: Flask) -> dict[str, Any]:
     """Every declared operation of the application."""
     operations = [(rule, spec) for rule in app.url_map.iter_rules() if (spec := _spec(app, rule))]
-    shapes = [shape for _, spec in operations for shape in (spec.answer, spec.body) if shape is not None]
+    shapes = [shape for _, spec in operations for shape in (spec.answer, spec.body, *spec.parts) if shape is not None]
     _, components = msgspec.json.schema_components([*shapes, ErrorAnswer], ref_template=_REF)
     paths: dict[str, Any] = {}
     for rule, spec in operations:

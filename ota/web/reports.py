@@ -9,6 +9,7 @@ from typing import cast
 from flask import Flask, current_app
 
 from ota.config import Settings
+from ota.errors import StorageFull
 from ota.journal import SEGMENT_BYTES, Journal, JournalFull
 from ota.services import devices
 
@@ -38,6 +39,11 @@ class Reports:
                 log.error("%d reports of devices are not counted: %s", self._lost, error)
             return False
         return True
+
+    def keep_or_fail(self, record: bytes) -> None:
+        """For a sender who can send it again. Raises `StorageFull` when there is no room."""
+        if not self.keep(record):
+            raise StorageFull("journal_full", "The server can't note reports at the moment. Keep them and send them again later.")
 
     def close(self) -> None:
         """Finish the segment: whoever counts it may delete it then."""

@@ -20,7 +20,7 @@ from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, TOKENS, Api, bear
 PUBLIC = {
     "static", "client_api.check", "client_api.latest", "changelog.show", "downloads.download", "health.health", "openapi.document",
     "openapi.docs", "account.login", "install.show", "install.shared", "install.unlock", "install.check_device", "install.android",
-    "install.manifest", "icons.public",
+    "install.manifest", "icons.public", "telemetry_api.complete", "telemetry_api.events",
 }  # fmt: skip
 
 

@@ -1,0 +1,88 @@
+"""What devices report: open to everybody, written down and counted later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from flask import Blueprint, request
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.errors import Invalid, OtaError
+from ota.services import records, telemetry
+from ota.services.telemetry import MAX_EVENTS, Sender
+from ota.web.api import DEVICES, Operation, decode, operation, refuse_nul
+from ota.web.limits import report_limits
+from ota.web.reports import reports
+from ota.web.telemetry_schemas import EventItem, EventsAnswer, EventsRequest, RefusedEvent
+
+blueprint = Blueprint("telemetry_api", __name__)
+
+
+@blueprint.post("/api/updates/complete")
+@operation(
+    Operation(
+        access=Access.PUBLIC,
+        summary="Report what happened",
+        tag=DEVICES,
+        body=EventsRequest,
+        parts=(EventItem,),
+        answer=EventsAnswer,
+        status=202,
+        is_raw=True,
+    )
+)
+def events(raw: bytes) -> EventsAnswer:
+    """Each event is taken or refused by itself; nothing valid is lost because of its neighbour."""
+    now = utcnow()
+    body: EventsRequest = decode(raw, EventsRequest, may_have_nul=True)
+    refuse_nul(body.device_id, body.platform, body.app)
+    report_limits().note(request.remote_addr or "", min(len(body.events), MAX_EVENTS))
+    items = [_read(each) for each in body.events[:MAX_EVENTS]]
+    versions = [each.version for each in items if isinstance(each, EventItem)]
+    who = telemetry.sender(
+        reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=body.sent_at, versions=versions, now=now
+    )
+    taken, refused = 0, []
+    for index, item in enumerate(items):
+        try:
+            _take(who, item)
+            taken += 1
+        except OtaError as error:
+            refused.append(_refused(index, body.events[index], error))
+    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(body.events)])
+
+
+def _read(raw: msgspec.Raw) -> EventItem | OtaError:
+    try:
+        found: EventItem = decode(bytes(raw), EventItem)
+        return found
+    except OtaError as error:
+        return error
+
+
+def _take(who: Sender, item: EventItem | OtaError) -> None:
+    if isinstance(item, OtaError):
+        raise item
+    reports().keep_or_fail(records.event(telemetry.judge(who, item, now=utcnow())))
+
+
+def _refused(index: int, raw: msgspec.Raw, error: OtaError) -> RefusedEvent:
+    return RefusedEvent(index=index, event_id=_event_id(raw), code=error.code, message=error.message)
+
+
+def _beyond(given: Sequence[msgspec.Raw]) -> list[RefusedEvent]:
+    error = Invalid("batch_too_large", f"A batch holds at most {MAX_EVENTS} events. Send the rest in another one.")
+    return [_refused(index, given[index], error) for index in range(MAX_EVENTS, len(given))]
+
+
+def _event_id(raw: msgspec.Raw) -> str | None:
+    """What the device calls it, as far as that can be read."""
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    event_id = found.get("event_id") if isinstance(found, dict) else None
+    return event_id[:64] if isinstance(event_id, str) else None

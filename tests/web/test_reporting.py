@@ -1,0 +1,159 @@
+"""What devices report through the API, and what becomes of what is wrong with it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app import create_app
+from ota.clock import utcnow
+from ota.config import Settings
+from ota.db import db, reader
+from ota.models import Event, ReleaseDevice, UpdateCompletion
+from tests.conftest import Api, drain, settings_for
+
+DEVICE = {"device_id": "phone", "platform": "android"}
+
+
+def event(number: int = 1, **more: Any) -> dict[str, Any]:
+    return {"event_id": f"e-{number}", "event": "installed", "version": "1.1.0+2", **more}
+
+
+def send(api: Api, *events: Any, **more: Any) -> dict[str, Any]:
+    answer = api.client.post("/api/updates/events", json={**DEVICE, "events": list(events), **more})
+    assert answer.status_code == 202, answer.text
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def kept(app: Flask) -> list[Event]:
+    drain(app)
+    with app.app_context():
+        return list(reader().scalars(select(Event).order_by(Event.id)))
+
+
+def codes(answer: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(each["index"], each["code"]) for each in answer["refused"]]
+
+
+def test_a_completed_update_is_taken_and_counts_once(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    api.check("1.0.0+1", device_id="phone")
+    body = {**DEVICE, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
+    for _ in range(2):
+        answer = api.client.post("/api/updates/complete", json=body)
+        assert (answer.status_code, answer.json["ok"]) == (202, True)
+    drain(app)
+    with app.app_context():
+        (done,) = reader().scalars(select(UpdateCompletion))
+        assert (done.from_version, done.to_version, done.platform, done.is_inferred) == ("1.0.0+1", "1.1.0+2", "android", False)
+        assert reader().scalars(select(ReleaseDevice)).one().installed_at is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"to_version": "9.9.9+99"}, 404, "unknown_version"),
+        ({"to_version": "spring"}, 400, "bad_version"),
+        ({"from_version": ""}, 400, "bad_version"),
+        ({"from_version": "v1.1+2"}, 400, "same_version"),
+        ({"device_id": " "}, 400, "missing_field"),
+        ({"platform": "windows"}, 400, "unknown_platform"),
+        ({"app": "nothing"}, 404, "unknown_app"),
+        ({"device_id": "x" * 201}, 400, "invalid_field"),
+    ],
+)
+def test_a_completion_that_makes_no_sense_is_refused(api: Api, change: dict[str, str], status: int, code: str) -> None:
+    api.published(2, "1.1.0")
+    body = {**DEVICE, "from_version": "1.0.0+1", "to_version": "1.1.0+2", **change}
+    answer = api.client.post("/api/updates/complete", json=body)
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+
+
+def test_nothing_valid_is_lost_because_of_its_neighbour(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    now = utcnow()
+    answer = send(
+        api,
+        event(0),
+        event(1, event="exploded"),
+        event(2, version="9.9.9+99"),
+        event(3, version="spring"),
+        event(4, at=(now + timedelta(hours=1)).isoformat()),
+        event(5, at=(now - timedelta(days=40)).isoformat()),
+        event(6, duration_ms=-1),
+        event(7, duration_ms="long"),
+        {"event": "installed"},
+        "not an object",
+        None,
+        event(11, at="2026-03-01T12:00:00"),
+        event(12, event_id=" "),
+        event(13, signature="\u0000"),
+        event(14, event="crash", signature="x" * 500, text="y" * 10_000),
+    )
+    assert (answer["ok"], answer["taken"]) == (True, 2)
+    assert codes(answer) == [
+        (1, "unknown_event"), (2, "unknown_version"), (3, "bad_version"), (4, "event_in_the_future"), (5, "event_too_old"),
+        (6, "bad_duration"), (7, "invalid_field"), (8, "missing_field"), (9, "invalid_field"), (10, "invalid_field"),
+        (11, "invalid_field"), (12, "missing_field"), (13, "invalid_text"),
+    ]  # fmt: skip
+    assert answer["refused"][0]["event_id"] == "e-1"
+    assert answer["refused"][8]["event_id"] is None
+    assert all(each["message"].endswith((".", "}")) for each in answer["refused"])
+    assert [each.event_id for each in kept(app)] == ["e-0", "e-14"]
+
+
+def test_a_clock_that_is_wrong_by_a_day_is_corrected(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    for number, wrong in enumerate((timedelta(days=1), timedelta(days=-1))):
+        shows = utcnow() + wrong
+        answer = send(api, event(number, at=(shows - timedelta(minutes=10)).isoformat()), sent_at=shows.isoformat())
+        assert answer["taken"] == 1
+    for each in kept(app):
+        assert abs(each.received_at - each.at - timedelta(minutes=10)) < timedelta(seconds=5)
+
+
+def test_a_batch_that_is_too_large_is_taken_as_far_as_it_goes(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    answer = send(api, *(event(number) for number in range(503)))
+    assert answer["taken"] == 500
+    assert codes(answer) == [(number, "batch_too_large") for number in (500, 501, 502)]
+    assert len(kept(app)) == 500
+    huge = api.client.post("/api/updates/events", json={**DEVICE, "events": [event(text="x" * 300_000)]})
+    assert (huge.status_code, huge.json["code"]) == (413, "body_too_large")
+    assert api.client.post("/api/updates/events", json={**DEVICE, "events": []}).status_code == 400
+
+
+def test_a_repeat_counts_once_also_in_another_batch(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    for _ in range(3):
+        assert send(api, event(1), event(1), event(2))["taken"] == 3
+    assert [each.event_id for each in kept(app)] == ["e-1", "e-2"]
+
+
+def test_an_address_that_forges_a_fleet_is_stopped(settings: Settings, app: Flask, api: Api) -> None:
+    api.published(2, "1.1.0")
+    limited = create_app(settings_for(settings.data_path, database_url=settings.database_url, report_limit="20 per minute"))
+    client: FlaskClient = limited.test_client()
+    answers = [client.post("/api/updates/events", json={**DEVICE, "device_id": f"d{n}", "events": [event(n)] * 5}) for n in range(6)]
+    assert [each.status_code for each in answers] == [202] * 4 + [429] * 2
+    assert answers[-1].json["code"] == "too_many"
+    limited.extensions["ota_reports"].close()
+    with limited.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_without_room_the_device_is_told_to_try_again(api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.published(2, "1.1.0")
+    monkeypatch.setattr(app.extensions["ota_reports"], "keep", lambda record: False)
+    body = {**DEVICE, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
+    answer = api.client.post("/api/updates/complete", json=body)
+    assert (answer.status_code, answer.json["code"]) == (507, "journal_full")
+    assert codes(send(api, event())) == [(0, "journal_full")]
+    assert api.check()["update_available"] is True
