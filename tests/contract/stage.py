@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import cast
 
+from flask import current_app
 from sqlalchemy.orm import Session
 
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.core.experiments import Arm
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform, Scheme
@@ -25,16 +29,17 @@ from ota.services.versions import VersionDraft
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
 
 
-def put(case: Case, secret: str) -> None:
-    """All that the case has. ``secret``: the server's, under which the ids of devices are kept."""
+def put(case: Case, slug: str) -> None:
+    """All that the case has, in an app of its own."""
     with transaction() as session:
-        app, now = apps.find(session, None), utcnow()
+        now = utcnow()
+        app = apps.create(session, SYSTEM, slug=slug, name=case.name[:60], now=now)
         if case.channel != "stable" or any(release.channel != "stable" for release in case.releases) or case.shut_off:
             for name, fallbacks in CHANNELS.items():
                 if name != "stable":
                     channels.create(session, SYSTEM, app, name=name, falls_back_to=fallbacks, now=now)
         if any(release.groups for release in case.releases):
-            _make_groups(session, app, case, secret, now)
+            _make_groups(session, app, case, now)
         for release in case.releases:
             if release.arm_from is None:
                 _end(session, _start(session, app, release, now), release, now)
@@ -43,8 +48,9 @@ def put(case: Case, secret: str) -> None:
             kill_switch.shut_off(session, SYSTEM, app if name == APP else apps.find_channel(app, name), now=now)
 
 
-def _make_groups(session: Session, app: App, case: Case, secret: str, now: datetime) -> None:
+def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
     """Nobody is alone in a group, and none is empty."""
+    secret = cast(Settings, current_app.extensions["ota_settings"]).secret_key
     for name in GROUPS:
         group = groups.create(session, SYSTEM, app, name=name, now=now)
         ids = ["somebody-else", *([case.device] if case.device and name in case.groups else [])]
@@ -109,4 +115,4 @@ def _artifact(session: Session, app: App, release: R, now: datetime) -> Artifact
         platform=platform, package_id="com.example.app", version=release.version, version_code=release.code,
         signature=Signature(scheme=Scheme.V3, signer=signer, ranges=ranges),
     )  # fmt: skip
-    return pipeline.store_artifact(session, Measured(f"{release.code:064x}", 1_000), facts, now=now)
+    return pipeline.store_artifact(session, Measured(sha256(f"{app.slug} {release.code}".encode()).hexdigest(), 1_000), facts, now=now)

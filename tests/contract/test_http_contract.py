@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -10,11 +11,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import Client
 
 from ota.clock import utcnow
-from ota.config import Settings
 from ota.core.versions import EXPECTED_FORM
 from ota.db import transaction
 from ota.services import apps
 from ota.services.audit import SYSTEM
+from ota.web.front import Front
 from tests.conftest import Api
 from tests.contract import stage
 from tests.contract.cases import CASES, REFUSED
@@ -35,12 +36,14 @@ SEED_COLUMNS = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_http_keeps_the_contract(case: Case, app: Flask, settings: Settings, client: FlaskClient, behind: Client) -> None:
-    with app.app_context():
-        stage.put(case, settings.secret_key)
-    body: dict[str, Any] = {"platform": "android", "current_version": case.current, **case.more}
+def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
+    slug = f"app-{uuid4().hex}"
+    with shared_app.app_context():
+        stage.put(case, slug)
+    body: dict[str, Any] = {"platform": "android", "current_version": case.current, "app": slug, **case.more}
     if case.device is not None:
         body["device_id"] = case.device
+    client, behind = shared_app.test_client(), Client(cast(Front, shared_app.wsgi_app).behind)
     answer = client.post("/api/updates/check", json=body)
     assert answer.status_code == 200
     # Through Flask itself the same: whatever holds for one of the two doors holds for the other.
