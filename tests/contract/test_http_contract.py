@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -11,14 +11,15 @@ from flask.testing import FlaskClient
 from werkzeug.test import Client
 
 from ota.clock import utcnow
-from ota.core.lifecycle import ReleaseState
-from ota.core.platforms import Platform
+from ota.core.versions import EXPECTED_FORM
 from ota.db import transaction
-from ota.services import apps, releases, versions
+from ota.services import apps
 from ota.services.audit import SYSTEM
-from ota.services.versions import VersionDraft
+from ota.web.front import Front
 from tests.conftest import Api
-from tests.contract.cases import CASES, SALT, Case, R
+from tests.contract import stage
+from tests.contract.cases import CASES, REFUSED
+from tests.contract.rows import Case
 
 SEED_CHECK_FIELDS = {
     "update_available", "latest_version", "version_code", "download_url", "file_size", "checksum", "release_notes",
@@ -34,34 +35,15 @@ SEED_COLUMNS = {
 }  # fmt: skip
 
 
-def put(release: R) -> None:
-    """A release in the database, made by the services, then given the table's salt and start."""
-    with transaction() as session:
-        now = utcnow()
-        draft = VersionDraft(
-            platform=Platform.ANDROID,
-            version=release.version,
-            version_code=release.code,
-            download_url="https://files.example.com/a.apk",
-            checksum="ab" * 32,
-            is_mandatory=release.mandatory,
-            min_supported_version=release.minimum,
-        )
-        version = versions.add(session, SYSTEM, apps.find(session, None), draft, artifact=None, now=now)
-        row = releases.start(session, SYSTEM, version, rollout=release.rollout, now=now)
-        if release.state != "active":
-            releases.change_state(session, SYSTEM, row, ReleaseState(release.state), now=now)
-        row.salt, row.starts_at = SALT, now + timedelta(seconds=release.starts_in)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_http_keeps_the_contract(case: Case, app: Flask, client: FlaskClient, behind: Client) -> None:
-    with app.app_context():
-        for release in case.releases:
-            put(release)
-    body: dict[str, Any] = {"platform": "android", "current_version": case.current, **case.more}
+def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
+    slug = f"app-{uuid4().hex}"
+    with shared_app.app_context():
+        stage.put(case, slug)
+    body: dict[str, Any] = {"platform": "android", "current_version": case.current, "app": slug, **case.more}
     if case.device is not None:
         body["device_id"] = case.device
+    client, behind = shared_app.test_client(), Client(cast(Front, shared_app.wsgi_app).behind)
     answer = client.post("/api/updates/check", json=body)
     assert answer.status_code == 200
     # Through Flask itself the same: whatever holds for one of the two doors holds for the other.
@@ -70,6 +52,33 @@ def test_http_keeps_the_contract(case: Case, app: Flask, client: FlaskClient, be
     assert set(found) >= SEED_CHECK_FIELDS
     assert (found["version_code"], found["reason"], found["is_mandatory"]) == (case.offers, case.reason, case.mandatory)
     assert (found["update_available"], found["blocked"]) == (case.offers is not None, case.blocked)
+    assert found["current_version_withdrawn"] is case.withdrawn
+
+
+def test_what_is_no_version_is_refused_through_both_doors(client: FlaskClient, behind: Client) -> None:
+    for text in REFUSED:
+        for door in (client, behind):
+            answer = door.post("/api/updates/check", json={"platform": "android", "current_version": text, "device_id": "abc123"})
+            assert answer.status_code == 400, text
+            assert answer.json["ok"] is False
+            assert answer.json["code"] == "bad_current_version"
+            assert EXPECTED_FORM in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        ({"platform": "windows"}, 400, "unknown_platform"),
+        ({"app": "nowhere"}, 404, "unknown_app"),
+        ({"channel": "nowhere"}, 404, "unknown_channel"),
+    ],
+)
+def test_a_check_of_what_is_not_there_is_an_error_through_both_doors(
+    client: FlaskClient, behind: Client, asked: dict[str, str], status: int, code: str
+) -> None:
+    for door in (client, behind):
+        answer = door.post("/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", **asked})
+        assert (answer.status_code, answer.json["ok"], answer.json["code"]) == (status, False, code)
 
 
 def test_the_seeds_requests_work_unchanged(api: Api) -> None:
