@@ -16,12 +16,35 @@ from ota.services.telemetry import MAX_EVENTS, Sender
 from ota.web.api import DEVICES, Operation, decode, operation, refuse_nul
 from ota.web.limits import report_limits
 from ota.web.reports import reports
-from ota.web.telemetry_schemas import EventItem, EventsAnswer, EventsRequest, RefusedEvent
+from ota.web.telemetry_schemas import CompleteAnswer, CompleteRequest, EventItem, EventsAnswer, EventsRequest, RefusedEvent
 
 blueprint = Blueprint("telemetry_api", __name__)
 
 
 @blueprint.post("/api/updates/complete")
+@operation(
+    Operation(
+        access=Access.PUBLIC,
+        summary="Report a completed update",
+        tag=DEVICES,
+        body=CompleteRequest,
+        answer=CompleteAnswer,
+        status=202,
+    )
+)
+def complete(body: CompleteRequest) -> CompleteAnswer:
+    """The device runs ``to_version`` now."""
+    now = utcnow()
+    report_limits().note(request.remote_addr or "", 1)
+    versions = [body.to_version]
+    who = telemetry.sender(
+        reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=None, versions=versions, now=now
+    )
+    reports().keep_or_fail(records.completion(telemetry.judge_completion(who, body.from_version, body.to_version, now=now)))
+    return CompleteAnswer(ok=True, message=f"{who.app.name} {body.to_version} is noted.")
+
+
+@blueprint.post("/api/updates/events")
 @operation(
     Operation(
         access=Access.PUBLIC,
