@@ -255,7 +255,7 @@ def _mean(weights: Sequence[float]) -> float:
 def _verdict(curve: tuple[Point, ...], policy: Policy, rollout: int, control: int) -> Verdict:
     threshold = 1 / policy.alpha
     last = curve[-1] if curve else None
-    peak = max((point.evidence for point in curve if point.failing_rollout >= policy.min_failing_devices), default=0.0)
+    peak = max((point.evidence for point in curve if point.failing_rollout >= policy.min_failing_devices), default=1.0)
     return Verdict(
         is_bad=peak >= threshold,
         evidence=last.evidence if last else 1.0,
