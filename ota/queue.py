@@ -88,6 +88,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_schedule": {
             "resend-stalled": {"task": "ota.resend_stalled", "schedule": settings.resend_interval, "options": {"expires": 30}},
             "advance-plans": {"task": "ota.advance_plans", "schedule": 15.0, "options": {"expires": 60}},
+            "evaluate-health": {"task": "ota.evaluate_health", "schedule": 60.0, "options": {"expires": 60}},
             "heartbeat": {"task": "ota.heartbeat", "schedule": 20.0, "options": {"expires": 60}},
             "forget-devices": {"task": "ota.forget_devices", "schedule": 86_400.0, "options": {"expires": 3600}},
             "sweep-incoming": {"task": "ota.sweep_incoming", "schedule": 3600.0, "options": {"expires": 600}},

@@ -17,7 +17,7 @@ from ota import queue
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import devices, pipeline, soaking, system, uploads
+from ota.services import devices, health, pipeline, soaking, system, uploads
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,15 @@ def advance_plans() -> None:
         for release_id in soaking.due(reader(), now=utcnow()):
             with transaction() as session:
                 soaking.advance_if_due(session, release_id, now=utcnow())
+
+
+@shared_task(name="ota.evaluate_health")
+def evaluate_health() -> None:
+    """Look at what the devices of each release reported, and stop one that is bad; one transaction for each."""
+    with database_may_be_away():
+        for release_id in health.watched(reader(), now=utcnow()):
+            with transaction() as session:
+                health.evaluate(session, release_id, now=utcnow())
 
 
 @shared_task(name="ota.sweep_incoming")

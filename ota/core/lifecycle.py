@@ -75,3 +75,11 @@ def may_move_upload(old: UploadStatus, new: UploadStatus) -> bool:
 
 def may_move_release(old: ReleaseState, new: ReleaseState) -> bool:
     return new in RELEASE_MOVES[old]
+
+
+class HealthAction(StrEnum):
+    """What the server does by itself about a release that is bad. It never offers anything new."""
+
+    NOTIFY = "notify"
+    HALT = "halt"
+    ROLL_BACK = "roll_back"

@@ -5,6 +5,7 @@ from ota.models.apps import App, AppPlatform, Channel, DeviceGroup, DeviceGroupM
 from ota.models.base import Base
 from ota.models.builds import Artifact, Upload, Version
 from ota.models.devices import Device
+from ota.models.health import HealthPolicy, ReleaseHealth
 from ota.models.releases import Experiment, Proposal, Release
 from ota.models.sharing import ShareLink
 from ota.models.system import AuditEvent, Heartbeat
@@ -36,12 +37,14 @@ __all__ = [
     "Event",
     "Experiment",
     "FailureSignature",
+    "HealthPolicy",
     "Heartbeat",
     "JournalPosition",
     "Proposal",
     "Release",
     "ReleaseCount",
     "ReleaseDevice",
+    "ReleaseHealth",
     "ShareLink",
     "UpdateCheck",
     "UpdateCompletion",

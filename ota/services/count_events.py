@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ota.core.health import Policy, placed_at
 from ota.core.platforms import Platform
 from ota.core.telemetry import FAILURES, STAGES, WITH_TEXT, EventKind, Stage
 from ota.core.versions import parse_current_version
@@ -16,6 +17,9 @@ from ota.services import devices, release_devices
 from ota.services.records import CompletionReport, EventReport
 from ota.services.release_devices import Completion
 from ota.services.tallies import Tallies, insert
+
+_POLICY = Policy()
+"""How long reports may be on their way is the same for all apps."""
 
 _RUNS_IT = frozenset({EventKind.INSTALLED, EventKind.LAUNCH_OK, EventKind.LAUNCH_FAILED, EventKind.CRASH, EventKind.ANR})
 """What only a device can say that has the version."""
@@ -60,18 +64,19 @@ def _count_one(session: Session, tallies: Tallies, report: EventReport, device: 
 def _take(session: Session, tallies: Tallies, kind: EventKind, report: EventReport, ways: Sequence[ReleaseDevice]) -> None:
     """Take the device's ways as far as the event says."""
     stage = STAGES.get(kind)
+    at = placed_at(report.at, report.received_at, _POLICY)
     for way in ways:
-        if way.left_at is not None and report.at >= way.left_at:
+        if way.left_at is not None and at >= way.left_at:
             continue
         if way.is_control:
             if kind in FAILURES - {EventKind.INSTALL_FAILED}:
-                release_devices.reach(session, tallies, way, Stage.FAILED, report.at, kind)
+                release_devices.reach(session, tallies, way, Stage.FAILED, at, kind)
             continue
         if kind in _RUNS_IT and way.installed_at is None:
-            release_devices.reach(session, tallies, way, Stage.INSTALLED, report.at)
+            release_devices.reach(session, tallies, way, Stage.INSTALLED, at)
         if stage is not None:
-            tallies.stage(way.release_id, stage, report.at, events=1)
-            release_devices.reach(session, tallies, way, stage, report.at, kind if stage is Stage.FAILED else None)
+            tallies.stage(way.release_id, stage, at, events=1)
+            release_devices.reach(session, tallies, way, stage, at, kind if stage is Stage.FAILED else None)
 
 
 def _signature(session: Session, report: EventReport) -> FailureSignature:

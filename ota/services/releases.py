@@ -15,7 +15,7 @@ from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
 from ota.errors import Conflict, Invalid, OtaError
 from ota.models import App, Channel, Release, Version
-from ota.services import apps, audit, catalogs, preflight, release_terms, soaking, two_person, versions
+from ota.services import apps, audit, catalogs, health, preflight, release_terms, soaking, two_person, versions
 from ota.services.audit import Actor
 from ota.services.release_rows import change, live, plain, standing, summary, words
 from ota.services.release_terms import Terms
@@ -138,6 +138,8 @@ def change_state(
     if new is ReleaseState.ACTIVE:
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     seen = release.revision if revision is None else revision
+    if old is ReleaseState.HALTED and new is ReleaseState.ACTIVE:
+        health.restart(session, release.id, now=now)
     if new not in LIVE_STATES:
         _leave(session, release, new, now=now)
     _move(session, actor, release, new, revision=seen, reason=reason, now=now)

@@ -13,7 +13,7 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.plans import next_step_at
 from ota.errors import Conflict
 from ota.models import Release
-from ota.services import preflight
+from ota.services import health, preflight
 from ota.services.audit import SYSTEM, Actor
 from ota.services.release_rows import change, get, summary
 from ota.services.release_terms import plan_of
@@ -71,7 +71,7 @@ def why_waiting(session: Session, release: Release, *, now: datetime) -> str | N
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     except Conflict as blocked:
         return blocked.message
-    return None
+    return health.why_waiting(session, release)
 
 
 def _advance(session: Session, actor: Actor, release: Release, *, revision: int | None, now: datetime) -> Release:

@@ -56,6 +56,8 @@ ACTIONS = {
     "release.concluded": "ended the arm of the experiment",
     "release.edited": "changed the terms of the release",
     "release.halted": "halted the release",
+    "release.found_bad": "found the release bad",
+    "app.health_policy": "changed the health policy",
     "release.paused": "paused the release",
     "release.plan_step": "took the next step of the plan",
     "release.resumed": "resumed the release",
