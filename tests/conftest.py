@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -116,12 +117,12 @@ def redis_server() -> Iterator[servers.RedisServer]:
     server.remove()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database with the cast in it, for this test alone."""
+@contextmanager
+def copied_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """A database with the cast in it, of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ota.db")
-        yield f"sqlite:///{tmp_path / 'ota.db'}"
+        shutil.copy(request.getfixturevalue("sqlite_template"), folder / "ota.db")
+        yield f"sqlite:///{folder / 'ota.db'}"
         return
     url, template = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_template")
     name = f"t_{uuid4().hex}"
@@ -131,13 +132,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database for this test alone."""
+    with copied_database(request, tmp_path) as url:
+        yield url
+
+
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
     return settings_for(tmp_path, database_url=database_url)
 
 
-@pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+@contextmanager
+def serving(settings: Settings) -> Iterator[Flask]:
+    """A server for tests, put away afterwards."""
     app = create_app(settings)
     app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
     yield app
@@ -146,6 +155,12 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    with serving(settings) as app:
+        yield app
 
 
 def drain(app: Flask) -> int:

@@ -172,6 +172,14 @@ CASES = (
         (R(2, "1.1.0", 1_000), R(3, "1.2.0", state="paused", floor=True), R(4, "1.3.0")), "1.0.0+1", 2, device=EARLY,
     ),
     Case(
+        "an open second floor is no way past a closed first one",
+        (PAUSED_FLOOR, R(3, "1.2.0", floor=True), R(4, "1.3.0")), "1.0.0+1", None, "paused",
+    ),
+    Case(
+        "a closed floor does not stand before its own version on another channel",
+        (R(2, "1.1.0", state="paused", channel="beta", floor=True), TWO), "1.0.0+1", 2, more=BETA,
+    ),
+    Case(
         "a closed second floor is no matter before the first",
         (FLOOR, R(3, "1.2.0", state="paused", floor=True), R(4, "1.3.0")), "1.0.0+1", 2,
     ),

@@ -123,6 +123,14 @@ CASES = (
         (R(2, "1.1.0", minimum="1.0.0+1", state="paused"),), "0.9.0+0", None, "paused", blocked=True,
     ),
     Case("at the minimum of a paused release does not", (R(2, "1.1.0", minimum="1.0.0+1", state="paused"),), "1.0.0+1", None, "paused"),
+    Case(
+        "the minimum of an older paused release does not block",
+        (R(2, "1.1.0", minimum="1.0.0+2", state="paused"), R(3, "1.2.0", state="paused")), "1.0.0+1", None, "paused",
+    ),
+    Case(
+        "the minimum of the newest paused release blocks",
+        (R(2, "1.1.0", state="paused"), R(3, "1.2.0", minimum="1.0.0+2", state="paused")), "1.0.0+1", None, "paused", blocked=True,
+    ),
     Case("a halted mandatory release does not block", (MUST_HALTED,), "1.0.0+1", None, "halted"),
     Case(
         "a paused mandatory release out of reach does not block",
