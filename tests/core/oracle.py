@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ota.core.catalog import Candidate
-from ota.core.decision import UpdateQuery
+from ota.core.decision import Decision, Offer, UpdateQuery
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import os_numbers
 from ota.core.rollout import bucket
@@ -17,6 +17,13 @@ from ota.core.versions import compare_to_device, is_below, parse_name
 
 Answer = tuple[int | None, str, bool, bool]
 """The version code that is offered, the reason, is it mandatory, is the device blocked."""
+
+
+def as_answer(decision: Decision) -> Answer:
+    """A real decision in the same form."""
+    if isinstance(decision, Offer):
+        return decision.candidate.version_code, decision.reason.value, decision.is_mandatory, False
+    return None, decision.reason.value, False, decision.is_blocked
 
 
 def answer(query: UpdateQuery, releases: Sequence[Candidate], now: datetime, is_shut_off: bool = False) -> Answer:

@@ -23,12 +23,6 @@ def told(query: UpdateQuery, history: History) -> Decision:
     return decide(query, Catalog.of(history), NOW)
 
 
-def as_answer(decision: Decision) -> oracle.Answer:
-    if isinstance(decision, Offer):
-        return decision.candidate.version_code, decision.reason.value, decision.is_mandatory, False
-    return None, decision.reason.value, False, decision.is_blocked
-
-
 def code_of(decision: Decision) -> int:
     return decision.candidate.version_code if isinstance(decision, Offer) else LOWEST
 
@@ -37,7 +31,7 @@ def code_of(decision: Decision) -> int:
 @given(queries, histories, st.booleans())
 def test_every_answer_is_what_the_semantics_say(query: UpdateQuery, history: History, is_off: bool) -> None:
     decision = decide(query, Catalog.of(history, is_shut_off=is_off), NOW)
-    assert as_answer(decision) == oracle.answer(query, history, NOW, is_off)
+    assert oracle.as_answer(decision) == oracle.answer(query, history, NOW, is_off)
 
 
 @many
