@@ -82,6 +82,8 @@ def end(
         raise Conflict("already_ended", f"The experiment {experiment.name} has ended already.", current=summary(experiment))
     winner = _winner(experiment, winner_version_id)
     seen = experiment.revision if revision is None else revision
+    if seen != experiment.revision:
+        raise _stale(experiment)  # Before anybody is asked to approve what could not be done any more.
     if winner is not None:
         payload = {"experiment_id": experiment.id, "winner_version_id": winner.id, "revision": seen}
         title = f"End the experiment {experiment.name} with {winner.version} as the release on {experiment.channel.name}"
@@ -89,7 +91,7 @@ def end(
     values = {"state": ExperimentState.ENDED, "ended_at": now, "winner_version_id": winner_version_id, "revision": seen + 1}
     expected = {"state": ExperimentState.RUNNING, "revision": seen}
     if not compare_and_set(session, Experiment, {"id": experiment.id}, expected, values):
-        raise Conflict("stale_revision", "Somebody else changed this experiment meanwhile. Look at it again.", current=summary(experiment))
+        raise _stale(experiment)
     for arm in experiment.arms:
         if arm.is_live:
             releases.change_state(session, actor, arm, ReleaseState.CONCLUDED, now=now)
@@ -118,6 +120,10 @@ def listed(session: Session, app: App, *, limit: int = 50) -> Sequence[Experimen
 def summary(experiment: Experiment) -> dict[str, object]:
     """The present state in a few fields, for a conflict's ``current``."""
     return {"id": experiment.id, "state": experiment.state, "revision": experiment.revision}
+
+
+def _stale(experiment: Experiment) -> Conflict:
+    return Conflict("stale_revision", "Somebody else changed this experiment meanwhile. Look at it again.", current=summary(experiment))
 
 
 def _versions(session: Session, app: App, arms: Sequence[Arm]) -> list[Version]:

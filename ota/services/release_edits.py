@@ -13,7 +13,7 @@ from ota.errors import Conflict, Invalid
 from ota.models import Release
 from ota.services import preflight, release_terms, two_person
 from ota.services.audit import Actor
-from ota.services.release_rows import change, summary, words
+from ota.services.release_rows import change, check_seen, summary, words
 from ota.services.two_person import Approval
 
 
@@ -46,6 +46,7 @@ def set_rollout(
     release_terms.check_rollout(rollout)
     if release.is_floor and rollout < release.rollout:
         raise _is_floor(release)
+    check_seen(release, revision)
     if rollout > release.rollout:
         two_person.demand(
             "rollout", release.channel, rollout, approval, f"Open {release.version.version} on {release.channel.name} further",
@@ -66,6 +67,7 @@ def edit(
     seen = release.revision if revision is None else revision
     values = _times(release, changes, now)
     values |= _bounds(release, changes)
+    check_seen(release, seen)
     if changes.plan is not None:
         values |= _new_plan(release, changes.plan, values.get("starts_at", release.starts_at), now)
         _demand_for_plan(session, release, changes.plan, seen, approval, now)

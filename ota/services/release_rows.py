@@ -114,6 +114,12 @@ def change(
     )  # fmt: skip
 
 
+def check_seen(release: Release, revision: int | None) -> None:
+    """Raises as `change` for a ``revision`` of before, where somebody else would be asked first: nobody approves what can't be done."""
+    if revision is not None and revision != release.revision:
+        raise stale(release)
+
+
 def stale(release: Release) -> OtaError:
     """The error that says that somebody was faster, with what is there now."""
     return Conflict(

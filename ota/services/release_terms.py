@@ -106,7 +106,7 @@ def check_floor(rollout: int, plan: Sequence[object] | None, starts_at: datetime
         raise Invalid(
             "floor_unreachable",
             "is_floor: a floor must be open to everybody now, or the devices below it could neither reach nor pass it. "
-            "Open the release to 10000 first, then make it a floor.",
+            "Open the release to 100 % (10000) first, then make it a floor.",
             field="is_floor",
         )
 

@@ -57,6 +57,8 @@ def start(
     if there is not None:
         session.refresh(version)  # Whoever was faster has changed it since it was read.
         raise _already_released(there)
+    if revision is not None and revision != version.revision:
+        raise versions.stale(version)  # Before anybody is asked to approve what could not be done any more.
     two_person.demand(
         "start", target, widest(release.rollout, release_terms.plan_of(release)), approval,
         f"Release {version.version} (+{version.version_code}) on {target.name}",

@@ -150,11 +150,16 @@ def advance(session: Session, version: Version, revision: int | None, values: di
     catalogs.touch(session, version.app_id)
     if not compare_and_set(session, Version, {"id": version_id}, {"revision": seen}, {**values, "revision": seen + 1}):
         get(session, version_id)  # Gone altogether is said in other words.
-        raise Conflict(
-            "stale_revision",
-            f"Somebody else changed version {version.version} meanwhile. Look at its present state, then decide again.",
-            current=summary(version),
-        )
+        raise stale(version)
+
+
+def stale(version: Version) -> Conflict:
+    """The error that says that somebody was faster, with what is there now."""
+    return Conflict(
+        "stale_revision",
+        f"Somebody else changed version {version.version} meanwhile. Look at its present state, then decide again.",
+        current=summary(version),
+    )
 
 
 def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -> None:

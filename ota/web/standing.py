@@ -116,9 +116,11 @@ def steps_of(release: Release, waits_for: str | None, *, now: datetime) -> list[
             found.append(Step(rollout, "done", "done"))
         elif number == at and not release.is_live:
             found.append(Step(rollout, "done", "ended here"))
+        elif number == at and release.starts_at > now:
+            found.append(Step(rollout, "next", f"at the start, for {soak}" if at + 1 < len(plan) else "at the start"))
         elif number == at:
             found.append(Step(rollout, "now", "the last step" if at + 1 == len(plan) else f"for {soak}"))
-        elif number == at + 1 and release.is_live:
+        elif number == at + 1 and release.is_live and release.starts_at <= now:
             found.append(Step(rollout, "next", _when(release, waits_for, now)))
         else:
             found.append(Step(rollout, "later", f"after {span(plan[number - 1]['soak_minutes'])}" if release.is_live else "not taken"))

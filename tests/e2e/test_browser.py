@@ -181,9 +181,34 @@ PAGES = [
     "/apps/my-app/versions/new", "/apps/my-app/uploads", "/apps/my-app/uploads/new", "/apps/my-app/activity",
     "/apps/my-app/channels", "/apps/my-app/channels/1/edit", "/apps/my-app/channels/1/shut-off", "/apps/my-app/shut-off",
     "/apps/my-app/groups", "/apps/my-app/groups/1", "/apps/my-app/groups/1/delete",
+    "/apps/my-app/releases", "/apps/my-app/releases/1", "/apps/my-app/releases/7", "/apps/my-app/releases/7/rollback",
+    "/apps/my-app/releases/7/withdraw", "/apps/my-app/versions/1/publish", "/apps/my-app/versions/2/publish?channel=stable",
+    "/apps/my-app/experiments", "/apps/my-app/experiments/new", "/apps/my-app/experiments/1", "/apps/my-app/experiments/1/end",
     "/apps/my-app/settings", "/apps/my-app/explain", "/apps/my-app/explain?current_version=0.9.0&device_id=" + "d" * 200,
     "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
 ]  # fmt: skip
+
+
+def fill_with_long_names(program: Program) -> None:
+    """A channel, a group, a release that follows a plan, an experiment and a proposal, with names that try every box."""
+    channel, group = "a-rather-long-name-of-a-channel", "A-rather-long-name-of-a-group-without-any-space-in-it-at-all"
+    channel_made = program.post("/api/channels", {"name": channel, "falls_back_to": ["stable"], "approval_above": 1250})
+    grouped = program.post("/api/groups", {"name": group})
+    program.post("/api/groups/1/devices", {"add": ["device-1"], "note": "a-note-that-is-long-and-has-no-space-in-it" * 2})
+    elsewhere = {"platform": "ios", "download_url": "https://updates.example.com/app.ipa", "checksum": "ab" * 32, "file_size": 1}
+    arms = []
+    for code in (1, 2, 3):
+        named = {**elsewhere, "version": f"1.0.{code}-a-rather-long-name-of-a-version", "version_code": 2**40 + code}
+        arms.append(program.post("/api/updates/publish", named)[1]["version"]["id"])
+    for version_id in arms[1:]:
+        program.post(f"/api/updates/deactivate/{version_id}")
+    weights = [{"version_id": version_id, "weight": 3333} for version_id in arms[1:]]
+    compared = program.post("/api/experiments", {"name": "Long" * 20, "channel": "stable", "arms": weights})
+    steps = [{"rollout": 100 * step, "soak_minutes": 1500} for step in range(1, 9)]
+    planned = program.post("/api/versions/1/releases", {"channel": channel, "plan": steps, "groups": [group]})
+    asked = program.post(f"/api/releases/{planned[1]['release']['id']}/rollout", {"rollout": 9000})
+    assert [answer[0] for answer in (channel_made, grouped, compared, planned, asked)] == [201, 201, 201, 201, 202]
+    program.post("/api/channels/2/shut-off")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -191,17 +216,16 @@ def test_every_page_fits_every_width_without_an_error(chromium: Browser, program
     upload_id = program.upload(apk(version="1.0.0-a-rather-long-name-of-a-version", code=2**40))
     program.until(lambda: program.uploaded(upload_id)["status"] == "ready")
     program.post("/api/versions/1/activate")
-    program.post("/api/channels", {"name": "a-rather-long-name-of-a-channel", "falls_back_to": ["stable"], "approval_above": 1250})
-    program.post("/api/channels/2/shut-off")
-    program.post("/api/groups", {"name": "A-rather-long-name-of-a-group-without-any-space-in-it-at-all"})
-    program.post("/api/groups/1/devices", {"add": ["device-1"], "note": "a-note-that-is-long-and-has-no-space-in-it" * 2})
+    fill_with_long_names(program)
     context = chromium.new_context(base_url=program.url, color_scheme=scheme)
     watched = Watched(context, program)
     log_in(watched.page)
     for width in WIDTHS:
         watched.page.set_viewport_size({"width": width, "height": 800})
         for path in PAGES:
-            watched.page.goto(path)
+            answer = watched.page.goto(path)
+            assert answer is not None
+            assert answer.status == (404 if path == "/nothing" else 200), path
             needed = watched.page.evaluate("document.documentElement.scrollWidth")
             assert needed <= width, (path, width, needed)
     context.close()

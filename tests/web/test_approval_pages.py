@@ -98,3 +98,37 @@ def test_another_apps_proposal_and_a_viewer_get_nowhere(proposed: FlaskClient, s
     page = viewer.get(HOME)
     assert "asks:" in words_of(page)
     assert viewer.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)}).status_code == 403
+
+
+def test_what_was_decided_on_an_old_state_is_told_and_nobody_is_asked_to_approve_it(
+    app: Flask, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
+    made = api.version()
+    started = api.post(f"/api/versions/{made['id']}/releases", {"rollout": 500})
+    release = started.json["release"]
+    with_channels(app, approval_above=1000)
+    browser = sign_in()
+    where = f"{HOME}/{release['id']}"
+    seen = browser.get(where)
+    assert api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 700}).status_code == 200
+    steps = {"step_percent": ["10", "100"], "step_hours": ["24", ""]}
+    for verb, fields in (("rollout", {"rollout": "80"}), ("plan", steps)):
+        answer = send(browser, f"{where}/{verb}", seen, **fields)
+        assert answer.status_code == 409, verb
+        assert "You saw live, open to 5 % Now live, open to 7 %" in words_of(answer)
+    assert api.get("/api/proposals").json["proposals"] == []
+
+
+def test_a_version_that_changed_meanwhile_is_told_and_nobody_is_asked_to_approve_it(
+    app: Flask, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
+    with_channels(app, approval_above=1000)
+    made = api.version()
+    browser = sign_in()
+    where = f"/apps/my-app/versions/{made['id']}/publish"
+    seen = browser.get(where)
+    assert api.patch(f"/api/versions/{made['id']}", {"is_mandatory": True}).status_code == 200
+    answer = send(browser, where, seen, channel="stable", rollout="100")
+    assert answer.status_code == 409
+    assert "Somebody was faster" in answer.text
+    assert api.get("/api/proposals").json["proposals"] == []

@@ -194,7 +194,7 @@ def test_an_administrator_makes_and_changes_a_channel_in_the_browser(browser: Fl
         ({"approval_above": "-1"}, "Expected 0 to 99.99 percent"),
         ({"approval_above": "nan"}, "Expected 0 to 99.99 percent"),
         ({"approval_above": "1e400"}, "Expected 0 to 99.99 percent"),
-        ({"approval_above": "ten"}, "Not a valid decimal value"),
+        ({"approval_above": "ten"}, "Expected a number, such as 12.5"),
         ({"falls_back_to": ["beta"]}, "beta -&gt; beta"),
         ({"falls_back_to": [HOSTILE]}, "&lt;img src=x"),
     ],

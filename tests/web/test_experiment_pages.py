@@ -58,8 +58,9 @@ def test_an_experiment_shows_its_arms_as_one_divided_bar(app: Flask, browser: Fl
     [
         ({"version_2": "1"}, "the same version stands in two arms"),
         ({"percent_1": "80"}, "add up to 113.33 %"),
-        ({"percent_1": ""}, "a weight of 0"),
-        ({"percent_1": "1e999999999"}, "a weight of 0"),
+        ({"percent_1": ""}, "Expected 0.01 to 100 percent"),
+        ({"percent_1": "1e999999999"}, "Expected 0.01 to 100 percent"),
+        ({"percent_1": "33.333"}, "At most two decimals"),
         ({"version_2": ""}, "compares 2 to 10 versions"),
         ({"name": ""}, "Give the experiment a name"),
         ({"version_2": "999"}, "Not a valid choice"),

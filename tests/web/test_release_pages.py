@@ -56,6 +56,20 @@ def test_without_a_full_release_everybody_else_gets_nothing(browser: FlaskClient
     assert "Everybody else No update." in words_of(browser.get(HOME))
 
 
+def test_no_step_of_a_plan_is_shown_as_taken_before_its_release_starts(browser: FlaskClient, api: Api) -> None:
+    release = released(api, plan=PLAN, starts_at=(utcnow() + timedelta(hours=5)).isoformat())
+    for page in (browser.get(HOME), browser.get(f"{HOME}/{release['id']}")):
+        assert "10 % at the start, for 24 h 50 % after 24 h 100 % after 24 h" in words_of(page)
+        assert 'aria-current="step"' not in page.text
+
+
+def test_the_reach_of_a_part_names_the_groups_that_come_on_top(app: Flask, browser: FlaskClient, api: Api) -> None:
+    with_groups(app, "testers")
+    with_devices(app, 30, "1.0.0", 1)
+    release = released(api, rollout=1000, groups=["testers"])
+    assert "about 3 of 30 active devices, and whoever is in its groups." in words_of(browser.get(f"{HOME}/{release['id']}"))
+
+
 def test_a_scheduled_release_stands_below_what_is_live(browser: FlaskClient, api: Api) -> None:
     api.published(1, "1.0.0")
     starts = utcnow() + timedelta(hours=14, minutes=5, seconds=30)
@@ -154,9 +168,10 @@ def test_a_plan_is_given_changed_and_ended(browser: FlaskClient, api: Api) -> No
         (["10", "5"], ["1", ""], "goes from 10 % to 5 %"),
         (["10", "abc"], ["1", ""], "Row 2: the percentage can&#39;t be read"),
         (["10.001", "50"], ["1", ""], "at most two decimals"),
-        (["10", "50"], ["", ""], "soaks for 0 minutes"),
+        (["10", "50"], ["", ""], "Row 1: say how many hours it holds"),
         (["5", "50"], ["1", ""], "is open to 10 % already"),
         (["", ""], ["", ""], "no step yet"),
+        (["50", ""], ["1", ""], "One step is no plan"),
         (["NaN", "50"], ["1", ""], "can&#39;t be NaN"),
         (["1e999999999", "50"], ["1", ""], "can&#39;t be 1e999999999"),
         (["10", "50"], ["0.001", ""], "at most whole minutes"),

@@ -358,7 +358,11 @@ def test_the_dialog_shows_the_preflight_and_a_blocked_version_has_no_button(api:
     browser = sign_in()
     page = browser.get(f"/apps/my-app/versions/{made['id']}/publish")
     assert "Build it for release" in page.text
-    assert re.search(r"<button[^>]*disabled[^>]*>[^<]*(?:<svg.*?</svg>)? Publish", page.text)
+    publish = re.search(r"<button[^>]*data-act=\"Publish\"[^>]*>", page.text)
+    assert publish
+    assert " disabled " in publish[0]
+    assert "can&#39;t be published" in page.text or "can't be published" in page.text
+    assert 'id="preview"' not in page.text
     revision = re.search(r'name="revision" (?:type="hidden" )?value="(\d+)"', page.text)
     assert revision
     answer = browser.post(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from wtforms import DecimalField, Field, HiddenField, SelectMultipleField, StringField, TextAreaField
+from wtforms import Field, HiddenField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import CheckboxInput
 
 from ota.models import Channel
 from ota.services.channels import ChannelEdit
 from ota.services.groups import MAX_NAME, MAX_NOTE
-from ota.web.admin.forms import Form
+from ota.web.admin.forms import Form, Percent
 
 
 class ChannelEditForm(Form):
     falls_back_to = SelectMultipleField("Falls back to", option_widget=CheckboxInput(), validate_choice=False)
-    approval_above = DecimalField("Second person above (percent)", [Optional()], places=None)
+    approval_above = Percent("Second person above (percent)", [Optional()])
     revision = HiddenField()
 
     def validate_approval_above(self, field: Field) -> None:
@@ -24,8 +24,6 @@ class ChannelEditForm(Form):
             return  # Empty, or not a number: that is said already.
         if not field.data.is_finite() or not 0 <= field.data < 100:
             raise ValidationError("Expected 0 to 99.99 percent, or nothing where one person is enough.")
-        if (field.data * 100) % 1:
-            raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
 
     def offer(self, others: list[Channel]) -> None:
         """Show these channels to choose from."""

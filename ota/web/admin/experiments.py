@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import Any
 
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import DecimalField, SelectField, StringField
+from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.fields.simple import HiddenField
 from wtforms.validators import InputRequired, Length, Optional
@@ -25,7 +25,7 @@ from ota.services import approvals, experiments, reach, release_rows, versions
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import Form, seen_revision, show_error
+from ota.web.admin.forms import Form, Percent, seen_revision, show_error
 from ota.web.history import Stale
 from ota.web.templating import render_page
 
@@ -39,10 +39,19 @@ class ExperimentForm(Form):
     name = StringField("Name", [InputRequired("Give the experiment a name."), Length(max=80)])
     channel = SelectField("Channel")
 
+    def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
+        is_valid: bool = super().validate(extra_validators)
+        for number in range(1, ARMS + 1):
+            version, share = self[f"version_{number}"], self[f"percent_{number}"]
+            is_share = share.data is not None and share.data.is_finite() and 0 < share.data <= 100
+            if version.data and not is_share and not share.errors:
+                share.errors, is_valid = ["Expected 0.01 to 100 percent."], False
+        return is_valid
+
 
 for _number in range(1, ARMS + 1):
     setattr(ExperimentForm, f"version_{_number}", SelectField(f"Version {_number}", [Optional()]))
-    setattr(ExperimentForm, f"percent_{_number}", DecimalField(f"Percent {_number}", [Optional()], places=None))
+    setattr(ExperimentForm, f"percent_{_number}", Percent(f"Percent {_number}", [Optional()]))
 
 
 class EndForm(Form):
@@ -143,9 +152,7 @@ def _arms(form: ExperimentForm) -> tuple[Arm, ...]:
     for number in range(1, ARMS + 1):
         version, share = form[f"version_{number}"].data, form[f"percent_{number}"].data
         if version:
-            is_share = isinstance(share, Decimal) and share.is_finite() and 0 <= share <= 100
-            # Anything else is nobody's share, which the service refuses in its own words.
-            found.append(Arm(int(version), int(share * 100) if is_share else 0))
+            found.append(Arm(int(version), int(share * 100)))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask_wtf import FlaskForm
@@ -50,6 +51,24 @@ class Between(NumberRange):  # type: ignore[misc]
         if field.data is not None and abs(field.data) > self.max:
             raise ValidationError(self.message)
         super().__call__(form, field)
+
+
+class Percent(DecimalField):  # type: ignore[misc]
+    """A percentage to two decimals, with a point or a comma; nothing typed is None. What its range is, each form says."""
+
+    def __init__(self, label: str, validators: Sequence[Any] = (), **options: Any) -> None:
+        super().__init__(label, validators, places=None, **options)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata([value.replace(",", ".") for value in valuelist])
+        except ValueError:
+            raise ValueError("Expected a number, such as 12.5.") from None
+
+    def post_validate(self, form: Any, validation_stopped: bool) -> None:
+        is_share = not validation_stopped and not self.errors and self.data is not None and self.data.is_finite() and 0 <= self.data <= 100
+        if is_share and (self.data * 100) % 1:
+            raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
 
 
 class LoginForm(Form):
@@ -130,7 +149,7 @@ class ExternalForm(Form):
 
 
 class RolloutForm(Form):
-    rollout = DecimalField("Rollout in percent", [InputRequired("Enter a percentage.")], places=None, default=100)
+    rollout = Percent("Rollout in percent", [InputRequired("Enter a percentage.")], default=100)
     revision = HiddenField()
 
     def validate_rollout(self, field: Field) -> None:
@@ -138,8 +157,6 @@ class RolloutForm(Form):
             return  # Not a number: that is said already.
         if not field.data.is_finite() or not 0 <= field.data <= 100:
             raise ValidationError("Expected 0 to 100 percent.")
-        if (field.data * 100) % 1:
-            raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
 
 
 class ConfirmForm(Form):

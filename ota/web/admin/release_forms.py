@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from flask import request
 from werkzeug.datastructures import MultiDict
@@ -15,7 +16,7 @@ from wtforms.fields.simple import HiddenField
 from wtforms.validators import Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from ota.core.plans import Plan, PlanStep
+from ota.core.plans import MAX_SOAK_MINUTES, Plan, PlanStep
 from ota.core.rollout import FULL
 from ota.errors import Invalid
 from ota.models import Release
@@ -47,10 +48,23 @@ class Checkboxes(SelectMultipleField):  # type: ignore[misc]
     option_widget = CheckboxInput()
 
 
+class Moment(DateTimeLocalField):  # type: ignore[misc]
+    """A date and a time in UTC, or nothing."""
+
+    def __init__(self, label: str, **options: Any) -> None:
+        super().__init__(label, [Optional()], format=_FORMATS, **options)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError(_MINUTE) from None
+
+
 class PublishForm(RolloutForm):
     channel = SelectField("Channel")
     plan = SelectField("How", choices=_PLANS, default=ONCE)
-    starts_at = DateTimeLocalField("Start at (UTC)", [Optional()], format=_FORMATS)
+    starts_at = Moment("Start at (UTC)")
     groups = Checkboxes("Offer it to these groups in any case")
     repairs = BooleanField("Mandatory", default=True)
 
@@ -66,8 +80,8 @@ class PublishForm(RolloutForm):
 
 
 class TermsForm(Form):
-    starts_at = DateTimeLocalField("Starts at (UTC)", [Optional()], format=_FORMATS)
-    mandatory_from = DateTimeLocalField("Mandatory for everybody from (UTC)", [Optional()], format=_FORMATS)
+    starts_at = Moment("Starts at (UTC)")
+    mandatory_from = Moment("Mandatory for everybody from (UTC)")
     critical_from = StringField("Versions from", [Optional(), Length(max=60)])
     critical_below = StringField("and below", [Optional(), Length(max=60)])
     groups = Checkboxes("Groups that get it whatever the rollout")
@@ -119,10 +133,19 @@ def plan_sent(rows: Sequence[Row]) -> Plan:
     filled = [row for row in rows if row.percent or row.hours]
     if not filled:
         raise Invalid("bad_plan", "plan: there is no step yet. Fill in two rows at least, such as 10 % for 24 hours and then 100 %.")
-    return tuple(
+    if len(filled) == 1:
+        raise Invalid("bad_plan", "plan: one step is no plan. Add where it goes from there, such as 100 % in the last row.")
+    plan = tuple(
         PlanStep(_whole(row.percent, 100, f"Row {number}: the percentage"), _whole(row.hours or "0", 60, f"Row {number}: the hours"))
         for number, row in enumerate(filled, 1)
     )
+    for number, step in enumerate(plan[:-1], 1):
+        if not 1 <= step.soak_minutes <= MAX_SOAK_MINUTES:
+            longest = MAX_SOAK_MINUTES // 60
+            raise Invalid(
+                "bad_plan", f"plan: Row {number}: say how many hours it holds, up to {longest:,} (90 days). Only the last needs none."
+            )
+    return plan
 
 
 def aware(when: datetime | None) -> datetime | None:
