@@ -28,6 +28,9 @@ from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
 
+SOMEBODY_ELSE = "somebody-else"
+"""A device that is in every group."""
+
 
 def put(case: Case, slug: str) -> None:
     """All that the case has, in an app of its own."""
@@ -53,7 +56,7 @@ def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
     secret = cast(Settings, current_app.extensions["ota_settings"]).secret_key
     for name in GROUPS:
         group = groups.create(session, SYSTEM, app, name=name, now=now)
-        ids = ["somebody-else", *([case.device] if case.device and name in case.groups else [])]
+        ids = [SOMEBODY_ELSE, *([case.device] if case.device and name in case.groups else [])]
         groups.add_devices(session, SYSTEM, group, ids, hashed=lambda each: devices.hashed(secret, each), now=now)
 
 

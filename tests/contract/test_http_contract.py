@@ -19,8 +19,12 @@ from ota.web.front import Front
 from tests.conftest import Api
 from tests.contract import stage
 from tests.contract.cases import CASES, REFUSED
-from tests.contract.rows import Case
+from tests.contract.rows import BUCKETS, Case
 
+OTHERS: list[dict[str, Any]] = [
+    {"sdk": 1}, {"os_version": "1.0"}, {"abis": ["mips"]}, {"user_initiated": True}, {"device_id": stage.SOMEBODY_ELSE},
+    *({"device_id": device} for device in BUCKETS),
+]  # fmt: skip
 SEED_CHECK_FIELDS = {
     "update_available", "latest_version", "version_code", "download_url", "file_size", "checksum", "release_notes",
     "is_mandatory", "message",
@@ -44,6 +48,9 @@ def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
     if case.device is not None:
         body["device_id"] = case.device
     client, behind = shared_app.test_client(), Client(cast(Front, shared_app.wsgi_app).behind)
+    # Others ask the same a moment before: what is remembered of their answers must not be told to this device.
+    for other in OTHERS:
+        assert client.post("/api/updates/check", json={**body, **other}).status_code == 200
     answer = client.post("/api/updates/check", json=body)
     assert answer.status_code == 200
     # Through Flask itself the same: whatever holds for one of the two doors holds for the other.
