@@ -82,19 +82,24 @@ def fill(program: Program) -> dict[str, str]:
     for name in ("2.3.0", "2.3.1", "2.4.0", "ios"):
         program.post(f"/api/versions/{ids[name]}/activate")
     program.post(f"/api/updates/deactivate/{ids['2.3.1']}")
-    program.post(f"/api/versions/{ids['2.4.1']}/releases", {"channel": "stable", "rollout": 1000})
+    plan = [{"rollout": 1000, "soak_minutes": 1440}, {"rollout": 5000, "soak_minutes": 1440}, {"rollout": 10_000}]
+    program.post("/api/groups", {"name": "Testers in Utrecht"})
+    planned = program.post(f"/api/versions/{ids['2.4.1']}/releases", {"channel": "stable", "plan": plan, "groups": ["Testers in Utrecht"]})
     fleet(program)
     for name, days in (("Testers in Utrecht", 30), ("Board of directors", 7), ("Trade fair, stand 12", 90)):
         program.post("/api/share-links", {"name": name, "days": days, "password": "open sesame" if days == 7 else None})
     program.post("/api/share-links/3/revoke")
     app = "/apps/my-app"
     return {
+        "releases": f"{app}/releases", "release": f"{app}/releases/{planned[1]['release']['id']}",
+        "explain": f"{app}/explain?platform=android&channel=stable&current_version=2.4.0%2B45&device_id=d20",
         "versions": f"{app}/versions", "version": f"{app}/versions/{ids['2.4.1']}", "publish": f"{app}/versions/{ids['2.5.0']}/publish",
         "before": f"{app}/versions/{ids['2.5.0']}", "iphone": f"{app}/versions/{ids['ios']}",
         "upload": f"{app}/uploads/{uploads['2.5.0']}", "rejected": f"{app}/uploads/{uploads['bad']}", "uploads": f"{app}/uploads",
         "new": f"{app}/uploads/new", "edit": f"{app}/versions/{ids['2.4.1']}/edit", "activity": f"{app}/activity", "apps": "/apps",
         "people": "/people", "tokens": "/tokens", "account": "/account", "settings": f"{app}/settings", "docs": "/docs",
-        "rollback": f"{app}/releases/1/rollback", "external": f"{app}/versions/new", "share": f"{app}/share",
+        "rollback": f"{app}/releases/1/rollback", "experiment": f"{app}/experiments/new", "channels": f"{app}/channels",
+        "external": f"{app}/versions/new", "share": f"{app}/share",
     }  # fmt: skip
 
 
