@@ -6,7 +6,7 @@ WORKERS ?= 4
 TESTS ?= tests
 BIN = $(VENV)/bin
 
-.PHONY: run test nightly lint check screenshots clean
+.PHONY: run demo test nightly lint check screenshots clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/python app.py
@@ -24,6 +24,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 check: lint test
+
+# A fresh server with a made-up fleet, to look around in.
+demo: $(VENV)/.installed
+	@$(BIN)/python -m scripts.demo
 
 screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m scripts.screenshots
