@@ -120,9 +120,8 @@ def _courier(now: datetime) -> None:
         if platform is Platform.ANDROID:
             began = now - timedelta(days=2, hours=6)
             bad = _release(_version("courier", platform, "3.8.0", 110, began - timedelta(hours=2)), began, terms=Terms(plan=STEPS))
-            grow(fleet, made, now, newest=(bad, began, 0.1, 0.11))
-            with transaction() as session:
-                health.evaluate(session, bad, now=began + timedelta(hours=9))
+            grow(fleet, made, now, newest=(bad, began, 0.1, 0.06), until=began + timedelta(hours=8))
+            _watch(bad, began)
         else:
             grow(fleet, made, now)
     with transaction() as session:
@@ -135,6 +134,14 @@ def _courier(now: datetime) -> None:
         channel="beta",
         rollout=5_000,
     )
+
+
+def _watch(release_id: int, began: datetime) -> None:
+    """Look every ten minutes, as the server does every minute, until it is halted."""
+    for minutes in range(60, 60 * 10, 10):
+        with transaction() as session:
+            if health.evaluate(session, release_id, now=began + timedelta(minutes=minutes)).is_bad:
+                return
 
 
 def _depot(now: datetime) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from ota.core.platforms import Platform
@@ -53,8 +53,15 @@ class Fleet:
         return hashlib.sha256(f"{self.app}:{self.platform}:{number}".encode()).hexdigest()
 
 
-def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, newest: Tried | None = None, beside: Tried | None = None) -> None:
-    """Let the fleet have used the versions in ``made`` until ``now``, and try what was released last."""
+def grow(
+    fleet: Fleet,
+    made: Sequence[Standing],
+    now: datetime,
+    newest: Tried | None = None,
+    beside: Tried | None = None,
+    until: datetime | None = None,
+) -> None:
+    """Let the fleet have used the versions in ``made`` until ``now``, and try what was released last ``until`` it was stopped."""
     with transaction() as session:
         app = apps.find(session, fleet.app)
         named = [(session.get_one(Version, version_id), release_id, at) for version_id, release_id, at in made]
@@ -65,7 +72,7 @@ def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, newest: Tried | 
         _checks(session, app.id, app.channels[0].id, fleet, named[-1], now)
         for tried in (newest, beside):
             if tried is not None:
-                _try(session, app.id, fleet, runs, tried, now)
+                _try(session, app.id, fleet, runs, tried, until or now)
 
 
 def _insert(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
@@ -189,6 +196,9 @@ def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], 
             }
         )  # fmt: skip
     _insert(session, ReleaseDevice, ways)
+    moved = [way["device_id"] for way in ways if not way["is_control"] and way["installed_at"] <= now]
+    has_it = update(Device).where(Device.app_id == app_id, Device.device_hash.in_(moved))
+    session.execute(has_it.values(app_version=_running(version), version_code=version.version_code))
     _funnel(session, fleet, version, release_id, began, now, share=share, failing=failing)
     _failures(session, app_id, fleet, version, release_id, failed)
 

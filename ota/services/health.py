@@ -24,6 +24,7 @@ WATCHED_FOR = timedelta(days=30)
 """So long after its start a release that is open to everybody is watched."""
 
 _POINTS = 200
+_ENDLESS = 1_000_000
 _DECIDED_SHARE = 0.0
 
 
@@ -125,9 +126,8 @@ def why_waiting(session: Session, release: Release) -> str | None:
 def sentence(row: ReleaseHealth) -> str:
     """What was found, with its numbers."""
     beside = f", against {row.failing_control:,} of {row.control:,} on the version before" if row.has_control else ""
-    return (
-        f"{row.failing_rollout:,} of {row.rollout:,} devices failed{beside}: evidence {row.peak:,.0f}, and {row.threshold:,.0f} is enough."
-    )
+    evidence = f"{row.peak:,.0f}" if row.peak < _ENDLESS else f"more than {_ENDLESS:,}"
+    return f"{row.failing_rollout:,} of {row.rollout:,} devices failed{beside}: evidence {evidence}, and {row.threshold:,.0f} is enough."
 
 
 def _verdict(members: Sequence[Member], policy: Policy, now: datetime) -> tuple[Verdict, bool]:
