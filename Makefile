@@ -14,8 +14,11 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
-# What takes too long for every change: many more damaged builds.
+# What takes too long for every change: many more damaged builds, sequences of what publishers do, and rounds of races.
 nightly: $(VENV)/.installed-dev
+	OTA_EXAMPLES=10000 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 3600 tests/core
+	OTA_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 3600 tests/web/test_machine.py
+	OTA_ROUNDS=50 $(BIN)/python -m pytest -n $(WORKERS) tests/services/test_crowds.py
 	OTA_MUTATIONS=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/packages/test_mutations.py
 
 lint: $(VENV)/.installed-dev

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ota.core.decision import Decision, NoUpdate, Offer, decide
 from ota.core.lifecycle import ReleaseState, may_move_release
@@ -54,6 +54,11 @@ class Fleet(RuleBasedStateMachine):
         self.world = World()
 
     # What publishers do.
+
+    @initialize(published=st.lists(st.tuples(platforms, channels, parts, makings, terms), min_size=2, max_size=5))
+    def there_is_a_history(self, published: list[tuple[Platform, int, int, dict, dict]]) -> None:
+        for platform, channel, rollout, making, told in published:
+            self._begin(self._make(platform, 1, making), channel, rollout, told)
 
     @rule(platform=platforms, channel=channels, rollout=parts, ahead=st.sampled_from([1, 1, 2]), making=makings, told=terms)
     def publish(self, platform: Platform, channel: int, rollout: int, ahead: int, making: dict, told: dict) -> None:

@@ -1,7 +1,11 @@
 """The draw of a partial rollout."""
 
 import hashlib
+from collections.abc import Callable
+from random import Random
+from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,12 +37,25 @@ def test_a_device_without_an_id_is_only_in_a_full_rollout() -> None:
     assert is_in_rollout(FULL, "salt", None)
 
 
-def test_a_tenth_of_the_devices_is_inside_ten_percent() -> None:
-    inside = sum(is_in_rollout(1_000, "salt", f"device-{number}") for number in range(20_000))
-    assert abs(inside / 20_000 - 0.1) < 0.01
+COUNT = 100_000
+KINDS: dict[str, Callable[[], list[str]]] = {
+    "uuid": lambda: [str(UUID(int=draw.getrandbits(128), version=4)) for draw in [Random(1)] for _ in range(COUNT)],
+    "sequence": lambda: [str(number) for number in range(COUNT)],
+    "named sequence": lambda: [f"device-{number:06}" for number in range(COUNT)],
+    "android id": lambda: [f"{draw.getrandbits(64):016x}" for draw in [Random(2)] for _ in range(COUNT)],
+}
+"""Ids as devices have them."""
 
 
-def test_two_releases_draw_different_devices() -> None:
-    devices = [f"device-{number}" for number in range(20_000)]
-    both = sum(is_in_rollout(1_000, "one", device) and is_in_rollout(1_000, "two", device) for device in devices)
-    assert abs(both / 20_000 - 0.01) < 0.005
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_share_of_the_devices_is_that_share_whatever_their_ids_look_like(kind: str) -> None:
+    buckets = [bucket("salt", device) for device in KINDS[kind]()]
+    for basis_points in (100, 1_000, 2_500, 5_000):
+        inside = sum(number < basis_points for number in buckets) / COUNT
+        assert abs(inside - basis_points / FULL) < 0.005, basis_points
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_releases_draw_devices_independently(kind: str) -> None:
+    both = sum(bucket("one", device) < 1_000 and bucket("two", device) < 1_000 for device in KINDS[kind]())
+    assert abs(both / COUNT - 0.01) < 0.002
