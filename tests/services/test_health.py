@@ -77,7 +77,9 @@ def test_a_bad_release_is_halted_with_its_numbers(in_app: Flask) -> None:
     halted = look(release)
     assert halted.state == ReleaseState.HALTED
     assert halted.reason is not None
-    assert halted.reason.startswith("60 of 300 devices failed, against 60 of 3,000 on the version before: evidence more than 1,000,000, and 200")
+    assert halted.reason.startswith(
+        "60 of 300 devices failed, against 60 of 3,000 on the version before: evidence more than 1,000,000, and 200"
+    )
     assert acts()[-2:] == ["release.found_bad", "release.halted"]
     assert len(found.curve) <= 201
     assert found.curve[-1][3:5] == [60, 60]
