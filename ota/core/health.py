@@ -47,7 +47,7 @@ class Policy:
     min_failing_devices: int = 3
     acceptable_rate: float = 0.02
     """Without a control: this share of failing devices is still a good release."""
-    settling: timedelta = timedelta(hours=1)
+    settling: timedelta = timedelta(hours=2)
     """How long reports are given to arrive before what they tell of is judged."""
 
     def __post_init__(self) -> None:
