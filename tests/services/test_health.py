@@ -23,7 +23,7 @@ from ota.services.health import Rules
 from ota.tasks import evaluate_health
 from tests.services.engine import START, begin, hours, look, make
 
-LATER = START + hours(6)
+LATER = START + hours(8)
 PLAN = (PlanStep(1_000, 60), PlanStep(10_000))
 
 
