@@ -130,8 +130,8 @@ def test_a_person_resumes_and_a_new_test_begins(in_app: Flask) -> None:
         releases.change_state(session, SYSTEM, release_rows.get(session, release), ReleaseState.ACTIVE, now=resumed)
     found = evaluate(release, resumed + hours(4))
     assert (found.is_bad, found.rollout, look(release).state) == (False, 0, ReleaseState.ACTIVE)
-    fleet(release, rollout=(500, 100), since=hours(8))
-    assert evaluate(release, START + hours(14)).is_bad
+    fleet(release, rollout=(500, 100), since=hours(10))
+    assert evaluate(release, START + hours(18)).is_bad
     assert look(release).state == ReleaseState.HALTED
 
 
