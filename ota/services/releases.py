@@ -59,6 +59,7 @@ def start(
         raise _already_released(there)
     if revision is not None and revision != version.revision:
         raise versions.stale(version)  # Before anybody is asked to approve what could not be done any more.
+    preflight.demand(session, version, target, now=now)
     two_person.demand(
         "start", target, widest(release.rollout, release_terms.plan_of(release)), approval,
         f"Release {version.version} (+{version.version_code}) on {target.name}",

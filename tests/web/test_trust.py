@@ -373,6 +373,16 @@ def test_the_dialog_shows_the_preflight_and_a_blocked_version_has_no_button(api:
     assert "can&#39;t be published" in answer.text
 
 
+def test_nobody_is_asked_to_approve_what_the_preflight_blocks(api: Api) -> None:
+    admin = Api(api.app, Role.ADMIN)
+    stable = admin.get("/api/channels").json["channels"][0]
+    admin.patch(f"/api/channels/{stable['id']}", {"approval_above": 100})
+    made = api.version(application={"debuggable": True})
+    answer = api.post(f"/api/versions/{made['id']}/releases", {})
+    assert (answer.status_code, answer.json["code"]) == (409, "preflight_blocked")
+    assert api.get("/api/proposals").json["proposals"] == []
+
+
 def test_what_a_package_calls_itself_is_shown_as_text(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
     label = "<img src=x onerror=alert(1)>"
     made = api.version(application={"label": label}, permissions=["<b>bold</b>"])
