@@ -91,6 +91,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "evaluate-health": {"task": "ota.evaluate_health", "schedule": 60.0, "options": {"expires": 60}},
             "heartbeat": {"task": "ota.heartbeat", "schedule": 20.0, "options": {"expires": 60}},
             "forget-devices": {"task": "ota.forget_devices", "schedule": 86_400.0, "options": {"expires": 3600}},
+            "roll-up": {"task": "ota.roll_up", "schedule": 3600.0, "options": {"expires": 600}},
+            "prune-telemetry": {"task": "ota.prune_telemetry", "schedule": 3600.0, "options": {"expires": 600}},
             "sweep-incoming": {"task": "ota.sweep_incoming", "schedule": 3600.0, "options": {"expires": 600}},
         },
     }

@@ -17,11 +17,12 @@ from ota import queue
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import devices, health, pipeline, soaking, system, uploads
+from ota.services import devices, fleet, health, pipeline, soaking, system, uploads
 
 log = logging.getLogger(__name__)
 
 ABANDONED_AFTER_SECONDS = 3600.0
+_MAX_BATCHES = 200
 
 
 @shared_task(name=queue.PROCESS_UPLOAD)
@@ -90,6 +91,24 @@ def evaluate_health() -> None:
         for release_id in health.watched(reader(), now=utcnow()):
             with transaction() as session:
                 health.evaluate(session, release_id, now=utcnow())
+
+
+@shared_task(name="ota.roll_up")
+def roll_up() -> None:
+    """Write down what the devices run today."""
+    with database_may_be_away(), transaction() as session:
+        fleet.note_adoption(session, now=utcnow())
+
+
+@shared_task(name="ota.prune_telemetry")
+def prune_telemetry() -> None:
+    """Delete reports that are older than they are kept; a transaction for each batch, so that counting goes on meanwhile."""
+    with database_may_be_away():
+        for _ in range(_MAX_BATCHES):
+            with transaction() as session:
+                has_more = fleet.prune(session, now=utcnow())
+            if not has_more:
+                return
 
 
 @shared_task(name="ota.sweep_incoming")

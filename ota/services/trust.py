@@ -30,6 +30,16 @@ def allow(
         audit.record(session, actor, "app.trust_changed", ("app", app.id), now=now, app_id=app.id, before=before, after=after)
 
 
+def keep_devices(session: Session, actor: Actor, app: App, *, keeps: bool, revision: int, now: datetime) -> None:
+    """Keep something of single devices from now on, or nothing but counts. Raises `Conflict` for a stale ``revision``."""
+    before = app.keeps_devices
+    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, {"keeps_devices": keeps, "revision": revision + 1}):
+        raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
+    if before != keeps:
+        was, after = {"keeps_devices": before}, {"keeps_devices": keeps}
+        audit.record(session, actor, "app.keeping_changed", ("app", app.id), now=now, app_id=app.id, before=was, after=after)
+
+
 def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, *, now: datetime) -> None:
     """Let the next published build say who signs. Phones still refuse a build of another signer: for an app that starts anew.
 

@@ -23,12 +23,13 @@ from ota.core.rollout import FULL
 from ota.db import reader
 from ota.models import App, Release, Upload, Version
 from ota.services import approvals, apps, kill_switch
-from ota.web import release_wording, wording
+from ota.web import charts, release_wording, wording
 from ota.web.present import public_url
 
 ACTIONS = {
     "app.created": "created the app",
     "app.install_access_changed": "changed who may install",
+    "app.keeping_changed": "changed what is kept of single devices",
     "app.made_default": "made it the default app",
     "app.package_pinned": "pinned the package id",
     "app.renamed": "renamed the app",
@@ -83,7 +84,15 @@ def init_app(app: Flask) -> None:
         size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, day=day
     )
     app.jinja_env.globals.update(
-        asset=asset, icon=icon, version_pill=version_pill, release_pill=release_pill, upload_pill=upload_pill, pill=pill, qr_code=qr_code
+        asset=asset,
+        icon=icon,
+        version_pill=version_pill,
+        release_pill=release_pill,
+        upload_pill=upload_pill,
+        pill=pill,
+        qr_code=qr_code,
+        chart_bar=charts.bar,
+        chart_interval=charts.interval,
     )
     app.jinja_env.filters.update(wording.FILTERS)
     app.jinja_env.filters.update(release_wording.FILTERS, is_past=is_past)

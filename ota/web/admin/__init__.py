@@ -8,7 +8,9 @@ from ota.web.admin import (
     channels,
     experiments,
     explain,
+    fleet,
     groups,
+    health_policy,
     kill_switch,
     people,
     publishing,
@@ -40,4 +42,6 @@ BLUEPRINTS = (
     groups.blueprint,
     kill_switch.blueprint,
     explain.blueprint,
+    health_policy.blueprint,
+    fleet.blueprint,
 )

@@ -12,7 +12,7 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.models import App, Release
 from ota.services import approvals, groups, reach, release_rows
-from ota.web import history, standing
+from ota.web import history, monitoring, standing
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import RolloutForm
@@ -65,6 +65,7 @@ def release_page(
         "rollout_form": rollout_form or RolloutForm(formdata=None, rollout=release.rollout / 100, revision=release.revision),
         "terms": terms or terms_form(app, release), "rows": rows or rows_of(release), "plan_wrong": plan_wrong,
         "events": history.events_of(session, release), "problem": problem, "stale": stale, "successor": None,
+        "monitoring": monitoring.of(session, release),
     }  # fmt: skip
     context["others"] = [
         channel for channel in app.channels

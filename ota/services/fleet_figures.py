@@ -1,0 +1,175 @@
+"""The figures about an app's devices, read from what was counted by hour and by day, never from single reports.
+
+Platforms are never put together: a share of Android phones and one of iPhones have no mean that says anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ota.core.platforms import Platform
+from ota.core.statistics import Share, wilson
+from ota.core.telemetry import Stage
+from ota.models import Adoption, CheckCount, Device, FailureSignature, ReleaseCount, ReleaseHealth, Version
+
+TOP = 8
+OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Numbers over time: for each moment (the start of a span) and name how many. ``names`` from the largest down, `OTHER` last."""
+
+    moments: Sequence[datetime]
+    names: Sequence[str]
+    values: Mapping[tuple[datetime, str], int]
+
+    def at(self, moment: datetime, name: str) -> int:
+        return self.values.get((moment, name), 0)
+
+    def total(self, moment: datetime) -> int:
+        return sum(self.at(moment, name) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failures of one version that look alike."""
+
+    version: str
+    version_code: int
+    version_id: int
+    kind: str
+    signature: str
+    sample: str | None
+    devices: int
+    events: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that the page of a platform tells. ``unseen`` by days: so many known devices have not asked for so long."""
+
+    platform: Platform
+    days: int
+    adoption: Series
+    running: Sequence[tuple[str, int]]
+    counted_on: date | None
+    checks: Series
+    unseen: Mapping[int, int]
+    known: int
+    failures: Sequence[Failures]
+
+
+def fleet(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Fleet:
+    """The figures of the last ``days`` days."""
+    counted_on = session.scalar(select(func.max(Adoption.day)).where(Adoption.app_id == app_id, Adoption.platform == platform))
+    known, unseen = _unseen(session, app_id, platform, now)
+    return Fleet(
+        platform, days, adoption=adoption(session, app_id, platform, days=max(days, 7), now=now),
+        running=running(session, app_id, platform, counted_on), counted_on=counted_on,
+        checks=checks(session, app_id, platform, days=days, now=now), unseen=unseen, known=known,
+        failures=top_failures(session, app_id, platform, since=now - timedelta(days=days)),
+    )  # fmt: skip
+
+
+def adoption(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
+    """How many active devices ran each version at the end of each day: the `TOP` versions by name, the rest together."""
+    first = now.date() - timedelta(days=days - 1)
+    query = select(Adoption.day, Adoption.app_version, Adoption.devices).where(
+        Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day >= first
+    )
+    rows = [(_midnight(row.day), row.app_version, row.devices) for row in session.execute(query)]
+    return _series([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
+
+
+def running(session: Session, app_id: int, platform: Platform, on: date | None) -> Sequence[tuple[str, int]]:
+    """How many active devices ran each version on that day, the most first."""
+    query = select(Adoption.app_version, Adoption.devices).where(
+        Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day == on
+    )
+    return [(name, number) for name, number in session.execute(query.order_by(Adoption.devices.desc(), Adoption.app_version))]
+
+
+def checks(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
+    """How many checks were answered with which reason: by hour for up to two days, by six hours for a week, else by day."""
+    span = timedelta(hours=1 if days <= 2 else 6 if days <= 7 else 24)
+    last = _start_of(now, span)
+    moments = [last - span * number for number in reversed(range(int(timedelta(days=days) / span)))]
+    query = select(CheckCount.hour, CheckCount.reason, func.sum(CheckCount.checks)).where(
+        CheckCount.app_id == app_id, CheckCount.platform == platform, CheckCount.hour >= moments[0]
+    )
+    rows = session.execute(query.group_by(CheckCount.hour, CheckCount.reason))
+    return _series(moments, [(_start_of(hour, span), reason, int(number)) for hour, reason, number in rows])
+
+
+def funnel(session: Session, release_id: int) -> Mapping[Stage, int]:
+    """How many devices have reached each stage with the release."""
+    query = select(ReleaseCount.stage, func.sum(ReleaseCount.devices)).where(ReleaseCount.release_id == release_id)
+    found = {stage: int(number) for stage, number in session.execute(query.group_by(ReleaseCount.stage))}
+    return {stage: found.get(stage, 0) for stage in Stage}
+
+
+def failure_rates(row: ReleaseHealth | None) -> tuple[Share | None, Share | None]:
+    """The share of failing devices in the rollout and in the control, as of the last look; None where nobody is counted."""
+    if row is None:
+        return None, None
+    return _rate(row.failing_rollout, row.rollout), _rate(row.failing_control, row.control) if row.has_control else None
+
+
+def top_failures(
+    session: Session, app_id: int, platform: str, *, since: datetime | None = None, version_id: int | None = None, limit: int = 10
+) -> Sequence[Failures]:
+    """What fails on the most devices: of one version, or of all that had such a failure ``since`` then."""
+    query = select(FailureSignature, Version).join(Version, Version.id == FailureSignature.version_id)
+    query = query.where(Version.app_id == app_id, Version.platform == platform)
+    if version_id is not None:
+        query = query.where(Version.id == version_id)
+    if since is not None:
+        query = query.where(FailureSignature.last_at >= since)
+    rows = session.execute(query.order_by(FailureSignature.devices.desc(), FailureSignature.id.desc()).limit(limit))
+    return [
+        Failures(
+            version.version, version.version_code, version.id, each.kind, each.signature, each.sample, each.devices, each.events,
+            each.last_at,
+        )
+        for each, version in rows
+    ]  # fmt: skip
+
+
+def _unseen(session: Session, app_id: int, platform: Platform, now: datetime) -> tuple[int, Mapping[int, int]]:
+    known = select(func.count()).select_from(Device).where(Device.app_id == app_id, Device.platform == platform)
+    found = {days: session.scalar(known.where(Device.last_seen_at <= now - timedelta(days=days))) or 0 for days in (7, 30)}
+    return session.scalar(known) or 0, found
+
+
+def _series(moments: Sequence[datetime], rows: Sequence[tuple[datetime, str, int]]) -> Series:
+    wanted, sums = set(moments), Counter[str]()
+    for at, name, number in rows:
+        sums[name] += number if at in wanted else 0
+    order = sorted((name for name in sums if sums[name]), key=lambda name: (-sums[name], name))
+    top = order if len(order) <= TOP + 1 else order[:TOP]
+    values: dict[tuple[datetime, str], int] = defaultdict(int)
+    for at, name, number in rows:
+        if at in wanted and number:
+            values[at, name if name in top else OTHER] += number
+    return Series(moments, [*top, OTHER] if len(top) < len(order) else top, dict(values))
+
+
+def _rate(count: int, total: int) -> Share | None:
+    return wilson(count, total) if total else None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _start_of(at: datetime, span: timedelta) -> datetime:
+    hours = int(span / timedelta(hours=1))
+    return at.replace(hour=at.hour - at.hour % hours, minute=0, second=0, microsecond=0)

@@ -1,0 +1,128 @@
+"""When a release of the app counts as bad, and whether anything is kept of single devices: forms of its settings page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import DecimalField, HiddenField, IntegerField, SelectField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired
+
+from ota.clock import utcnow
+from ota.core.lifecycle import HealthAction
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Conflict, OtaError
+from ota.models import App
+from ota.services import apps, health, trust
+from ota.services.health import Rules
+from ota.web import history
+from ota.web.access import actor, page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import Between, Form, Percent, seen_revision, show_error
+from ota.web.history import Stale
+from ota.web.manage_health import changed, meaning
+from ota.web.templating import render_page
+
+blueprint = Blueprint("admin_health", __name__, url_prefix="/apps/<slug>")
+
+_NEEDED = InputRequired("Enter a number.")
+_ACTIONS = [
+    SelectChoice(HealthAction.NOTIFY.value, "Only say so"),
+    SelectChoice(HealthAction.HALT.value, "Halt it: no new offers until a person decides"),
+    SelectChoice(HealthAction.ROLL_BACK.value, "Roll it back: the release before it is offered again"),
+]
+
+
+class PolicyForm(Form):
+    action = SelectField("When a release is bad", choices=_ACTIONS)
+    alpha = Percent("Good releases called bad by chance, in percent", [_NEEDED])
+    tolerated_ratio = DecimalField("Tolerated: times the failures of the control", [_NEEDED], places=None)
+    acceptable_rate = Percent("Acceptable without a control: percent of devices that fail", [_NEEDED])
+    window_hours = IntegerField("Failures count for hours after installing", [_NEEDED, Between(1, 2160, "Expected 1 to 2160 hours.")])
+    min_failing_devices = IntegerField("Failing devices at least", [_NEEDED, Between(1, 1_000_000, "Expected 1 to 1000000 devices.")])
+    min_reports = IntegerField("A plan waits for devices", [_NEEDED, Between(0, 1_000_000, "Expected 0 to 1000000 devices.")])
+    revision = HiddenField()
+
+
+@blueprint.route("/health-policy", methods=["GET", "POST"])
+@page(Access.ADMIN)
+def policy(slug: str) -> ResponseReturnValue:
+    """Choose when a release counts as bad."""
+    app = app_in_view(slug)
+    form = _form(health.rules_of(reader(), app.id))
+    if not form.validate_on_submit():
+        return _page(app, form), 422 if form.errors else 200
+    try:
+        with transaction() as session:
+            found = apps.find(session, slug)
+            wanted = changed(health.rules_of(session, found.id), _values(form))
+            health.set_rules(session, actor(), found, wanted, revision=seen_revision(form) or 0, now=utcnow())
+    except OtaError as error:
+        reader().rollback()
+        stale = None
+        app = app_in_view(slug)
+        if isinstance(error, Conflict):
+            stale = _stale(app)
+            form.revision.data = str(stale.revision)
+        else:
+            show_error(form, error)
+        return _page(app, form, stale), 409 if stale else 422
+    flash("The health policy is changed.")
+    return redirect(url_for("admin_health.policy", slug=slug), 303)
+
+
+@blueprint.post("/keeping")
+@page(Access.ADMIN)
+def keeping(slug: str) -> ResponseReturnValue:
+    """Keep something of single devices, or only counts."""
+    with transaction() as session:
+        keeps = request.form.get("keeps_nothing") != "y"
+        trust.keep_devices(
+            session, actor(), apps.find(session, slug), keeps=keeps, revision=request.form.get("revision", 0, type=int), now=utcnow()
+        )
+    flash("From now on devices are known by a keyed hash." if keeps else "From now on nothing is kept of single devices.")
+    return redirect(url_for("admin_apps.settings", slug=slug), 303)
+
+
+def _page(app: App, form: PolicyForm, stale: Stale | None = None) -> str:
+    rules = health.rules_of(reader(), app.id)
+    return render_page("health_policy.html", app=app, form=form, rules=rules, meaning=meaning(rules.policy.alpha), stale=stale)
+
+
+def _form(rules: Rules) -> PolicyForm:
+    chosen = rules.policy
+    return PolicyForm(
+        action=rules.action.value, alpha=_plain(100 * chosen.alpha), tolerated_ratio=_plain(chosen.tolerated_ratio),
+        acceptable_rate=_plain(100 * chosen.acceptable_rate), window_hours=int(chosen.window / timedelta(hours=1)),
+        min_failing_devices=chosen.min_failing_devices, min_reports=rules.min_reports, revision=rules.revision,
+    )  # fmt: skip
+
+
+def _plain(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _values(form: PolicyForm) -> dict[str, Any]:
+    return {
+        "action": HealthAction(form.action.data), "alpha": float(form.alpha.data) / 100,
+        "acceptable_rate": float(form.acceptable_rate.data) / 100, "tolerated_ratio": float(form.tolerated_ratio.data),
+        "window_hours": form.window_hours.data, "min_failing_devices": form.min_failing_devices.data,
+        "min_reports": form.min_reports.data,
+    }  # fmt: skip
+
+
+def _stale(app: App) -> Stale:
+    rules = health.rules_of(reader(), app.id)
+    chosen = rules.policy
+    now = (
+        f"{rules.action.value.replace('_', ' ')}, {100 * chosen.alpha:g} % by chance, {chosen.tolerated_ratio:g} times the control, "
+        f"{100 * chosen.acceptable_rate:g} % without one, {chosen.window / timedelta(hours=1):g} h, "
+        f"{chosen.min_failing_devices} failing devices, plans wait for {rules.min_reports}"
+    )
+    since = [each for each in history.last_act(reader(), "app", app.id) if each.action == "app.health_policy"]
+    return Stale(saw=None, now=now, revision=rules.revision, wanted="What you entered is below. Save it again to have it all the same.",
+                 since=since)  # fmt: skip

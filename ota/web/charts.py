@@ -1,0 +1,135 @@
+"""Charts as SVG, made by pure functions. Their colours are classes, since the pages allow no inline styles.
+
+A plot is stretched to the width that there is, so no text stands in it: the labels are HTML around it and stay readable on a phone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from markupsafe import Markup
+
+from ota.core.statistics import Share
+from ota.services.fleet_figures import OTHER, Series
+
+_WIDTH, _HEIGHT = 1000, 200
+_LOWEST = -2
+"""Evidence below a hundredth is drawn as a hundredth: it says nothing more."""
+
+
+def stacked(series: Series, *, title: str, label: Callable[[datetime], str], named: Callable[[str], str] = str) -> Markup:
+    """A column for each moment, divided by name. The largest name lies at the bottom."""
+    top = nice(max((series.total(moment) for moment in series.moments), default=0))
+    step = _WIDTH / max(1, len(series.moments))
+    parts = []
+    for place, moment in enumerate(series.moments):
+        below = 0
+        for number, name in enumerate(series.names, 1):
+            value = series.at(moment, name)
+            if not value:
+                continue
+            below += value
+            parts.append(
+                Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}, {}: {}</title></rect>').format(
+                    series_class(number, name), _short(place * step + step * 0.08), _short(_HEIGHT * (1 - below / top)),
+                    _short(step * 0.84), _short(_HEIGHT * value / top), label(moment), named(name), f"{value:,}",
+                )
+            )  # fmt: skip
+    names = [(series_class(number, name), named(name)) for number, name in enumerate(series.names, 1)]
+    marks = _thinned([label(moment) for moment in series.moments])
+    return _figure(Markup("").join(parts), title, [compact(top), compact(top / 2), "0"], marks, names)
+
+
+def evidence(curve: Sequence[Sequence[float]], threshold: float, *, title: str, label: Callable[[float], str]) -> Markup:
+    """The course of a health test on a logarithmic scale, with the line that it must not reach. Empty without two points in time."""
+    if len(curve) < 2 or curve[-1][0] <= curve[0][0]:
+        return Markup("")
+    highest = max(threshold, *(point[5] for point in curve))
+    top = min(math.ceil(math.log10(threshold)) + 4, math.ceil(math.log10(highest) + 0.25))
+    start, length = curve[0][0], curve[-1][0] - curve[0][0]
+
+    def height(value: float) -> float:
+        power = max(_LOWEST, min(top, math.log10(value) if value > 0 else _LOWEST))
+        return _HEIGHT * (1 - (power - _LOWEST) / (top - _LOWEST))
+
+    places = [((point[0] - start) / length * _WIDTH, height(point[5])) for point in curve]
+    path = f"M{_short(places[0][0])} {_short(places[0][1])}" + "".join(f"H{_short(x)}V{_short(y)}" for x, y in places[1:])
+    line = _short(height(threshold))
+    grid = Markup("").join(
+        Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_WIDTH, y, y)
+        for y in (_short(height(10.0**power)) for power in range(_LOWEST + 1, top))
+    )
+    drawn = Markup(
+        '{}<rect class="zone" width="{}" height="{}"/><line class="limit" x1="0" x2="{}" y1="{}" y2="{}"/><path class="curve" d="{}"/>'
+    ).format(grid, _WIDTH, line, _WIDTH, line, line, path)
+    powers = range(top, _LOWEST - 1, -1)
+    ticks = [_power(power) for power in powers] if len(powers) <= 8 else [_power(top), _power(_LOWEST)]
+    names = [("series-curve", "evidence against the release"), ("series-limit", f"enough to call it bad: {threshold:,.0f}")]
+    return _figure(drawn, title, ticks, [label(start), label(start + length / 2), label(start + length)], names)
+
+
+def bar(value: float, of: float, css: str = "series-1") -> Markup:
+    """A bar beside a number that says the same."""
+    width = _short(_WIDTH * min(1.0, value / of)) if of else "0"
+    return Markup(
+        '<svg class="level" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="{}" width="{}" height="10"/></svg>'
+    ).format(_WIDTH, css, width)
+
+
+def interval(share: Share, top: float) -> Markup:
+    """A share with its interval, on a scale from 0 to ``top``."""
+    low, middle, high = (_short(_WIDTH * min(1.0, each / top)) for each in (share.low, share.rate, share.high))
+    return Markup(
+        '<svg class="interval" viewBox="0 0 {} 12" preserveAspectRatio="none" aria-hidden="true">'
+        '<line class="grid" x1="0" x2="{}" y1="6" y2="6"/><line class="range" x1="{}" x2="{}" y1="6" y2="6"/>'
+        '<line class="middle" x1="{}" x2="{}" y1="0" y2="12"/></svg>'
+    ).format(_WIDTH, _WIDTH, low, high, middle, middle)
+
+
+def series_class(number: int, name: str) -> str:
+    """The class that gives a series its colour; what was put together is grey."""
+    return "series-other" if name == OTHER else f"series-{(number - 1) % 9 + 1}"
+
+
+def nice(value: float) -> float:
+    """The next round number that is easy to read on an axis; at least 2."""
+    if value <= 2:
+        return 2
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
+
+
+def compact(value: float) -> str:
+    """12k for 12,000: an axis has little room."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= limit:
+            return f"{value / {'G': 1e9, 'M': 1e6, 'k': 1e3}[unit]:.3g}{unit}"
+    return f"{value:,.4g}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def _figure(drawn: Markup, title: str, ticks: Sequence[str], marks: Sequence[str], names: Sequence[tuple[str, str]]) -> Markup:
+    def spans(texts: Sequence[str]) -> Markup:
+        return Markup("").join(Markup("<span>{}</span>").format(text) for text in texts)
+
+    legend = Markup("").join(Markup('<li><span class="swatch {}"></span>{}</li>').format(css, name) for css, name in names)
+    return Markup(
+        '<figure class="chart"><div class="chart-y" aria-hidden="true">{}</div><svg class="plot" viewBox="0 0 {} {}" '
+        'preserveAspectRatio="none" role="img" aria-label="{}"><title>{}</title>{}</svg>'
+        '<div class="chart-x" aria-hidden="true">{}</div><ul class="legend">{}</ul></figure>'
+    ).format(spans(ticks), _WIDTH, _HEIGHT, title, title, drawn, spans(marks), legend)
+
+
+def _thinned(labels: Sequence[str]) -> Sequence[str]:
+    """The first, the middle and the last."""
+    return labels if len(labels) < 4 else [labels[0], labels[len(labels) // 2], labels[-1]]
+
+
+def _power(power: int) -> str:
+    return f"{10.0**power:g}" if power < 0 else compact(10.0**power)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

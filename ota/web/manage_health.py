@@ -1,0 +1,120 @@
+"""Release health by program: how a release goes, and when one counts as bad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint
+from msgspec import UNSET
+
+from ota.clock import utcnow
+from ota.core.health import Policy
+from ota.core.permissions import Access
+from ota.core.statistics import Share
+from ota.db import reader, transaction
+from ota.errors import Invalid
+from ota.models import ReleaseHealth
+from ota.services import apps, health, release_rows
+from ota.services.fleet_figures import Failures
+from ota.services.health import Rules
+from ota.web import monitoring
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.health_schemas import (
+    FailureView,
+    HealthPoint,
+    HealthTestView,
+    PolicyAnswer,
+    PolicyRequest,
+    PolicyView,
+    ReleaseHealthAnswer,
+    ShareView,
+)
+
+blueprint = Blueprint("manage_health", __name__)
+
+_POLICY = ("alpha", "tolerated_ratio", "min_failing_devices", "acceptable_rate")
+
+
+@blueprint.get("/api/releases/<int:release_id>/health")
+@operation(Operation(access=Access.VIEW, summary="Show release health", tag=MANAGING, answer=ReleaseHealthAnswer))
+def show(release_id: int) -> ReleaseHealthAnswer:
+    """How far devices came with a release, what failed, and what the health test has found so far."""
+    found = monitoring.of(reader(), release_rows.get(reader(), release_id))
+    return ReleaseHealthAnswer(
+        release_id=release_id, funnel=dict(found.funnel), test=_test(found.row, dict(found.rates)) if found.row else None,
+        failures=failure_views(found.failures), message=found.sentence,
+    )  # fmt: skip
+
+
+@blueprint.get("/api/apps/<slug>/health-policy")
+@operation(Operation(access=Access.VIEW, summary="Show the health policy", tag=MANAGING, answer=PolicyAnswer))
+def show_policy(slug: str) -> PolicyAnswer:
+    """When a release of the app counts as bad, and what is done then."""
+    return _answer(health.rules_of(reader(), apps.find(reader(), slug).id))
+
+
+@blueprint.patch("/api/apps/<slug>/health-policy")
+@operation(Operation(access=Access.ADMIN, summary="Change the health policy", tag=MANAGING, body=PolicyRequest, answer=PolicyAnswer))
+def change_policy(slug: str, body: PolicyRequest) -> PolicyAnswer:
+    """Choose when a release counts as bad. What is left out stays; tests that run go on with what holds at each look."""
+    with transaction() as session:
+        app = apps.find(session, slug)
+        wanted = changed(health.rules_of(session, app.id), {name: getattr(body, name) for name in body.__struct_fields__})
+        rules = health.set_rules(session, actor(), app, wanted, revision=body.revision, now=utcnow())
+    return _answer(rules)
+
+
+def changed(rules: Rules, values: dict[str, Any]) -> Rules:
+    """The rules with what is given in other words; UNSET stays. Raises `Invalid` for what can't be meant."""
+    given = {name: value for name, value in values.items() if value is not UNSET}
+    of_policy = {name: given[name] for name in _POLICY if name in given}
+    if "window_hours" in given:
+        of_policy["window"] = timedelta(hours=given["window_hours"])
+    try:
+        policy: Policy = replace(rules.policy, **of_policy)
+    except ValueError as error:
+        raise Invalid("bad_policy", f"{error}.") from error
+    return replace(rules, policy=policy, **{name: given[name] for name in ("action", "min_reports") if name in given})
+
+
+def meaning(alpha: float) -> str:
+    """What an alpha is in a year."""
+    return f"Of 100 good releases a year at most {100 * alpha:.3g} are called bad by chance, however often they are looked at."
+
+
+def failure_views(found: Sequence[Failures]) -> list[FailureView]:
+    return [
+        FailureView(
+            version=each.version, version_code=each.version_code, kind=each.kind, signature=each.signature, sample=each.sample,
+            devices=each.devices, events=each.events, last_at=each.last_at,
+        )
+        for each in found
+    ]  # fmt: skip
+
+
+def _answer(rules: Rules) -> PolicyAnswer:
+    policy = rules.policy
+    view = PolicyView(
+        action=rules.action, alpha=policy.alpha, tolerated_ratio=policy.tolerated_ratio,
+        window_hours=int(policy.window / timedelta(hours=1)), min_failing_devices=policy.min_failing_devices,
+        acceptable_rate=policy.acceptable_rate, min_reports=rules.min_reports, revision=rules.revision,
+    )  # fmt: skip
+    return PolicyAnswer(policy=view, message=meaning(policy.alpha))
+
+
+def _test(row: ReleaseHealth, rates: dict[str, Share]) -> HealthTestView:
+    return HealthTestView(
+        since=row.since, evaluated_at=row.evaluated_at, is_bad=row.is_bad, has_control=row.has_control, evidence=row.evidence,
+        peak=row.peak, threshold=row.threshold, rollout=_share(rates.get("Rollout")), control=_share(rates.get("Control")),
+        enrolled=row.enrolled, reported=row.reported,
+        curve=[HealthPoint(**dict(zip(HealthPoint.__struct_fields__, [datetime.fromtimestamp(at, UTC), *rest], strict=True)))
+               for at, *rest in row.curve],
+    )  # fmt: skip
+
+
+def _share(found: Share | None) -> ShareView | None:
+    return found and ShareView(devices=found.part, total=found.total, rate=found.rate, low=found.low, high=found.high)

@@ -1,0 +1,119 @@
+"""Release health, its policy and the fleet, as pages and by program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ota.clock import utcnow
+from ota.core.permissions import Role
+from ota.db import reader, transaction
+from ota.models import Adoption, App, FailureSignature, ReleaseCount, ReleaseDevice
+from ota.services import health
+from tests.conftest import EMAILS, Api, csrf_of
+
+
+@pytest.fixture
+def release(app: Flask, api: Api) -> int:
+    """A release that began a day ago, with devices that failed on it."""
+    made = api.published(2, "1.1.0")
+    found: int = made["release"]["id"]
+    start = utcnow() - timedelta(hours=20)
+    with app.app_context():
+        with transaction() as session:
+            session.connection().exec_driver_sql(f"UPDATE releases SET starts_at = '{start - timedelta(hours=1)}'")
+            for number in range(40):
+                session.add(ReleaseDevice(release_id=found, device_id=f"{number:064}", is_control=False, version_code=2,
+                                          enrolled_at=start + timedelta(minutes=number),
+                                          failed_at=start + timedelta(hours=2) if number in (10, 20, 30) else None))  # fmt: skip
+            session.add(ReleaseCount(release_id=found, hour=start, stage="offered", devices=40, events=90))
+            session.add(FailureSignature(version_id=made["version"]["id"], kind="crash", signature="<b>NullPointer</b> in start", devices=3,
+                                         sample="at <script>", events=5, first_at=start, last_at=start))  # fmt: skip
+        with transaction() as session:
+            health.evaluate(session, found, now=utcnow())
+    return found
+
+
+def test_the_health_of_a_release_is_told_with_its_interval_and_its_curve(api: Api, release: int) -> None:
+    found = Api(api.app, Role.VIEWER).get(f"/api/releases/{release}/health").json
+    assert found["funnel"] == {"offered": 40, "downloaded": 0, "installed": 0, "healthy": 0, "failed": 0}
+    test = found["test"]
+    assert (test["rollout"]["devices"], test["rollout"]["total"], test["control"], test["is_bad"]) == (3, 40, None, False)
+    assert test["rollout"]["low"] < 0.075 < test["rollout"]["high"]
+    assert test["curve"][0]["evidence"] == 1
+    assert found["failures"][0]["signature"] == "<b>NullPointer</b> in start"
+    assert api.get("/api/releases/999/health").status_code == 404
+
+
+def test_the_page_of_a_release_shows_it_and_escapes_what_devices_say(release: int, sign_in: Callable[..., FlaskClient]) -> None:
+    page = sign_in().get(f"/apps/my-app/releases/{release}").text
+    assert "3 of 40 devices failed" in page
+    assert "enough to call it bad: 200" in page
+    assert "&lt;b&gt;NullPointer" in page
+    assert "<b>NullPointer" not in page
+    assert "style=" not in page
+
+
+def test_administrators_choose_the_health_policy_by_program(app: Flask, api: Api) -> None:
+    admin = Api(app, Role.ADMIN)
+    path = "/api/apps/my-app/health-policy"
+    assert api.get(path).json["policy"]["revision"] == 0
+    assert api.patch(path, {"alpha": 0.05}).status_code == 403
+    answer = admin.patch(path, {"alpha": 0.05, "action": "roll_back", "revision": 0})
+    assert (answer.json["policy"]["alpha"], answer.json["policy"]["window_hours"], answer.json["policy"]["revision"]) == (0.05, 24, 1)
+    assert answer.json["message"].startswith("Of 100 good releases a year at most 5 ")
+    stale = admin.patch(path, {"alpha": 0.02, "revision": 0})
+    assert (stale.status_code, stale.json["current"]["alpha"]) == (409, 0.05)
+    wrong = admin.patch(path, {"alpha": 0.9})
+    assert (wrong.status_code, wrong.json["code"]) == (400, "bad_policy")
+
+
+def test_the_form_of_the_policy_comes_back_with_both_states(sign_in: Callable[..., FlaskClient]) -> None:
+    browser = sign_in(EMAILS[Role.ADMIN])
+    path = "/apps/my-app/health-policy"
+    page = browser.get(path)
+    assert "Of 100 good releases a year at most 1 " in page.text
+    typed: dict[str, Any] = {
+        "csrf_token": csrf_of(page), "revision": "0", "action": "notify", "alpha": "2,5", "tolerated_ratio": "2", "acceptable_rate": "3",
+        "window_hours": "48", "min_failing_devices": "4", "min_reports": "10",
+    }  # fmt: skip
+    assert browser.post(path, data={**typed, "window_hours": "0"}).status_code == 422
+    assert browser.post(path, data={**typed, "alpha": "60"}).status_code == 422
+    assert browser.post(path, data=typed).status_code == 303
+    again = browser.post(path, data={**typed, "alpha": "7"})
+    assert again.status_code == 409
+    assert "notify, 2.5 % by chance, 2 times the control" in again.text
+    assert 'value="7"' in again.text
+
+
+def test_an_app_may_keep_nothing_about_single_devices(app: Flask, api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+    browser = sign_in(EMAILS[Role.ADMIN])
+    page = browser.get("/apps/my-app/settings")
+    sent = {"csrf_token": csrf_of(page), "revision": "1", "keeps_nothing": "y"}
+    assert browser.post("/apps/my-app/keeping", data=sent).status_code == 303
+    assert browser.post("/apps/my-app/keeping", data=sent).status_code == 409
+    with app.app_context():
+        assert not reader().get_one(App, 1).keeps_devices
+    assert "changed what is kept of single devices" in browser.get("/apps/my-app/activity").text
+
+
+def test_the_fleet_is_told_for_one_platform_and_escaped(app: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+    day = utcnow().date()
+    with app.app_context(), transaction() as session:
+        for platform, version, devices in (("android", "1.0.0", 1234), ("android", "=<i>", 3), ("ios", "9.9.9", 77)):
+            session.add(Adoption(app_id=1, platform=platform, day=day, app_version=version, devices=devices))
+    browser = sign_in(EMAILS[Role.VIEWER])
+    page = browser.get("/apps/my-app/fleet?days=30").text
+    assert "1,234" in page
+    assert "=&lt;i&gt;" in page
+    assert "9.9.9" not in page
+    assert "style=" not in page
+    assert "9.9.9" in browser.get("/apps/my-app/fleet?platform=ios").text
+    exported = browser.get("/apps/my-app/fleet.csv?days=1")
+    assert "'=<i>,3" in exported.text
+    assert exported.headers["Content-Disposition"] == 'attachment; filename="fleet-my-app-android-1d.csv"'
