@@ -199,8 +199,15 @@ def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], 
     moved = [way["device_id"] for way in ways if not way["is_control"] and way["installed_at"] <= now]
     has_it = update(Device).where(Device.app_id == app_id, Device.device_hash.in_(moved))
     session.execute(has_it.values(app_version=_running(version), version_code=version.version_code))
-    _funnel(session, fleet, version, release_id, began, now, share=share, failing=failing)
+    _count_ways(session, release_id, [way for way in ways if not way["is_control"]], now)
     _failures(session, app_id, fleet, version, release_id, failed)
+
+
+def _count_ways(session: Session, release_id: int, ways: Sequence[dict[str, Any]], now: datetime) -> None:
+    """The hourly counts that these devices' ways have made."""
+    counted = Counter((hour_of(at), stage) for way in ways for stage in Stage if (at := way[f"{stage.value}_at"]) is not None and at <= now)
+    rows = [{"release_id": release_id, "hour": hour, "stage": stage, "devices": n, "events": n} for (hour, stage), n in counted.items()]
+    _insert(session, ReleaseCount, rows)
 
 
 def _failures(
