@@ -79,7 +79,7 @@ class Fleet(RuleBasedStateMachine):
         build = self._make(old.build.platform, 1, {"key": 0})
         self._begin(build, old.channel, FULL, {})
         for phone in self._phones(build.platform):
-            if phone.channel == old.channel and phone.accepts(build) and not self._is_off(phone):
+            if phone.channel == old.channel and phone.is_meant(build) and not self._is_off(phone):
                 offered = self._offered(phone)
                 assert offered is not None or any(self.world.floors_between(phone, build.code))
                 assert offered is None or offered.build is build or offered.is_floor or any(self.world.floors_between(phone, build.code))
@@ -212,7 +212,7 @@ class Fleet(RuleBasedStateMachine):
         if self._is_off(phone):
             return
         for each in self.world.standing(phone.platform, phone.channel):
-            if each.rollout < phone.offered.get(each.id, FULL + 1) or not phone.accepts(each.build):
+            if each.rollout < phone.offered.get(each.id, FULL + 1) or not phone.is_meant(each.build):
                 continue
             if each.state is ReleaseState.ACTIVE:
                 assert code >= each.build.code or any(self.world.floors_between(phone, each.build.code)), (phone, each)

@@ -104,6 +104,10 @@ class Phone:
             and self._trusts(new.key)
         )
 
+    def is_meant(self, new: Build) -> bool:
+        """Would the server say so too? It counts phones with one version as one: what those of some age refuse is offered to none."""
+        return self.accepts(new) and not is_break(self.build.key, new.key)
+
     def _trusts(self, new: Signers) -> bool:
         was, is_now = ([each for each in key if each.first <= self.system][-1] for key in (self.build.key, new))
         return is_now.signer == was.signer or was.signer in is_now.follows
