@@ -117,6 +117,7 @@ def test_a_build_is_dropped_processed_published_and_offered(watched: Watched, pr
         page.get_by_role("link", name=re.compile("my-app-1.1.0-2.apk")).click()
     assert hashlib.sha256(Path(download.value.path()).read_bytes()).hexdigest() == offer["checksum"]
 
+    page.get_by_role("link", name="Rollout, plan and history").click()
     page.get_by_role("button", name="Pause").click()
     expect(page.locator(".head .pill")).to_have_text("paused")
     page.get_by_role("button", name="Resume").click()
@@ -125,6 +126,7 @@ def test_a_build_is_dropped_processed_published_and_offered(watched: Watched, pr
     expect(page.get_by_role("dialog")).to_contain_text("repairs nobody")
     page.get_by_role("dialog").get_by_role("link", name="Cancel").click()
     expect(page.get_by_role("dialog")).not_to_be_visible()
+    page.get_by_role("link", name="the version").click()
     page.get_by_role("link", name="Deactivate").click()
     page.get_by_role("dialog").get_by_role("button", name="Deactivate").click()
     expect(page.locator(".head .pill")).to_have_text("withdrawn")
