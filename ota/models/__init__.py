@@ -1,6 +1,7 @@
 """The tables. Importing this package makes all of them known to SQLAlchemy."""
 
 from ota.models.accounts import ApiToken, User
+from ota.models.alerts import AlertRecipient, Delivery, Webhook
 from ota.models.apps import App, AppPlatform, Channel, DeviceGroup, DeviceGroupMember
 from ota.models.base import Base
 from ota.models.builds import Artifact, Upload, Version
@@ -23,6 +24,7 @@ from ota.models.telemetry import (
 
 __all__ = [
     "Adoption",
+    "AlertRecipient",
     "ApiToken",
     "App",
     "AppPlatform",
@@ -31,6 +33,7 @@ __all__ = [
     "Base",
     "Channel",
     "CheckCount",
+    "Delivery",
     "Device",
     "DeviceGroup",
     "DeviceGroupMember",
@@ -51,4 +54,5 @@ __all__ = [
     "Upload",
     "User",
     "Version",
+    "Webhook",
 ]
