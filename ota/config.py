@@ -53,6 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     login_limit: str = "10 per minute"
     report_limit: str = "6000 per minute"
     journal_bytes: Positive = 1024**3
+    webhook_private: bool = False
+    smtp_url: str = ""
+    mail_from: str = ""
 
     @property
     def data_path(self) -> Path:
@@ -171,6 +174,10 @@ def _check(settings: Settings) -> None:
             limits.parse_many(getattr(settings, name))
         except ValueError:
             raise SettingsError(f"OTA_{name.upper()}: expected a rate such as 10 per minute.") from None
+    if settings.smtp_url and not _is_mail_server(settings.smtp_url):
+        raise SettingsError("OTA_SMTP_URL: expected smtp://user:password@host:587 or smtps://user:password@host:465.")
+    if settings.smtp_url and not re.fullmatch(r"[!-~]+@[!-~]+", settings.mail_from):
+        raise SettingsError("OTA_MAIL_FROM: expected the e-mail address that alerts come from, such as updates@example.com.")
     if settings.secret_key and len(settings.secret_key) < 32:
         raise SettingsError("OTA_SECRET_KEY: expected at least 32 characters.")
     if settings.admin_password and len(settings.admin_password) < 10:
@@ -185,6 +192,14 @@ def _is_web_address(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _is_mail_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _read_key(path: Path) -> str:

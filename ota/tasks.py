@@ -13,11 +13,11 @@ from celery.signals import worker_ready
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from ota import queue
+from ota import queue, sending
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import devices, fleet, health, pipeline, soaking, system, uploads
+from ota.services import deliveries, devices, expiring, fleet, health, pipeline, soaking, system, uploads
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,29 @@ def prune_telemetry() -> None:
                 has_more = fleet.prune(session, now=utcnow())
             if not has_more:
                 return
+
+
+@shared_task(name=queue.DELIVER_ALERTS)
+def deliver_alerts() -> None:
+    """Send what is due to webhooks and by e-mail."""
+    with database_may_be_away():
+        sending.deliver_due(current_app.extensions["ota_settings"])
+
+
+@shared_task(name="ota.warn_expiring")
+def warn_expiring() -> None:
+    """Tell people of provisioning profiles that are about to expire; one transaction for each version."""
+    with database_may_be_away():
+        for version_id in expiring.candidates(reader()):
+            with transaction() as session:
+                expiring.warn(session, version_id, now=utcnow())
+
+
+@shared_task(name="ota.forget_deliveries")
+def forget_deliveries() -> None:
+    """Delete what was sent more than 30 days ago."""
+    with database_may_be_away(), transaction() as session:
+        deliveries.forget_old(session, now=utcnow())
 
 
 @shared_task(name="ota.sweep_incoming")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ota.core.permissions import Role
 from ota.models import AuditEvent
+from ota.services import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,23 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Note an act. ``subject`` is its type and id; ``before`` and ``after`` hold only what changed and never a secret."""
-    session.add(
-        AuditEvent(
-            at=now,
-            actor=actor.label,
-            address=actor.address,
-            action=action,
-            app_id=app_id,
-            subject_type=subject[0],
-            subject_id=str(subject[1]),
-            before=before,
-            after=after,
-        )
+    """Note an act. ``subject`` is its type and id; ``before`` and ``after`` hold only what changed and never a secret.
+
+    Those who chose to be told about acts of this kind are sent it, once the transaction is committed.
+    """
+    event = AuditEvent(
+        at=now,
+        actor=actor.label,
+        address=actor.address,
+        action=action,
+        app_id=app_id,
+        subject_type=subject[0],
+        subject_id=str(subject[1]),
+        before=before,
+        after=after,
     )
+    session.add(event)
+    outbox.announce(session, event)
 
 
 def history(

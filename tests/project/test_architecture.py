@@ -24,9 +24,11 @@ ALLOWED = {
     "ota.db": {"ota.config", "ota.models"},
     "ota.services": {"ota.core", "ota.errors", "ota.models", "ota.packages", "ota.storage", "ota.db", "ota.services"},
     "ota.processing": {"ota.clock", "ota.config", "ota.db", "ota.errors", "ota.packages", "ota.services", "ota.storage"},
+    "ota.senders": {"ota.senders"},
+    "ota.sending": {"ota.clock", "ota.config", "ota.db", "ota.senders", "ota.services"},
     "ota.message_files": set(),
     "ota.queue": {"ota.config", "ota.db", "ota.message_files"},
-    "ota.tasks": {"ota.clock", "ota.db", "ota.processing", "ota.queue", "ota.services"},
+    "ota.tasks": {"ota.clock", "ota.db", "ota.processing", "ota.queue", "ota.sending", "ota.services"},
     "ota.supervisor": {"ota.config"},
     "ota.draining": {"ota.clock", "ota.config", "ota.db", "ota.journal", "ota.services"},
     "ota.affinity": set(),
@@ -36,7 +38,18 @@ ALLOWED = {
     "ota.web": {"ota"},
 }
 FRAMEWORKS = {"flask", "celery", "kombu", "werkzeug", "flask_login", "flask_wtf", "flask_sqlalchemy", "flask_migrate"}
-WITHOUT_FRAMEWORKS = ("ota.core", "ota.errors", "ota.models", "ota.storage", "ota.packages", "ota.services", "ota.config", "ota.journal")
+WITHOUT_FRAMEWORKS = (
+    "ota.core",
+    "ota.errors",
+    "ota.models",
+    "ota.storage",
+    "ota.packages",
+    "ota.services",
+    "ota.config",
+    "ota.journal",
+    "ota.senders",
+    "ota.sending",
+)
 
 
 def name_of(path: Path) -> str:

@@ -1,0 +1,144 @@
+"""One signed POST to an address that somebody typed in: bounded in time and size, and never into the server's own network."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+TIMEOUT = 10.0
+"""Seconds for the whole exchange, from the first connection to the last byte that is read. Finding the address comes before it."""
+
+MAX_READ = 4096
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class NotSent(Exception):
+    """There was no answer. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver answered: its status and the beginning of the body."""
+
+    status: int
+    text: str
+
+    @property
+    def is_welcome(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """HMAC-SHA-256 over the timestamp, a dot and the body, as it stands in ``X-OTA-Signature``."""
+    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def post(url: str, body: bytes, headers: dict[str, str], *, allows_private: bool, timeout: float = TIMEOUT) -> Answer:
+    """Send it. No redirect is followed and no proxy asked. Raises `NotSent`.
+
+    The address that the connection goes to is the very one that was looked at: a name that leads elsewhere a moment later does not matter.
+    """
+    parts = urlsplit(url)
+    host, is_secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_secure else 80)
+    addresses = resolve(host, port, allows_private=allows_private)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    deadline = time.monotonic() + timeout
+    connection, guard = http.client.HTTPConnection(host, port), None
+    try:
+        wire = connection.sock = _connect(addresses, port, deadline)
+        guard = _Guard(wire, deadline)
+        if is_secure:
+            connection.sock = ssl.create_default_context().wrap_socket(wire, server_hostname=host)
+        connection.request("POST", target, body, {"Host": parts.netloc, **headers})
+        answer = connection.getresponse()
+        return Answer(answer.status, _beginning(answer))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() >= deadline:
+            raise NotSent(f"There was no answer within {timeout:g} seconds.") from error
+        raise NotSent(f"{host} could not be reached: {str(error) or type(error).__name__}.") from error
+    finally:
+        if guard is not None:
+            guard.close()
+        connection.close()
+
+
+def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
+    """The addresses that a name leads to. Raises `NotSent` when there is none, or one that must not be reached."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotSent(f"{host} is not known: {error}.") from error
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    for address in addresses:
+        if not allows_private and not is_public(address):
+            raise NotSent(f"{host} leads to {address}, which is not a public address. OTA_WEBHOOK_PRIVATE=true allows those.")
+    if not addresses:
+        raise NotSent(f"{host} has no address.")
+    return addresses
+
+
+def is_public(text: str) -> bool:
+    """Is it an address of the open internet, whatever other address is wrapped in it?"""
+    address: Address = ipaddress.ip_address(text)
+    if address in _NAT64:
+        return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
+    wrapped = [] if isinstance(address, ipaddress.IPv4Address) else [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    every = [address, *(each for each in wrapped if each is not None)]
+    return all(each.is_global and not each.is_multicast and not each.is_reserved for each in every)
+
+
+def _connect(addresses: list[str], port: int, deadline: float) -> socket.socket:
+    """To the first address that answers, in the time that is left."""
+    problem: OSError = TimeoutError("timed out")
+    for address in addresses:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            # An address and no name: nothing is looked up again.
+            wire = socket.create_connection((address, port), timeout=left)
+        except OSError as error:
+            problem = error
+            continue
+        wire.settimeout(max(0.1, deadline - time.monotonic()))
+        return wire
+    raise problem
+
+
+def _beginning(answer: http.client.HTTPResponse) -> str:
+    """What can be had of the body. The status came before and counts in any case."""
+    try:
+        return answer.read(MAX_READ).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException, ValueError):
+        return ""
+
+
+class _Guard:
+    """Ends a connection at its deadline: a timeout of the socket begins anew with every byte that arrives."""
+
+    def __init__(self, wire: socket.socket, deadline: float) -> None:
+        self._handle = wire.dup()  # TLS takes the socket over; this handle stays and means the same connection.
+        self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._handle.close()
+
+    def _end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._handle.shutdown(socket.SHUT_RDWR)

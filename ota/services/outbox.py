@@ -1,0 +1,141 @@
+"""The outbox: an act that people want to be told about leaves its deliveries in the same transaction, or not at all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ota.core.alerts import OF_ACTION, AlertKind, DeliveryState
+from ota.core.rollout import FULL
+from ota.db import before_commit
+from ota.models import AlertRecipient, App, AuditEvent, Delivery, Release, Upload, Version, Webhook
+
+WAITING = "deliveries"
+"""The key that a transaction leaves behind when something waits to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an alert says: a sentence for people, and the same for programs."""
+
+    message: str
+    facts: dict[str, Any]
+
+
+def announce(session: Session, event: AuditEvent) -> None:
+    """Tell those who chose it about an act of the history. Most acts are told to nobody."""
+    kind = OF_ACTION.get(event.action)
+    if kind is None or event.app_id is None:
+        return
+    webhooks, recipients = _listeners(session, event.app_id, kind)
+    if not webhooks and not recipients:
+        return
+    app = session.get_one(App, event.app_id)
+    told = _TELLERS[event.subject_type](session, app, kind, event)
+    for webhook in webhooks:
+        put(session, app, kind, told, actor=event.actor, now=event.at, webhook_id=webhook.id)
+    for recipient in recipients:
+        put(session, app, kind, told, actor=event.actor, now=event.at, recipient_id=recipient.id)
+
+
+def put(
+    session: Session, app: App, kind: AlertKind, told: Told, *, actor: str, now: datetime, webhook_id: int | None = None,
+    recipient_id: int | None = None,
+) -> Delivery:  # fmt: skip
+    """Leave one delivery, due at once."""
+    payload = {
+        "event": kind.value, "at": now.isoformat(), "app": {"slug": app.slug, "name": app.name}, "actor": actor,
+        "message": told.message, "facts": told.facts,
+    }  # fmt: skip
+    delivery = Delivery(
+        key=secrets.token_hex(16), app_id=app.id, webhook_id=webhook_id, recipient_id=recipient_id, event=kind.value, payload=payload,
+        state=DeliveryState.PENDING, attempts=0, next_try_at=now, created_at=now,
+    )  # fmt: skip
+    session.add(delivery)
+    hint(session)
+    return delivery
+
+
+def hint(session: Session) -> None:
+    """After the commit the worker is told that something waits; without that it looks by itself."""
+    before_commit(session, (WAITING, 0), _nothing)
+
+
+def _nothing() -> None:
+    """All is done: only the key counts."""
+
+
+def _listeners(session: Session, app_id: int, kind: AlertKind) -> tuple[Sequence[Webhook], Sequence[AlertRecipient]]:
+    # Held until the commit, so that none is deleted under the delivery: the act must not fail over that.
+    held: dict[str, Any] = {"read": True, "key_share": True}
+    webhooks = session.scalars(
+        select(Webhook).where(Webhook.app_id == app_id, Webhook.is_enabled).order_by(Webhook.id).with_for_update(**held)
+    )
+    recipients = session.scalars(
+        select(AlertRecipient).where(AlertRecipient.app_id == app_id).order_by(AlertRecipient.id).with_for_update(**held)
+    )
+    return [each for each in webhooks if kind in each.events], [each for each in recipients if kind in each.events]
+
+
+def _of_upload(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+    upload = session.get_one(Upload, event.subject_id)
+    facts: dict[str, Any] = {"upload_id": upload.id, "file_name": upload.file_name}
+    if kind is AlertKind.UPLOAD_REJECTED:
+        facts |= {"reason_code": upload.reason_code, "reason": upload.reason}
+        return Told(f"{app.name}: the upload {upload.file_name} was rejected. {upload.reason}", facts)
+    version = session.get_one(Version, (event.after or {})["version_id"])
+    facts |= _of_a_version(version)
+    again = ", which was there before" if upload.is_repeat else ""
+    return Told(f"{app.name}: {upload.file_name} is ready. It became version {_named(version)}{again}.", facts)
+
+
+def _of_release(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+    release = session.get_one(Release, int(event.subject_id))
+    version, channel = release.version, release.channel.name
+    reason = (event.after or {}).get("reason") or release.reason
+    facts = {
+        **_of_a_version(version), "release_id": release.id, "channel": channel, "state": str(release.state), "rollout": release.rollout,
+        "starts_at": release.starts_at.isoformat(), "reason": reason,
+    }  # fmt: skip
+    named, share = f"{_named(version)} on {channel}", f"{release.rollout / 100:g} % of the devices"
+    if kind is AlertKind.PUBLISHED:
+        to = "everybody" if release.rollout == FULL else share
+        when = f", from {release.starts_at:%Y-%m-%d %H:%M} UTC on" if release.starts_at > event.at else ""
+        return Told(f"{app.name}: {event.actor} published {named} to {to}{when}.", facts)
+    if kind is AlertKind.PLAN_STEP:
+        return Told(f"{app.name}: the plan of {named} took its next step and is open to {share}.", facts)
+    if kind is AlertKind.FOUND_BAD:
+        return Told(f"{app.name}: {named} looks bad. {reason}", facts)
+    verb = "halted" if kind is AlertKind.HALTED else "rolled back"
+    return Told(f"{app.name}: {event.actor} {verb} {named}." + (f" {reason}" if reason else ""), facts)
+
+
+def _of_version(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+    version, after = session.get_one(Version, int(event.subject_id)), event.after or {}
+    facts = {**_of_a_version(version), "expires_at": after["expires_at"], "within_days": after["within_days"]}
+    ends = datetime.fromisoformat(after["expires_at"])
+    verb = "expired" if ends <= event.at else "expires"
+    return Told(
+        f"{app.name}: the provisioning profile of {_named(version)} {verb} on {ends:%Y-%m-%d}. From then on phones neither install nor "
+        "open it: build it with a new profile and publish that.",
+        facts,
+    )
+
+
+def _named(version: Version) -> str:
+    return f"{version.version} (+{version.version_code})"
+
+
+def _of_a_version(version: Version) -> dict[str, Any]:
+    return {
+        "version_id": version.id, "version": version.version, "version_code": version.version_code, "platform": str(version.platform),
+    }  # fmt: skip
+
+
+_TELLERS = {"upload": _of_upload, "release": _of_release, "version": _of_version}

@@ -1,0 +1,118 @@
+"""Real receivers on loopback: of webhooks over HTTP, and of e-mail over SMTP."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """What arrived, and how it is answered: ``status``, ``headers`` and ``write``, which writes the body."""
+
+    port: int = 0
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    write: Callable[[Any], None] = lambda file: file.write(b"thanks")
+    requests: list[Request] = field(default_factory=list)
+    mails: list[EmailMessage] = field(default_factory=list)
+    envelopes: list[str] = field(default_factory=list)
+    server: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook?team=1"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def receive_webhooks() -> Receiver:
+    """A web server that keeps what is posted to it."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.requests.append(Request(self.path, dict(self.headers), body))
+            self.send_response(receiver.status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            try:
+                receiver.write(self.wfile)
+            except OSError:
+                return  # The sender has heard enough.
+
+        do_GET = do_POST  # noqa: N815  Named by the library.
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    return _run(receiver, server)
+
+
+def receive_mail() -> Receiver:
+    """A mail server that takes everything."""
+    receiver = Receiver()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.say("220 ready")
+            while line := self.rfile.readline():
+                verb = line[:4].upper()
+                receiver.envelopes.append(line.decode().strip())
+                if verb == b"DATA":
+                    self.say("354 go on")
+                    lines = []
+                    while (part := self.rfile.readline()) not in {b".\r\n", b""}:
+                        lines.append(part)
+                    receiver.mails.append(BytesParser(policy=default).parsebytes(b"".join(lines)))  # type: ignore[arg-type]
+                self.say("221 bye" if verb == b"QUIT" else "250 fine")
+                if verb == b"QUIT":
+                    return
+
+        def say(self, line: str) -> None:
+            self.wfile.write(line.encode() + b"\r\n")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    return _run(receiver, server)
+
+
+def byte_by_byte(file: Any) -> None:
+    """A body that never ends."""
+    for _ in range(600):
+        file.write(b".")
+        file.flush()
+        time.sleep(0.1)
+
+
+def endless(file: Any) -> None:
+    """As much as the other side takes."""
+    while True:
+        file.write(b"x" * 65536)
+
+
+def _run(receiver: Receiver, server: Any) -> Receiver:
+    receiver.server, receiver.port = server, server.server_address[1]
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    return receiver
