@@ -54,6 +54,8 @@ ACTIONS = {
     "proposal.declined": "declined the proposal",
     "proposal.proposed": "asked for approval",
     "proposal.taken_back": "took the proposal back",
+    "recipient.added": "added a recipient of e-mail",
+    "recipient.removed": "removed a recipient of e-mail",
     "release.concluded": "ended the arm of the experiment",
     "release.edited": "changed the terms of the release",
     "release.halted": "halted the release",
@@ -74,7 +76,11 @@ ACTIONS = {
     "version.created": "created the version",
     "version.deleted": "deleted the version",
     "version.edited": "edited the version",
+    "version.profile_expiring": "noticed a profile about to expire",
     "version.withdrawn": "withdrew the version",
+    "webhook.created": "made a webhook",
+    "webhook.deleted": "deleted a webhook",
+    "webhook.edited": "changed a webhook",
 }
 
 

@@ -3,6 +3,7 @@
 from ota.web.admin import (
     account,
     activity,
+    alerts,
     approvals,
     apps,
     channels,
@@ -37,6 +38,7 @@ BLUEPRINTS = (
     people.blueprint,
     tokens.blueprint,
     activity.blueprint,
+    alerts.blueprint,
     trust.blueprint,
     channels.blueprint,
     groups.blueprint,

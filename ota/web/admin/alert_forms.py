@@ -1,0 +1,42 @@
+"""What the forms about alerts read."""
+
+from __future__ import annotations
+
+from wtforms import BooleanField, HiddenField, SelectMultipleField, StringField
+from wtforms.validators import InputRequired, Length
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from ota.core.alerts import CHOSEN
+from ota.web.admin.forms import Form
+
+EVENT_WORDS = {
+    "upload.ready": "An upload became a version",
+    "upload.rejected": "An upload was rejected",
+    "release.published": "A version was published",
+    "release.plan_step": "A plan took its next step",
+    "release.found_bad": "A release looks bad",
+    "release.halted": "A release was halted",
+    "release.rolled_back": "A release was rolled back",
+    "profile.expiring": "A profile is about to expire",
+    "test": "Test",
+}
+_ALL = [kind.value for kind in CHOSEN]
+
+
+class EventsField(SelectMultipleField):  # type: ignore[misc]
+    """The kinds of events as boxes to tick."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+
+class WebhookForm(Form):
+    url = StringField("Address", [InputRequired("Enter the address that is sent the events."), Length(max=500)])
+    events = EventsField("Events", choices=[(kind, EVENT_WORDS[kind]) for kind in _ALL], default=_ALL)
+    is_enabled = BooleanField("Switched on")
+    revision = HiddenField()
+
+
+class RecipientForm(Form):
+    email = StringField("E-mail", [InputRequired("Enter an e-mail address."), Length(max=254)])
+    events = EventsField("Events", choices=[(kind, EVENT_WORDS[kind]) for kind in _ALL], default=_ALL)

@@ -1,0 +1,187 @@
+"""Alerts of an app: webhooks, e-mail, and what was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug import Response
+
+from ota.clock import utcnow
+from ota.core.alerts import MAX_TRIES
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Conflict, OtaError
+from ota.models import App
+from ota.services import alerts, apps, deliveries
+from ota.web.access import actor, page
+from ota.web.admin.alert_forms import EVENT_WORDS, RecipientForm, WebhookForm
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import ConfirmForm, seen_revision, show_error
+from ota.web.manage_alerts import allows_private
+from ota.web.templating import render_page, start_of_page
+
+blueprint = Blueprint("admin_alerts", __name__, url_prefix="/apps/<slug>/alerts")
+
+PAGE = 25
+
+
+@blueprint.get("")
+@page(Access.ADMIN)
+def index(slug: str) -> ResponseReturnValue:
+    """Who is told what, and what was sent last."""
+    return _page(app_in_view(slug))
+
+
+@blueprint.post("/webhooks")
+@page(Access.ADMIN)
+def add_webhook(slug: str) -> ResponseReturnValue:
+    """Make a webhook and show its secret this once."""
+    form = WebhookForm(prefix="webhook-")
+    if form.validate_on_submit():
+        try:
+            with transaction() as session:
+                app = apps.find(session, slug)
+                webhook = alerts.add_webhook(
+                    session, actor(), app, url=form.url.data, events=form.events.data, allows_private=allows_private(), now=utcnow()
+                )
+            return _page(app_in_view(slug), made=webhook, secret=webhook.secret)
+        except OtaError as error:
+            show_error(form, error)
+    return _page(app_in_view(slug), form=form), 422
+
+
+@blueprint.get("/webhooks/<int:webhook_id>")
+@page(Access.ADMIN)
+def show(slug: str, webhook_id: int) -> ResponseReturnValue:
+    """One webhook: what it gets, and what it was sent."""
+    return _webhook_page(slug, webhook_id)
+
+
+@blueprint.post("/webhooks/<int:webhook_id>")
+@page(Access.ADMIN)
+def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
+    """Change its address or events, switch it on or off."""
+    form = WebhookForm()
+    if not form.validate_on_submit():
+        return _webhook_page(slug, webhook_id, form=form), 422
+    try:
+        with transaction() as session:
+            alerts.edit_webhook(
+                session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), url=form.url.data,
+                events=form.events.data, is_enabled=form.is_enabled.data, revision=seen_revision(form) or 0,
+                allows_private=allows_private(), now=utcnow(),
+            )  # fmt: skip
+    except OtaError as error:
+        if isinstance(error, Conflict):
+            form.revision.data = str(alerts.get_webhook(reader(), webhook_id).revision)
+            return _webhook_page(slug, webhook_id, form=form, stale=error.details["current"]), 409
+        show_error(form, error)
+        return _webhook_page(slug, webhook_id, form=form), 422
+    flash("The webhook is changed.")
+    return redirect(url_for("admin_alerts.show", slug=slug, webhook_id=webhook_id), 303)
+
+
+@blueprint.post("/webhooks/<int:webhook_id>/rotate")
+@page(Access.ADMIN)
+def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
+    """Make a new secret and show it this once."""
+    with transaction() as session:
+        webhook = alerts.get_webhook(session, webhook_id, app=apps.find(session, slug))
+        alerts.edit_webhook(session, actor(), webhook, rotates_secret=True, allows_private=allows_private(), now=utcnow())
+    return _webhook_page(slug, webhook_id, secret=webhook.secret)
+
+
+@blueprint.post("/webhooks/<int:webhook_id>/test")
+@page(Access.ADMIN)
+def test(slug: str, webhook_id: int) -> ResponseReturnValue:
+    """Send it something to try it out."""
+    with transaction() as session:
+        alerts.test_webhook(session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), now=utcnow())
+    flash("A test is on its way. Load the page again in a moment to see what was answered.")
+    return _back(slug)
+
+
+@blueprint.post("/webhooks/<int:webhook_id>/delete")
+@page(Access.ADMIN)
+def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
+    """Forget a webhook and what it was sent."""
+    with transaction() as session:
+        alerts.delete_webhook(session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), now=utcnow())
+    flash("The webhook is deleted.")
+    return _back(slug)
+
+
+@blueprint.post("/recipients")
+@page(Access.ADMIN)
+def add_recipient(slug: str) -> ResponseReturnValue:
+    """Send somebody e-mail from now on."""
+    form = RecipientForm(prefix="recipient-")
+    if form.validate_on_submit():
+        try:
+            with transaction() as session:
+                app = apps.find(session, slug)
+                recipient = alerts.add_recipient(session, actor(), app, email=form.email.data, events=form.events.data, now=utcnow())
+            flash(f"{recipient.email} gets e-mail from now on.")
+            return _back(slug)
+        except OtaError as error:
+            show_error(form, error)
+    return _page(app_in_view(slug), recipient_form=form), 422
+
+
+@blueprint.post("/recipients/<int:recipient_id>/remove")
+@page(Access.ADMIN)
+def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
+    """No more e-mail to this address."""
+    with transaction() as session:
+        recipient = alerts.get_recipient(session, recipient_id, app=apps.find(session, slug))
+        email = recipient.email
+        alerts.remove_recipient(session, actor(), recipient, now=utcnow())
+    flash(f"{email} gets no more e-mail about this app.")
+    return _back(slug)
+
+
+@blueprint.post("/deliveries/<int:delivery_id>/resend")
+@page(Access.ADMIN)
+def resend(slug: str, delivery_id: int) -> ResponseReturnValue:
+    """Send something once more."""
+    try:
+        with transaction() as session:
+            deliveries.resend(session, deliveries.get(session, delivery_id, app=apps.find(session, slug)), now=utcnow())
+        flash("It is sent again. Load the page again in a moment to see what was answered.")
+    except Conflict as error:
+        flash(error.message, "bad")
+    return _back(slug)
+
+
+def _back(slug: str) -> Response:
+    return redirect(url_for("admin_alerts.index", slug=slug), 303)
+
+
+def _page(app: App, *, form: WebhookForm | None = None, recipient_form: RecipientForm | None = None, **context: Any) -> str:
+    return render_page(
+        "alerts.html", app=app, form=form or WebhookForm(formdata=None, prefix="webhook-"),
+        recipient_form=recipient_form or RecipientForm(formdata=None, prefix="recipient-"), webhooks=alerts.webhooks_of(reader(), app),
+        recipients=alerts.recipients_of(reader(), app), has_mail=bool(current_app.extensions["ota_settings"].smtp_url),
+        confirm=ConfirmForm(formdata=None), **_sent(app), **context,
+    )  # fmt: skip
+
+
+def _webhook_page(slug: str, webhook_id: int, *, form: WebhookForm | None = None, **context: Any) -> str:
+    app = app_in_view(slug)
+    webhook = alerts.get_webhook(reader(), webhook_id, app=app)
+    shown = form or WebhookForm(
+        formdata=None, url=webhook.url, events=webhook.events, is_enabled=webhook.is_enabled, revision=webhook.revision
+    )
+    return render_page(
+        "webhook.html", app=app, webhook=webhook, form=shown, confirm=ConfirmForm(formdata=None), **_sent(app, webhook_id), **context
+    )
+
+
+def _sent(app: App, webhook_id: int | None = None) -> dict[str, Any]:
+    start = start_of_page()
+    found = deliveries.of_app(reader(), app, webhook_id=webhook_id, limit=PAGE + 1, offset=start)
+    return {
+        "sent": found[:PAGE], "start": start, "page_size": PAGE, "has_more": len(found) > PAGE, "words": EVENT_WORDS, "max_tries": MAX_TRIES,
+    }  # fmt: skip

@@ -1,0 +1,109 @@
+"""Shapes of requests and answers about webhooks and what they were sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from ota.core.alerts import CHOSEN
+from ota.web.schemas import AppSlug, Revision
+
+_KINDS: dict[str, Any] = {"enum": [kind.value for kind in CHOSEN]}
+EventKind = Annotated[str, Meta(max_length=60, extra_json_schema=_KINDS, examples=["release.halted"])]
+WebhookUrl = Annotated[str, Meta(max_length=1000, description="http or https.", examples=["https://hooks.example.com/updates"])]
+Limit = Annotated[int, Meta(ge=1, le=200)]
+Offset = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class WebhooksQuery(Struct, kw_only=True):
+    """Whose webhooks to list."""
+
+    app: AppSlug | None = None
+
+
+class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The webhook to make. Without ``events`` it gets them all."""
+
+    url: WebhookUrl
+    events: list[EventKind] | None = None
+    app: AppSlug | None = None
+
+
+class WebhookEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    url: WebhookUrl | None = None
+    events: list[EventKind] | None = None
+    is_enabled: bool | None = None
+    rotate_secret: Annotated[bool, Meta(description="Make a new secret; the answer shows it once.")] = False
+    revision: Revision | None = None
+
+
+class WebhookView(Struct, kw_only=True):
+    """A webhook, without its secret."""
+
+    id: int
+    app: str
+    url: str
+    events: list[str]
+    is_enabled: bool
+    created_at: datetime
+    created_by: str
+    revision: int
+
+
+class WebhookAnswer(Struct, kw_only=True):
+    """One webhook and what was done. ``secret`` is there once, when it was made or renewed."""
+
+    ok: bool = True
+    webhook: WebhookView
+    message: str
+    secret: str | None = None
+
+
+class WebhooksAnswer(Struct, kw_only=True):
+    """The app's webhooks."""
+
+    ok: bool = True
+    webhooks: list[WebhookView]
+
+
+class DeliveriesQuery(Struct, kw_only=True):
+    """Which of them to list."""
+
+    limit: Limit = 50
+    offset: Offset = 0
+
+
+class DeliveryView(Struct, kw_only=True):
+    """Something sent, or on its way. ``delivery`` is what the receiver sees in ``X-OTA-Delivery``, the same in every try."""
+
+    id: int
+    delivery: str
+    event: str
+    state: Annotated[str, Meta(description="pending, delivered or given_up.")]
+    attempts: int
+    created_at: datetime
+    last_tried_at: datetime | None
+    next_try_at: Annotated[datetime | None, Meta(description="Only while it is pending.")]
+    delivered_at: datetime | None
+    last_status: Annotated[int | None, Meta(description="HTTP status of the last answer.")]
+    last_answer: Annotated[str | None, Meta(description="What was answered, or went wrong; cut after 500 characters.")]
+    payload: dict[str, Any]
+
+
+class DeliveryAnswer(Struct, kw_only=True):
+    """One delivery and what was done."""
+
+    ok: bool = True
+    delivery: DeliveryView
+    message: str
+
+
+class DeliveriesAnswer(Struct, kw_only=True):
+    """A list of deliveries, the newest first."""
+
+    ok: bool = True
+    deliveries: list[DeliveryView]
