@@ -46,7 +46,9 @@ def create(body: WebhookRequest) -> WebhookAnswer:
         webhook = alerts.add_webhook(
             session, actor(), apps.find(session, body.app), url=body.url, events=body.events, allows_private=allows_private(), now=utcnow()
         )
-    return WebhookAnswer(webhook=_view(webhook), secret=webhook.secret, message="The webhook is made. Keep the secret: it is not shown again.")
+    return WebhookAnswer(
+        webhook=_view(webhook), secret=webhook.secret, message="The webhook is made. Keep the secret: it is not shown again."
+    )
 
 
 @blueprint.patch("/api/webhooks/<int:webhook_id>")

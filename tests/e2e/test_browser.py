@@ -186,6 +186,7 @@ PAGES = [
     "/apps/my-app/releases", "/apps/my-app/releases/1", "/apps/my-app/releases/7", "/apps/my-app/releases/7/rollback",
     "/apps/my-app/releases/7/withdraw", "/apps/my-app/versions/1/publish", "/apps/my-app/versions/2/publish?channel=stable",
     "/apps/my-app/experiments", "/apps/my-app/experiments/new", "/apps/my-app/experiments/1", "/apps/my-app/experiments/1/end",
+    "/apps/my-app/alerts", "/apps/my-app/alerts/webhooks/1",
     "/apps/my-app/settings", "/apps/my-app/health-policy", "/apps/my-app/fleet?days=90",
     "/apps/my-app/explain", "/apps/my-app/explain?current_version=0.9.0&device_id=" + "d" * 200,
     "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
@@ -197,6 +198,8 @@ def fill_with_long_names(program: Program) -> None:
     channel, group = "a-rather-long-name-of-a-channel", "A-rather-long-name-of-a-group-without-any-space-in-it-at-all"
     channel_made = program.post("/api/channels", {"name": channel, "falls_back_to": ["stable"], "approval_above": 1250})
     grouped = program.post("/api/groups", {"name": group})
+    program.post("/api/webhooks", {"url": "https://hooks.invalid/" + "a-rather-long-address" * 12})
+    program.post("/api/webhooks/1/test")
     program.post("/api/groups/1/devices", {"add": ["device-1"], "note": "a-note-that-is-long-and-has-no-space-in-it" * 2})
     elsewhere = {"platform": "ios", "download_url": "https://updates.example.com/app.ipa", "checksum": "ab" * 32, "file_size": 1}
     arms = []

@@ -114,7 +114,7 @@ def test_the_openapi_document_is_valid_and_grouped_as_promised(app: Flask) -> No
     assert upload["properties"]["file"]["format"] == "binary"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/reference.md", "docs/decisions/README.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/alerts.md", "docs/reference.md", "docs/decisions/README.md"])
 def test_links_and_pictures_lead_somewhere(name: str) -> None:
     path = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):

@@ -28,11 +28,20 @@ from ota.config import SettingsError, from_environment
         ("OTA_MAX_UPLOAD_BYTES", "0"),
         ("OTA_LEASE_SECONDS", "-1"),
         ("OTA_WEB_WORKERS", "two"),
+        ("OTA_WEBHOOK_PRIVATE", "maybe"),
+        ("OTA_SMTP_URL", "mail.example.com"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         from_environment({name: value})
+
+
+def test_a_mail_server_needs_a_sender() -> None:
+    server = {"OTA_SMTP_URL": "smtp://user:pass%40word@mail.example.com:587"}
+    with pytest.raises(SettingsError, match="OTA_MAIL_FROM"):
+        from_environment(server)
+    assert from_environment({**server, "OTA_MAIL_FROM": "updates@example.com"}).mail_from == "updates@example.com"
 
 
 def test_nothing_has_to_be_set() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wtforms import BooleanField, HiddenField, SelectMultipleField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -21,6 +22,7 @@ EVENT_WORDS = {
     "test": "Test",
 }
 _ALL = [kind.value for kind in CHOSEN]
+_CHOICES = [SelectChoice(kind, EVENT_WORDS[kind]) for kind in _ALL]
 
 
 class EventsField(SelectMultipleField):  # type: ignore[misc]
@@ -32,11 +34,11 @@ class EventsField(SelectMultipleField):  # type: ignore[misc]
 
 class WebhookForm(Form):
     url = StringField("Address", [InputRequired("Enter the address that is sent the events."), Length(max=500)])
-    events = EventsField("Events", choices=[(kind, EVENT_WORDS[kind]) for kind in _ALL], default=_ALL)
+    events = EventsField("Events", choices=_CHOICES, default=_ALL)
     is_enabled = BooleanField("Switched on")
     revision = HiddenField()
 
 
 class RecipientForm(Form):
     email = StringField("E-mail", [InputRequired("Enter an e-mail address."), Length(max=254)])
-    events = EventsField("Events", choices=[(kind, EVENT_WORDS[kind]) for kind in _ALL], default=_ALL)
+    events = EventsField("Events", choices=_CHOICES, default=_ALL)

@@ -183,5 +183,6 @@ def _sent(app: App, webhook_id: int | None = None) -> dict[str, Any]:
     start = start_of_page()
     found = deliveries.of_app(reader(), app, webhook_id=webhook_id, limit=PAGE + 1, offset=start)
     return {
-        "sent": found[:PAGE], "start": start, "page_size": PAGE, "has_more": len(found) > PAGE, "words": EVENT_WORDS, "max_tries": MAX_TRIES,
+        "sent": found[:PAGE], "start": start, "page_size": PAGE, "has_more": len(found) > PAGE, "words": EVENT_WORDS,
+        "max_tries": MAX_TRIES,
     }  # fmt: skip

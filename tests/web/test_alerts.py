@@ -1,0 +1,186 @@
+"""Alerts in the API and on their page, for administrators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from ota import sending
+from ota.config import Settings
+from ota.core.alerts import CHOSEN
+from ota.core.permissions import Role
+from ota.db import reader
+from ota.models import Webhook
+from ota.senders import http
+from tests.conftest import EMAILS, Api, csrf_of
+from tests.receivers import Receiver, receive_webhooks
+
+PAGE = "/apps/my-app/alerts"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, webhook_private=True)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    found = receive_webhooks()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def admin(app: Flask) -> Api:
+    return Api(app, Role.ADMIN)
+
+
+@pytest.fixture
+def browser(sign_in: Callable[..., FlaskClient]) -> FlaskClient:
+    return sign_in(EMAILS[Role.ADMIN])
+
+
+def deliver(app: Flask) -> int:
+    with app.app_context():
+        return sending.deliver_due(app.extensions["ota_settings"])
+
+
+def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api, receiver: Receiver) -> None:
+    made = admin.post("/api/webhooks", {"url": receiver.url})
+    assert (made.status_code, made.json["webhook"]["events"]) == (201, [kind.value for kind in CHOSEN])
+    secret, webhook_id = made.json["secret"], made.json["webhook"]["id"]
+    assert admin.post(f"/api/webhooks/{webhook_id}/test").status_code == 202
+    assert deliver(app) == 1
+    headers = receiver.requests[0].headers
+    assert headers["X-OTA-Signature"] == http.signature(secret, headers["X-OTA-Timestamp"], receiver.requests[0].body)
+    found = admin.get(f"/api/webhooks/{webhook_id}/deliveries").json["deliveries"]
+    assert [(each["event"], each["state"], each["last_status"], each["next_try_at"]) for each in found] == [
+        ("test", "delivered", 200, None)
+    ]
+    again = admin.post(f"/api/deliveries/{found[0]['id']}/resend")
+    assert (again.status_code, again.json["delivery"]["state"], again.json["delivery"]["attempts"]) == (202, "pending", 0)
+    assert admin.post(f"/api/deliveries/{found[0]['id']}/resend").json["code"] == "not_finished"
+    changed = admin.patch(f"/api/webhooks/{webhook_id}", {"events": ["release.halted"], "rotate_secret": True, "revision": 1}).json
+    assert changed["webhook"]["events"] == ["release.halted"]
+    assert changed["secret"] not in {None, secret}
+    stale = admin.patch(f"/api/webhooks/{webhook_id}", {"is_enabled": False, "revision": 1})
+    assert (stale.status_code, stale.json["current"]["revision"]) == (409, 2)
+    listed = admin.get("/api/webhooks")
+    assert secret not in listed.text
+    assert changed["secret"] not in listed.text
+    assert admin.delete(f"/api/webhooks/{webhook_id}").status_code == 200
+    assert admin.get("/api/webhooks").json["webhooks"] == []
+    assert admin.get(f"/api/webhooks/{webhook_id}/deliveries").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"url": "ftp://hooks.example.com/"}, "bad_webhook_url"),
+        ({"url": "https://"}, "bad_webhook_url"),
+        ({"url": "https://hooks.example.com:99999/"}, "bad_webhook_url"),
+        ({"url": "https://hooks.example.com/\r\nX: y"}, "bad_webhook_url"),
+        ({"url": "https://hooks.example.com/" + "x" * 500}, "bad_webhook_url"),
+        ({"url": "https://user:secret@hooks.example.com/"}, "password_in_url"),
+        ({"url": "https://hooks.example.com/", "events": ["sunrise"]}, "bad_events"),
+        ({"url": "https://hooks.example.com/", "events": ["test"]}, "bad_events"),
+        ({"url": "https://hooks.example.com/", "events": []}, "bad_events"),
+    ],
+)
+def test_a_webhook_that_can_not_be_is_refused(admin: Api, body: dict[str, object], code: str) -> None:
+    answer = admin.post("/api/webhooks", body)
+    assert (answer.status_code, answer.json["code"]) == (400, code)
+
+
+def test_publishers_have_no_say_in_alerts(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+    assert api.get("/api/webhooks").status_code == 403
+    assert sign_in().get(PAGE).status_code == 403
+
+
+def test_the_page_makes_a_webhook_and_shows_its_secret_once(app: Flask, browser: FlaskClient, api: Api, receiver: Receiver) -> None:
+    page = browser.get(PAGE)
+    form = {"csrf_token": csrf_of(page), "webhook-url": receiver.url, "webhook-events": ["release.published", "release.halted"]}
+    made = browser.post(f"{PAGE}/webhooks", data=form)
+    with app.app_context():
+        webhook = reader().scalars(select(Webhook)).one()
+    assert (made.status_code, webhook.secret in made.text, webhook.secret in browser.get(PAGE).text) == (200, True, False)
+    receiver.status, receiver.write = 500, lambda file: file.write(b"<script>alert(1)</script>")
+    api.published(1)
+    assert deliver(app) == 1
+    shown = browser.get(PAGE).text
+    assert "failed, tried again" in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "Send again" not in shown
+
+
+def test_a_delivery_is_sent_again_from_the_page(app: Flask, browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
+    form = {"csrf_token": csrf_of(browser.get(PAGE))}
+    assert browser.post(f"{PAGE}/webhooks/{webhook_id}/test", data=form).status_code == 303
+    deliver(app)
+    again = re.search(rf'action="({PAGE}/deliveries/\d+/resend)"', browser.get(PAGE).text)
+    assert again
+    assert browser.post(again[1], data=form).status_code == 303
+    assert deliver(app) == 1
+    assert len({request.headers["X-OTA-Delivery"] for request in receiver.requests}) == 1
+    assert len(receiver.requests) == 2
+
+
+def test_a_wrong_form_is_shown_again_with_the_sentence(browser: FlaskClient) -> None:
+    token = csrf_of(browser.get(PAGE))
+    wrong = browser.post(f"{PAGE}/webhooks", data={"csrf_token": token, "webhook-url": "nonsense", "webhook-events": ["release.halted"]})
+    assert (wrong.status_code, "Expected an address such as https://hooks.example.com/updates" in wrong.text) == (422, True)
+    none = browser.post(f"{PAGE}/webhooks", data={"csrf_token": token, "webhook-url": "https://hooks.example.com"})
+    assert (none.status_code, "hoose at least one event" in none.text) == (422, True)
+    mail = browser.post(f"{PAGE}/recipients", data={"csrf_token": token, "recipient-email": "a b", "recipient-events": ["release.halted"]})
+    assert (mail.status_code, "Expected an e-mail address" in mail.text) == (422, True)
+
+
+def test_a_stale_form_shows_both_states(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
+    where = f"{PAGE}/webhooks/{webhook_id}"
+    form = {"csrf_token": csrf_of(browser.get(where)), "url": "https://mine.example.com/", "events": ["release.halted"], "revision": "1"}
+    admin.patch(f"/api/webhooks/{webhook_id}", {"url": "https://theirs.example.com/"})
+    stale = browser.post(where, data=form)
+    assert (stale.status_code, "https://mine.example.com/" in stale.text, "https://theirs.example.com/" in stale.text) == (409, True, True)
+    revision = re.search(r'name="revision"[^>]*value="(\d+)"', stale.text)
+    assert revision
+    assert browser.post(where, data={**form, "revision": revision[1]}).status_code == 303
+    assert admin.get("/api/webhooks").json["webhooks"][0]["url"] == "https://mine.example.com/"
+    assert admin.get("/api/webhooks").json["webhooks"][0]["is_enabled"] is False  # The box was not ticked.
+
+
+def test_a_secret_is_renewed_and_a_webhook_deleted_on_its_page(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    made = admin.post("/api/webhooks", {"url": receiver.url}).json
+    where = f"{PAGE}/webhooks/{made['webhook']['id']}"
+    form = {"csrf_token": csrf_of(browser.get(where))}
+    renewed = browser.post(f"{where}/rotate", data=form)
+    assert ("whsec_" in renewed.text, made["secret"] in renewed.text, "whsec_" in browser.get(where).text) == (True, False, False)
+    assert browser.post(f"{where}/delete", data=form).status_code == 303
+    assert browser.get(where).status_code == 404
+
+
+def test_recipients_come_and_go_and_are_told_when_no_mail_server_is_set(browser: FlaskClient) -> None:
+    form = {"csrf_token": csrf_of(browser.get(PAGE)), "recipient-email": "team@example.com", "recipient-events": ["release.halted"]}
+    assert browser.post(f"{PAGE}/recipients", data=form).status_code == 303
+    shown = browser.get(PAGE).text
+    assert ("team@example.com" in shown, "No mail server is set, so nothing is mailed" in shown) == (True, True)
+    twice = browser.post(f"{PAGE}/recipients", data={**form, "recipient-email": "TEAM@example.com"})
+    assert (twice.status_code, "already" in twice.text) == (422, True)
+    assert browser.post(f"{PAGE}/recipients/1/remove", data=form).status_code == 303
+    assert f"{PAGE}/recipients/1/remove" not in browser.get(PAGE).text
+
+
+def test_what_belongs_to_another_app_is_not_reached_through_this_one(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    token = csrf_of(browser.get(PAGE))
+    browser.post("/apps", data={"csrf_token": token, "name": "Other", "slug": "other"})
+    webhook_id = admin.post("/api/webhooks", {"url": receiver.url, "app": "other"}).json["webhook"]["id"]
+    delivery_id = admin.post(f"/api/webhooks/{webhook_id}/test").json["delivery"]["id"]
+    for path in (f"webhooks/{webhook_id}/delete", f"webhooks/{webhook_id}/rotate", f"deliveries/{delivery_id}/resend"):
+        assert browser.post(f"{PAGE}/{path}", data={"csrf_token": token}).status_code == 404, path
