@@ -27,7 +27,7 @@ from ota.services import apps, catalogs
 
 log = logging.getLogger(__name__)
 
-LOOK_AFTER = 0.4
+LOOK_AFTER = 0.75
 """Seconds after the beginning of a look when the next one is due. Whoever notices looks; the others go on with what they have."""
 
 STALE_AFTER = 1.0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
 from flask import Flask, current_app
-from sqlalchemy.orm import Session
+from sqlalchemy import event
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from ota.config import Settings
 from ota.core.decision import NoUpdate, Offer
@@ -29,6 +31,7 @@ Known = tuple[bytes, bytes]
 _SHORT = 1024
 """A body of so many bytes is written down as it is."""
 
+_PAUSE = 0.0005
 _LONGEST_LOCALE = 35
 _REMEMBERED = 4_096
 """So many answers are kept for each stream."""
@@ -81,11 +84,17 @@ class HotPath:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         with self._app.app_context(), snapshot() as session:
+            event.listen(session, "do_orm_execute", _give_way)
             yield session
 
     def _note(self, keys: Collection[tuple[str, int]]) -> None:
         if any(kind == TOUCHED for kind, _ in keys):
             self._catalogs.expire()
+
+
+def _give_way(_: ORMExecuteState) -> None:
+    """Reading a catalog takes some milliseconds of Python: between its statements the other threads answer those who ask meanwhile."""
+    time.sleep(_PAUSE)
 
 
 def _remember(answers: dict[Hashable, Known], key: Hashable, known: Known) -> None:
