@@ -1,7 +1,8 @@
-"""A database with something to decide about, and somebody who keeps publishing: ``python -m benchmarks.fill PER_SECOND``."""
+"""A database with something to decide about, and somebody who keeps publishing: ``python -m benchmarks.fill PER_SECOND [idle]``."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from itertools import count
@@ -64,4 +65,6 @@ def publish(per_second: float) -> None:
 
 
 if __name__ == "__main__":
+    if "idle" in sys.argv[2:]:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     publish(float(sys.argv[1]))

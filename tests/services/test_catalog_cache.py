@@ -92,11 +92,11 @@ def test_only_the_apps_that_changed_are_compiled_again(world: World, monkeypatch
         return real(session, slug, name, platform, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(catalog_cache, "compiled", noted)
-    world.now += 0.5
+    world.now += LOOK_AFTER + 0.1
     world.codes()
     assert compiled == []
     begin(make(2))
-    world.now += 0.5
+    world.now += LOOK_AFTER + 0.1
     assert (world.codes(), world.codes("other"), world.codes("my-app", "stable")) == ([2], [], [2])
     assert sorted(compiled, key=str) == [("my-app", "stable"), ("my-app", None)]
 
@@ -198,7 +198,7 @@ def test_another_default_app_answers_those_who_name_none(world: World) -> None:
         apps.make_default(session, SYSTEM, apps.find(session, "other"), now=START)
     assert (revision("my-app"), revision("other")) == (before[0] + 1, before[1] + 1)
     assert other.id
-    world.now += 0.5
+    world.now += LOOK_AFTER + 0.1
     assert world.codes() == []
     assert world.codes("my-app") == [1]
 

@@ -116,7 +116,7 @@ def test_a_plain_check_asks_neither_flask_nor_the_database(api: Api, app: Flask)
     for number in range(50):
         assert api.check(device_id=f"device {number}")["version_code"] == 1
     front.behind = flask
-    # At most the look that falls due after 0.4 s.
+    # At most the look that falls due after 0.75 s.
     assert all("catalog_revision" in each for each in statements)
 
 
