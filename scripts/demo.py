@@ -24,9 +24,10 @@ from ota.models import Version
 from ota.services import apps, channels, experiments, groups, health, release_edits, release_rows, releases, versions
 from ota.services.audit import Actor
 from ota.services.experiments import Draft
+from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft
-from scripts.demo_fleet import Fleet, grow
+from scripts.demo_fleet import Fleet, Tried, grow
 
 MAYA = Actor(label="maya@example.com", role=Role.ADMIN)
 NOTES = (
@@ -51,6 +52,8 @@ def main() -> int:
         _courier(now)
         _depot(now)
         _field(now)
+        with transaction() as session:
+            note_adoption(session, now=now)
     print(f"Filled in {time.monotonic() - started:.0f} s. Start it with the same settings: make run")
     _print_access(settings, first)
     return 0
@@ -120,7 +123,7 @@ def _courier(now: datetime) -> None:
         if platform is Platform.ANDROID:
             began = now - timedelta(days=2, hours=6)
             bad = _release(_version("courier", platform, "3.8.0", 110, began - timedelta(hours=2)), began, terms=Terms(plan=STEPS))
-            grow(fleet, made, now, newest=(bad, began, 0.1, 0.06), until=began + timedelta(hours=8))
+            grow(fleet, made, now, newest=Tried(bad, began, 0.1, 0.06), until=began + timedelta(hours=8))
             _watch(bad, began)
         else:
             grow(fleet, made, now)
@@ -152,10 +155,11 @@ def _depot(now: datetime) -> None:
     arms = [_version("depot", Platform.ANDROID, f"1.5.0-{name}", code, began) for name, code in (("list", 120), ("cards", 121))]
     with transaction() as session:
         app_id = apps.find(session, "depot").id
-        draft = Draft(name="List or cards", arms=tuple(Arm(version_id, 2_500) for version_id in arms))
+        draft = Draft(name="List or cards", arms=tuple(Arm(version_id, 3_000) for version_id in arms))
         made_experiment = experiments.start(session, MAYA, app_id, draft, now=began)
-        tried = [(arm.id, began, 0.25, rate) for arm, rate in zip(made_experiment.arms, (0.012, 0.015), strict=True)]
-    grow(Fleet("depot", Platform.ANDROID, 1_400, seed=3), made, now, newest=tried[0], beside=tried[1])
+        how = ((0.012, 0.71), (0.015, 0.82))
+        tried = [Tried(arm.id, began, 0.3, *rates) for arm, rates in zip(made_experiment.arms, how, strict=True)]
+    grow(Fleet("depot", Platform.ANDROID, 3_600, seed=3), made, now, newest=tried[0], beside=tried[1])
 
 
 def _field(now: datetime) -> None:
@@ -168,7 +172,7 @@ def _field(now: datetime) -> None:
     _move(taken_back, ReleaseState.ROLLED_BACK, now - timedelta(days=8), "Photos were sent twice.")
     began = now - timedelta(hours=20)
     running = _release(_version("field", Platform.ANDROID, "1.1.0", 119, began), began, terms=Terms(plan=STEPS))
-    grow(Fleet("field", Platform.ANDROID, 420, seed=7), made, now, newest=(running, began, 0.1, 0.01))
+    grow(Fleet("field", Platform.ANDROID, 420, seed=7), made, now, newest=Tried(running, began, 0.1, 0.01))
     later = _version("field", Platform.ANDROID, "1.2.0", 120, now - timedelta(hours=1))
     _release(later, now - timedelta(minutes=30), rollout=500, terms=Terms(starts_at=now + timedelta(days=2)))
     made_ios = _months("field", Platform.IOS, now, ["0.9.0", "1.0.0"])

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
@@ -25,8 +25,16 @@ from ota.services.tallies import hour_of
 Standing = tuple[int, int, datetime]
 """A version, its release, and when that began."""
 
-Tried = tuple[int, datetime, float, float]
-"""A partial release, when it began, the share of devices that it is open to, and the share of those that fails."""
+
+class Tried(NamedTuple):
+    """A partial release, when it began, the share of devices that it is open to, and of those the shares that fail and that install."""
+
+    release_id: int
+    began: datetime
+    share: float
+    failing: float
+    installing: float = 1.0
+
 
 DAYS, HOURS = 120, 24 * 14
 CRASHES = (
@@ -70,9 +78,10 @@ def grow(
         for version, release_id, at in named[-3:]:
             _funnel(session, fleet, version, release_id, at, now, share=1.0, failing=0.006)
         _checks(session, app.id, app.channels[0].id, fleet, named[-1], now)
+        taken: set[int] = set()
         for tried in (newest, beside):
             if tried is not None:
-                _try(session, app.id, fleet, runs, tried, until or now)
+                _try(session, app.id, fleet, runs, tried, until or now, taken)
 
 
 def _insert(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
@@ -106,7 +115,8 @@ def _devices(
     for number in range(fleet.devices):
         version = next((v for v, _, at in reversed(named) if fleet.dice.random() < _taken((now - at).days)), named[0][0])
         runs[number] = version
-        seen = now - timedelta(minutes=int(fleet.dice.expovariate(1 / 700)))
+        is_lost = fleet.dice.random() < 0.05
+        seen = now - timedelta(minutes=int(fleet.dice.uniform(7, 60) * 1_440 if is_lost else fleet.dice.expovariate(1 / 700)))
         rows.append(
             _with(
                 app_id, fleet, device_hash=fleet.hash_of(number), app_version=_running(version), version_code=version.version_code,
@@ -171,18 +181,21 @@ def _checks(session: Session, app_id: int, channel_id: int, fleet: Fleet, newest
     _insert(session, UpdateCheck, raw)
 
 
-def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], tried: Tried, now: datetime) -> None:
-    """A partial release: its devices with their ways, the control, and what failed."""
-    release_id, began, share, failing = tried
+def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], tried: Tried, now: datetime, taken: set[int]) -> None:
+    """A partial release: its devices with their ways, the control, and what failed. Whom another arm has ``taken`` is in neither."""
+    release_id, began, share, failing, installing = tried
     release = session.get_one(Release, release_id)
-    version, ways, failed = release.version, [], []
+    version, ways, failed, before = release.version, [], [], frozenset(taken)
     for number, running in runs.items():
         came = began + timedelta(minutes=fleet.dice.expovariate(1 / 300))
-        if came > now:
+        is_in = fleet.dice.random() < share / (1 - len(before) / len(runs))
+        if came > now or number in before:
             continue
-        is_in = fleet.dice.random() < share
+        if is_in:
+            taken.add(number)
         enrolled = came + timedelta(minutes=fleet.dice.randrange(5, 90)) if is_in else came
-        fails = fleet.dice.random() < (failing if is_in else 0.008)
+        installs = not is_in or installing == 1.0 or fleet.dice.random() < installing
+        fails = installs and fleet.dice.random() < (failing if is_in else 0.008)
         at = min(now, enrolled + timedelta(minutes=fleet.dice.randrange(1, 240))) if fails else None
         if at is not None and is_in:
             failed.append((number, at))
@@ -190,13 +203,14 @@ def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], 
             {
                 "release_id": release_id, "device_id": fleet.hash_of(number), "is_control": not is_in,
                 "version_code": version.version_code if is_in else running.version_code, "offered_at": came if is_in else None,
-                "downloaded_at": came if is_in else None, "installed_at": enrolled if is_in else None, "enrolled_at": enrolled,
-                "healthy_at": None if fails or not is_in else enrolled + timedelta(minutes=3), "failed_at": at,
+                "downloaded_at": came if is_in else None, "installed_at": enrolled if is_in and installs else None,
+                "enrolled_at": enrolled if installs else None,
+                "healthy_at": None if fails or not is_in or not installs else enrolled + timedelta(minutes=3), "failed_at": at,
                 "failure": EventKind.CRASH if fails else None, "left_at": None,
             }
         )  # fmt: skip
     _insert(session, ReleaseDevice, ways)
-    moved = [way["device_id"] for way in ways if not way["is_control"] and way["installed_at"] <= now]
+    moved = [way["device_id"] for way in ways if way["installed_at"] is not None and way["installed_at"] <= now]
     has_it = update(Device).where(Device.app_id == app_id, Device.device_hash.in_(moved))
     session.execute(has_it.values(app_version=_running(version), version_code=version.version_code))
     _count_ways(session, release_id, [way for way in ways if not way["is_control"]], now)

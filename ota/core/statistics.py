@@ -8,7 +8,7 @@ from typing import NamedTuple
 _Z = 1.959963984540054
 """95 % of a normal distribution lie within so many standard deviations."""
 
-ENOUGH = 30
+ENOUGH = 100
 """With fewer devices on a side no difference is told: it would be an accident either way."""
 
 
@@ -23,7 +23,7 @@ class Share(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One share less another, with its 95 % interval."""
+    """One share less another, with an interval that may be looked at as often as one likes."""
 
     value: float
     low: float
@@ -50,11 +50,22 @@ def wilson(count: int, total: int) -> Share:
     return Share(count, total, rate, low, 1.0 if count == total else middle + half)
 
 
-def difference(one: Share, other: Share) -> Difference | None:
-    """How much larger ``one`` is, by the hybrid score interval of Newcombe (1998). None with fewer than `ENOUGH` devices on a side."""
+def difference(one: Share, other: Share, *, scale: float, alpha: float) -> Difference | None:
+    """How much larger ``one`` is. None with fewer than `ENOUGH` devices on a side.
+
+    The interval misses the truth *at any* of all looks, while devices keep coming, with probability ``alpha`` at most; one of a single
+    look (Newcombe's) would be missed more often with each look. It is that of a normal mixture (Robbins 1970; for comparisons that are
+    watched: Johari, Pekelis, Walsh 2015, "Always valid inference"), narrowest for true differences about as large as ``scale``.
+    The variance is taken as if each side had one more device of each kind, so that none in a hundred is not taken for never.
+    """
     if min(one.total, other.total) < ENOUGH:
         return None
-    value = one.rate - other.rate
-    low = value - math.hypot(one.rate - one.low, other.high - other.rate)
-    high = value + math.hypot(one.high - one.rate, other.rate - other.low)
-    return Difference(value, low, high)
+    value, mixed = one.rate - other.rate, scale * scale
+    variance = _variance(one) + _variance(other)
+    half = math.sqrt(variance * (variance + mixed) / mixed * (2 * math.log(1 / alpha) + math.log((variance + mixed) / variance)))
+    return Difference(value, max(-1.0, value - half), min(1.0, value + half))
+
+
+def _variance(share: Share) -> float:
+    rate = (share.part + 1) / (share.total + 2)
+    return rate * (1 - rate) / share.total

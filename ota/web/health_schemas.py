@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ota.core.lifecycle import HealthAction
+from ota.core.statistics import Share
 
 
 class ShareView(Struct, kw_only=True):
@@ -18,6 +19,10 @@ class ShareView(Struct, kw_only=True):
     rate: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, found: Share) -> ShareView:
+        return cls(devices=found.part, total=found.total, rate=found.rate, low=found.low, high=found.high)
 
 
 class FailureView(Struct, kw_only=True):

@@ -10,7 +10,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Experiment, Proposal
 from ota.services import approvals, apps, experiments
-from ota.web import present_releases
+from ota.web import experiment_results, present_releases
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
 from ota.web.manage_releases import verb
@@ -85,9 +85,12 @@ def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
 @blueprint.get("/api/experiments/<int:experiment_id>")
 @operation(Operation(access=Access.VIEW, summary="Look at an experiment", tag=MANAGING, answer=ExperimentAnswer))
 def show(experiment_id: int) -> ExperimentAnswer:
-    """One experiment and its arms."""
+    """One experiment and its arms, and how each of them does, also after the end."""
     experiment = experiments.get(reader(), experiment_id)
-    return ExperimentAnswer(experiment=present_releases.experiment_view(experiment), message=f"The experiment is {experiment.state}.")
+    return ExperimentAnswer(
+        experiment=present_releases.experiment_view(experiment), message=f"The experiment is {experiment.state}.",
+        results=experiment_results.views(reader(), experiment),
+    )  # fmt: skip
 
 
 @blueprint.post("/api/experiments/<int:experiment_id>/end")

@@ -117,4 +117,4 @@ def _test(row: ReleaseHealth, rates: dict[str, Share]) -> HealthTestView:
 
 
 def _share(found: Share | None) -> ShareView | None:
-    return found and ShareView(devices=found.part, total=found.total, rate=found.rate, low=found.low, high=found.high)
+    return found and ShareView.of(found)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ota.web.experiment_schemas import ArmResultView
 from ota.web.release_views import PlanStepShape, ProposalView, ReleaseView
 from ota.web.schemas import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
 
@@ -204,6 +205,7 @@ class ExperimentAnswer(Struct, kw_only=True):
     ok: bool = True
     experiment: ExperimentView | None
     message: str
+    results: list[ArmResultView] | None = None
     proposal: ProposalView | None = None
 
 

@@ -27,16 +27,26 @@ def test_counts_that_can_not_be_are_refused(count: int, total: int) -> None:
         wilson(count, total)
 
 
-def test_the_difference_of_newcombes_own_example() -> None:
-    # 56 of 70 against 48 of 80, the paper's first example: 0.2000, from 0.0524 to 0.3339.
-    found = difference(wilson(56, 70), wilson(48, 80))
-    assert found is not None
-    assert found == (pytest.approx(0.2), pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
+def test_a_difference_worked_out_by_hand() -> None:
+    # Rates (300 + 1) / 502 and (250 + 1) / 502: variance (0.240060 + 0.250000) / 500 = 0.000980120; with 0.05 squared = 0.0025 the half is
+    # sqrt(0.00098012 * 0.00348012 / 0.0025 * (2 ln 20 + ln(3.550708))) = sqrt(0.00136437 * 7.258635) = 0.099516.
+    found = difference(wilson(300, 500), wilson(250, 500), scale=0.05, alpha=0.05)
+    assert found == (pytest.approx(0.1), pytest.approx(0.1 - 0.099516, abs=2e-5), pytest.approx(0.1 + 0.099516, abs=2e-5))
     assert found.is_beyond_chance
+    stricter = difference(wilson(300, 500), wilson(250, 500), scale=0.05, alpha=0.025)
+    assert stricter is not None
+    assert not stricter.is_beyond_chance
 
 
 def test_equal_shares_are_chance_and_few_devices_say_nothing() -> None:
-    found = difference(wilson(5, 100), wilson(5, 100))
+    found = difference(wilson(5, 100), wilson(5, 100), scale=0.05, alpha=0.05)
     assert found is not None
     assert not found.is_beyond_chance
-    assert difference(wilson(20, 29), wilson(0, 1000)) is None
+    assert difference(wilson(20, 99), wilson(0, 1000), scale=0.05, alpha=0.05) is None
+
+
+def test_an_interval_stays_within_what_shares_can_be() -> None:
+    found = difference(wilson(100, 100), wilson(0, 100), scale=0.001, alpha=1e-9)
+    assert found is not None
+    assert found.high == 1.0
+    assert found.low < 1.0

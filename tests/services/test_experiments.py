@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from ota.core.comparison import Counts
 from ota.core.experiments import Arm
 from ota.core.platforms import Platform
 from ota.core.rollout import bucket
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid, NotFound, OtaError
-from ota.models import Experiment, Version
-from ota.services import apps, audit, experiments, releases
+from ota.models import Experiment, ReleaseDevice, Version
+from ota.services import apps, audit, experiment_results, experiments, releases
 from ota.services.audit import SYSTEM
-from tests.conftest import Api
+from tests.conftest import Api, drain
 from tests.services.engine import START, begin, channel, hours, make
 
 DEVICES = [f"device-{number}" for number in range(60)]
@@ -189,3 +190,47 @@ def test_two_people_who_start_one_at_the_same_moment(app: Flask) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(begin_one, range(4))) == [*["experiment_overlaps"] * 3, "started"]
+
+
+def way(release_id: int, number: int, **times: Any) -> ReleaseDevice:
+    return ReleaseDevice(release_id=release_id, device_id=f"{number:064}", is_control=False, version_code=1, **times)
+
+
+def test_results_count_each_device_once_and_only_failures_inside_the_window(app: Flask, api: Api) -> None:
+    with app.app_context():
+        experiment_id = run((make(1), 3_000), (make(2), 3_000)).id
+        one, two = (arm.id for arm in experiments.get(reader(), experiment_id).arms)
+        reader().rollback()
+        installed = {"offered_at": START, "installed_at": START, "enrolled_at": START}
+        with transaction() as session:
+            session.add_all([
+                way(one, 1, offered_at=START),
+                way(one, 2, **installed),
+                way(one, 3, **installed, failed_at=START + hours(24)),
+                way(one, 4, **installed, failed_at=START + hours(24.01)),
+                way(one, 5, offered_at=START, enrolled_at=START, failed_at=START),  # The installation itself has failed.
+                way(two, 6, **installed),
+                ReleaseDevice(release_id=two, device_id=f"{7:064}", is_control=True, version_code=1, enrolled_at=START, failed_at=START),
+            ])  # fmt: skip
+        found = experiment_results.of(reader(), experiments.get(reader(), experiment_id))
+        assert [each.counts for each in found] == [Counts(5, 3, 4, 2), Counts(1, 1, 1, 0)]
+        reader().rollback()
+        finish(experiment_id)
+        assert [each.counts.offered for each in experiment_results.of(reader(), experiments.get(reader(), experiment_id))] == [5, 1]
+
+
+def test_what_the_devices_do_becomes_the_results(app: Flask, api: Api) -> None:
+    with app.app_context():
+        experiment_id = run((make(1), 5_000), (make(2), 5_000)).id
+    given = offers(api)
+    for device, code in given.items():
+        if code == 2:
+            api.check("1.2.0+2", device_id=device)
+    drain(app)
+    answer = api.get(f"/api/experiments/{experiment_id}").get_json()
+    shares = {each["version_id"]: (each["completion"]["devices"], each["completion"]["total"]) for each in answer["results"]}
+    seconds = sum(code == 2 for code in given.values())
+    assert list(shares.values()) == [(0, len(DEVICES) - seconds), (seconds, seconds)]
+    first, second = answer["results"]
+    assert (first["completion_beside"], first["failures_beside"]) == (None, None)
+    assert second["completion_beside"] == {"finding": "too_few_devices", "difference": None, "low": None, "high": None}

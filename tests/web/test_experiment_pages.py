@@ -8,6 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from ota.clock import utcnow
+from ota.db import transaction
+from ota.models import ReleaseDevice
 from tests.conftest import Api, csrf_of
 from tests.web.release_helpers import HOME, send, with_channels, with_devices, words_of
 
@@ -116,3 +119,34 @@ def test_a_winner_for_everybody_waits_for_another_person(app: Flask, browser: Fl
     assert send(browser, f"{running}/end", confirm, winner="2").headers["Location"] == HOME
     assert "its end waits until another person approves it" in words_of(browser.get(HOME))
     assert api.get("/api/experiments/1").json["experiment"]["state"] == "running"
+
+
+def arrived(app: Flask, arm: int, offered: int, installed: int, failed: int) -> None:
+    """So many devices of the arm (a release's id) are where they are."""
+    at = utcnow()
+    with app.app_context(), transaction() as session:
+        for number in range(offered):
+            has_it = at if number < installed else None
+            session.add(ReleaseDevice(
+                release_id=arm, device_id=f"{arm}-{number}", is_control=False, version_code=arm, offered_at=at, installed_at=has_it,
+                enrolled_at=has_it, failed_at=at if number < failed else None,
+            ))  # fmt: skip
+
+
+def test_the_results_say_what_is_beyond_chance(app: Flask, browser: FlaskClient, running: str) -> None:
+    assert "No device has been offered an arm yet" in browser.get(running).text
+    arrived(app, 1, 400, 200, 2)
+    arrived(app, 2, 400, 320, 3)
+    told = words_of(browser.get(running))
+    assert "1.0.0 50.00 % (45.12 to 54.88 %) 200 of 400" in told
+    assert "beyond chance Installed more often than 1.0.0: +30.0 points (+18.8 to +41.2)." in told
+    assert "could be chance Against 1.0.0: -0.1 points" in told
+    confirm = words_of(browser.get(f"{running}/end"))
+    assert "Installed by 320 of 400 devices, failed on 3 of 320: installed more often, could be chance." in confirm
+
+
+def test_few_devices_are_said_to_be_too_few(app: Flask, browser: FlaskClient, running: str) -> None:
+    arrived(app, 1, 20, 10, 0)
+    told = words_of(browser.get(running))
+    assert "too few devices To compare it with 1.0.0, 100 devices of each are needed." in told
+    assert "none yet" in told

@@ -22,7 +22,7 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App, Experiment, Proposal, Release, Version
 from ota.services import approvals, experiments, reach, release_rows, versions
-from ota.web import history
+from ota.web import experiment_results, history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import Form, Percent, seen_revision, show_error
@@ -104,7 +104,8 @@ def show(slug: str, experiment_id: int) -> ResponseReturnValue:
     experiment = experiments.get(reader(), experiment_id, app=app)
     running = reach.running(reader(), app, now=utcnow())
     active = reach.active(reader(), app, now=utcnow()).get(experiment.platform, 0)
-    return render_page("experiment.html", app=app, experiment=experiment, running=running, active=active)
+    results = experiment_results.of(reader(), experiment)
+    return render_page("experiment.html", app=app, experiment=experiment, running=running, active=active, results=results)
 
 
 @blueprint.route("/<int:experiment_id>/end", methods=["GET", "POST"])
@@ -205,7 +206,7 @@ def _end_page(app: App, experiment: Experiment, form: EndForm, stale: Stale | No
     return render_page(
         "confirm.html", dialog, what="end the experiment", dialog=dialog, app=app, experiment=experiment, form=form, endings=endings,
         on_arms=sum(running.get((arm.platform, arm.version.version_code), 0) for arm in experiment.arms), successor=successor, stale=stale,
-        needs_another=above is not None and above < FULL,
+        needs_another=above is not None and above < FULL, results=experiment_results.of(reader(), experiment),
     )  # fmt: skip
 
 
