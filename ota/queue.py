@@ -106,7 +106,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "forget-deliveries": {"task": "ota.forget_deliveries", "schedule": 86_400.0, "options": {"expires": 3600}},
             "heartbeat": {"task": "ota.heartbeat", "schedule": 20.0, "options": {"expires": 60}},
             "forget-devices": {"task": "ota.forget_devices", "schedule": 86_400.0, "options": {"expires": 3600}},
-            "roll-up": {"task": "ota.roll_up", "schedule": 3600.0, "options": {"expires": 600}},
+            "roll-up": {"task": "ota.roll_up", "schedule": 300.0, "options": {"expires": 300}},
             "prune-telemetry": {"task": "ota.prune_telemetry", "schedule": 3600.0, "options": {"expires": 600}},
             "sweep-incoming": {"task": "ota.sweep_incoming", "schedule": 3600.0, "options": {"expires": 600}},
         },

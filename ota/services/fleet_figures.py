@@ -36,6 +36,10 @@ class Series:
     def total(self, moment: datetime) -> int:
         return sum(self.at(moment, name) for name in self.names)
 
+    def rows(self) -> list[tuple[datetime, str, int]]:
+        """Moment, name and number, without those of which there are none."""
+        return [(moment, name, self.at(moment, name)) for moment in self.moments for name in self.names if self.at(moment, name)]
+
 
 @dataclass(frozen=True, slots=True)
 class Failures:

@@ -90,9 +90,9 @@ def _told(what: str, found: Comparison | None, first: str) -> Told | None:
     low, value, high = (f"{100 * each:+.1f}" for each in (found.difference.low, found.difference.value, found.difference.high))
     numbers = f"{value} points ({low} to {high})"
     if found.finding is Finding.CHANCE:
-        return Told("could be chance", "quiet", f"Against {first}: {numbers}.", "could be chance")
-    words = _WORDS[what][found.finding]
-    return Told("beyond chance", _TONES[what][found.finding], f"{words} than {first}: {numbers}.", words.lower())
+        return Told("could be chance", "quiet", f"Against {first}: {numbers}.", "no difference beyond chance")
+    words = f"{_WORDS[what][found.finding]} than {first}"
+    return Told("beyond chance", _TONES[what][found.finding], f"{words}: {numbers}.", words.lower())
 
 
 def _view(arm: Release, result: Result) -> ArmResultView:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 from flask import Blueprint, request
+from msgspec import UNSET
 
 from ota.clock import utcnow
 from ota.core.permissions import Access
@@ -62,8 +63,9 @@ def events(raw: bytes) -> EventsAnswer:
     now = utcnow()
     body: EventsRequest = decode(raw, EventsRequest, may_have_nul=True)
     refuse_nul(body.device_id, body.platform, body.app)
-    report_limits().note(request.remote_addr or "", min(len(body.events), MAX_EVENTS))
-    items = [_read(each) for each in body.events[:MAX_EVENTS]]
+    given = _given(body, raw)
+    report_limits().note(request.remote_addr or "", min(len(given), MAX_EVENTS))
+    items = [_read(each) for each in given[:MAX_EVENTS]]
     versions = [each.version for each in items if isinstance(each, EventItem)]
     who = telemetry.sender(
         reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=body.sent_at, versions=versions, now=now
@@ -74,8 +76,19 @@ def events(raw: bytes) -> EventsAnswer:
             _take(who, item)
             taken += 1
         except OtaError as error:
-            refused.append(_refused(index, body.events[index], error))
-    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(body.events)])
+            refused.append(_refused(index, given[index], error))
+    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(given)])
+
+
+def _given(body: EventsRequest, raw: bytes) -> Sequence[msgspec.Raw]:
+    """The events, or the one that the body is. Raises `Invalid` for a body with neither, or with both."""
+    if body.events is not UNSET and body.event is not UNSET:
+        raise Invalid("invalid_field", "event: expected either events or the fields of one event, not both.", field="event")
+    if body.events is not UNSET:
+        return body.events
+    if body.event is UNSET:
+        raise Invalid("missing_field", "events: this field is missing. Send a list of events, or the fields of one.", field="events")
+    return [msgspec.Raw(raw)]
 
 
 def _read(raw: msgspec.Raw) -> EventItem | OtaError:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ota.core.telemetry import EventKind
 from ota.services.telemetry import LONGEST_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TEXT
@@ -46,14 +46,21 @@ class EventItem(Struct, kw_only=True):
 
 
 class EventsRequest(Struct, kw_only=True):
-    """What happened on one device. Each event is judged by itself."""
+    """What happened on one device. Each event is judged by itself.
+
+    Instead of ``events``, the fields of one event may stand beside ``device_id`` and ``platform``.
+    """
 
     device_id: DeviceId
     platform: PlatformText
-    events: Annotated[
-        list[Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/EventItem"})]],
-        Meta(min_length=1, description=f"At most {MAX_EVENTS}; the first so many of more are taken."),
-    ]
+    events: (
+        Annotated[
+            list[Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/EventItem"})]],
+            Meta(min_length=1, description=f"At most {MAX_EVENTS}; the first so many of more are taken."),
+        ]
+        | UnsetType
+    ) = UNSET
+    event: Annotated[str, Meta(description="Without `events`: the one event, with its other fields beside it.")] | UnsetType = UNSET
     app: AppSlug | None = None
     sent_at: Annotated[datetime, Meta(description="What the device's clock shows: a wrong one is corrected.")] | None = None
 

@@ -142,7 +142,7 @@ def test_the_results_say_what_is_beyond_chance(app: Flask, browser: FlaskClient,
     assert "beyond chance Installed more often than 1.0.0: +30.0 points (+18.8 to +41.2)." in told
     assert "could be chance Against 1.0.0: -0.1 points" in told
     confirm = words_of(browser.get(f"{running}/end"))
-    assert "Installed by 320 of 400 devices, failed on 3 of 320: installed more often, could be chance." in confirm
+    assert "Installed by 320 of 400 devices (installed more often than 1.0.0), failed on 3 of 320 (no difference beyond chance)." in confirm
 
 
 def test_few_devices_are_said_to_be_too_few(app: Flask, browser: FlaskClient, running: str) -> None:

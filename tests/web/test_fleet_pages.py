@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.models import Adoption, App, FailureSignature, ReleaseCount, ReleaseDevice
+from ota.models import Adoption, App, CheckCount, FailureSignature, ReleaseCount, ReleaseDevice
 from ota.services import health
 from tests.conftest import EMAILS, Api, csrf_of
 
@@ -115,5 +116,46 @@ def test_the_fleet_is_told_for_one_platform_and_escaped(app: Flask, sign_in: Cal
     assert "style=" not in page
     assert "9.9.9" in browser.get("/apps/my-app/fleet?platform=ios").text
     exported = browser.get("/apps/my-app/fleet.csv?days=1")
-    assert "'=<i>,3" in exported.text
-    assert exported.headers["Content-Disposition"] == 'attachment; filename="fleet-my-app-android-1d.csv"'
+    assert exported.text.splitlines() == ["day,version,devices", f"{day},1.0.0,1234", f"{day},'=<i>,3"]
+    assert exported.headers["Content-Disposition"] == 'attachment; filename="my-app-adoption-android-1d.csv"'
+
+
+def test_each_chart_of_the_fleet_is_a_table_for_a_spreadsheet(app: Flask, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+    hour = utcnow().replace(minute=0, second=0, microsecond=0)
+    with app.app_context(), transaction() as session:
+        session.add(Adoption(app_id=1, platform="android", day=hour.date(), app_version="1.0.0+1", devices=5))
+        session.add(CheckCount(channel_id=1, platform="android", hour=hour, release_id=0, reason="up_to_date", app_id=1, checks=9))
+        signature = session.scalars(select(FailureSignature)).one()
+        signature.signature, seen = '=cmd|"x"', f"{signature.last_at:%Y-%m-%dT%H:%MZ}"
+    browser = sign_in(EMAILS[Role.VIEWER])
+    rows = {chart: browser.get(f"/apps/my-app/fleet.csv?days=1&chart={chart}").text.splitlines()
+            for chart in ("adoption", "running", "checks", "failures")}  # fmt: skip
+    assert rows == {
+        "adoption": ["day,version,devices", f"{hour:%Y-%m-%d},1.0.0+1,5"],
+        "running": ["version,devices", "1.0.0+1,5"],
+        "checks": ["from,reason,checks", f"{hour:%Y-%m-%dT%H:00Z},up_to_date,9"],
+        "failures": [
+            "version,version_code,kind,signature,devices,events,last_at", f"""1.1.0,2,crash,"'=cmd|""x""\",3,5,{seen}""",
+        ],
+    }  # fmt: skip
+    wrong = browser.get("/apps/my-app/fleet.csv?chart=everything")
+    assert (wrong.status_code, "Expected one of: adoption, running, checks, failures" in wrong.text) == (400, True)
+
+
+def test_the_fleet_by_program_has_the_numbers_of_the_page(app: Flask, api: Api, release: int) -> None:
+    day, viewer = utcnow().date(), Api(app, Role.VIEWER)
+    with app.app_context(), transaction() as session:
+        for ago, devices in ((0, 5), (1, 4), (40, 3)):
+            session.add(Adoption(app_id=1, platform="android", day=day - timedelta(days=ago), app_version="1.0.0+1", devices=devices))
+    found = viewer.get("/api/apps/my-app/fleet").json
+    assert (found["platform"], found["days"], found["counted_on"], found["running"]) == (
+        "android", 7, f"{day}", [{"version": "1.0.0+1", "devices": 5}]
+    )  # fmt: skip
+    assert [point["devices"] for point in found["adoption"]] == [4, 5]
+    assert [point["devices"] for point in viewer.get("/api/apps/my-app/fleet?days=90").json["adoption"]] == [3, 4, 5]
+    assert (found["unseen"], found["failures"][0]["devices"]) == ({"7": 0, "30": 0}, 3)
+    other = viewer.get("/api/apps/my-app/fleet?platform=ios").json
+    assert (other["counted_on"], other["running"], other["message"]) == (None, [], "0 devices are known on iOS.")
+    for wrong, status in (("days=0", 400), ("days=91", 400), ("days=x", 400), ("platform=windows", 400)):
+        assert viewer.get(f"/api/apps/my-app/fleet?{wrong}").status_code == status, wrong
+    assert viewer.get("/api/apps/nobodys/fleet").status_code == 404

@@ -157,3 +157,16 @@ def test_without_room_the_device_is_told_to_try_again(api: Api, app: Flask, monk
     assert (answer.status_code, answer.json["code"]) == (507, "journal_full")
     assert codes(send(api, event())) == [(0, "journal_full")]
     assert api.check()["update_available"] is True
+
+
+def test_one_event_needs_no_list(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    one = api.client.post("/api/updates/events", json={**DEVICE, **event(7)})
+    assert (one.status_code, one.json["taken"], one.json["refused"]) == (202, 1, [])
+    wrong = api.client.post("/api/updates/events", json={**DEVICE, **event(8, version="9.9.9+9")}).json
+    assert (wrong["taken"], codes(wrong)) == (0, [(0, "unknown_version")])
+    both = api.client.post("/api/updates/events", json={**DEVICE, **event(9), "events": [event(10)]})
+    assert (both.status_code, "not both" in both.json["message"]) == (400, True)
+    neither = api.client.post("/api/updates/events", json=DEVICE)
+    assert (neither.status_code, neither.json["code"]) == (400, "missing_field")
+    assert [each.event_id for each in kept(app)] == ["e-7"]

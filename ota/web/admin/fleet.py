@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from flask import Blueprint, Response, request
@@ -13,8 +14,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader
+from ota.errors import Invalid
 from ota.services import apps, fleet_figures
-from ota.services.fleet_figures import Fleet, Series
+from ota.services.fleet_figures import Fleet
 from ota.web import charts
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
@@ -43,14 +45,16 @@ def show(slug: str) -> ResponseReturnValue:
 @blueprint.get("/fleet.csv")
 @page(Access.VIEW)
 def export(slug: str) -> Response:
-    """The page's numbers for a spreadsheet: what is counted, from when (UTC), which one, how many."""
-    found = _asked(app_in_view(slug).id)
+    """The numbers of one chart for a spreadsheet. Times are UTC; only what is not zero has a row."""
+    found, chart = _asked(app_in_view(slug).id), request.args.get("chart") or "adoption"
+    if chart not in _TABLES:
+        raise Invalid("unknown_chart", f"chart: there is no chart {chart[:40]!r}. Expected one of: {', '.join(_TABLES)}.", field="chart")
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["figure", "from", "name", "number"])
-    for figure, series in (("devices", found.adoption), ("checks", found.checks)):
-        writer.writerows([figure, *row] for row in _rows(series))
-    name = f"fleet-{slug}-{found.platform}-{found.days}d.csv"
+    heads, rows = _TABLES[chart]
+    writer.writerow(heads)
+    writer.writerows([plain_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows(found))
+    name = f"{slug}-{chart}-{found.platform}-{found.days}d.csv"
     return Response(
         text.getvalue(), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     )
@@ -61,13 +65,20 @@ def plain_cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _rows(series: Series) -> list[list[str]]:
+def _failures(found: Fleet) -> list[tuple[object, ...]]:
     return [
-        [f"{moment:%Y-%m-%dT%H:%MZ}", plain_cell(name), str(series.at(moment, name))]
-        for moment in series.moments
-        for name in series.names
-        if series.at(moment, name)
+        (each.version, each.version_code, each.kind, each.signature, each.devices, each.events, f"{each.last_at:%Y-%m-%dT%H:%MZ}")
+        for each in found.failures
     ]
+
+
+_TABLES: Mapping[str, tuple[Sequence[str], Callable[[Fleet], Iterable[Sequence[object]]]]] = {
+    "adoption": (("day", "version", "devices"), lambda found: [(at.date(), name, n) for at, name, n in found.adoption.rows()]),
+    "running": (("version", "devices"), lambda found: found.running),
+    "checks": (("from", "reason", "checks"), lambda found: [(f"{at:%Y-%m-%dT%H:%MZ}", name, n) for at, name, n in found.checks.rows()]),
+    "failures": (("version", "version_code", "kind", "signature", "devices", "events", "last_at"), _failures),
+}
+"""Of each chart the names of its columns, and its rows."""
 
 
 def _asked(app_id: int) -> Fleet:

@@ -1,0 +1,37 @@
+"""The fleet by program: what the devices of an app run, how they ask, and what fails on them."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader
+from ota.services import apps, fleet_figures
+from ota.services.fleet_figures import Fleet
+from ota.web.api import MANAGING, Operation, operation
+from ota.web.fleet_schemas import AdoptionPoint, ChecksPoint, FleetAnswer, FleetQuery, RunningView
+from ota.web.manage_health import failure_views
+
+blueprint = Blueprint("manage_fleet", __name__)
+
+
+@blueprint.get("/api/apps/<slug>/fleet")
+@operation(Operation(access=Access.VIEW, summary="Show the fleet", tag=MANAGING, query=FleetQuery, answer=FleetAnswer))
+def show(slug: str, query: FleetQuery) -> FleetAnswer:
+    """The numbers of the fleet page: one platform's devices over a period."""
+    app = apps.find(reader(), slug)
+    found = fleet_figures.fleet(reader(), app.id, apps.find_platform(query.platform), days=query.days, now=utcnow())
+    return _answer(found)
+
+
+def _answer(found: Fleet) -> FleetAnswer:
+    adoption, checks = found.adoption, found.checks
+    return FleetAnswer(
+        platform=found.platform, days=found.days, known=found.known, unseen={str(days): n for days, n in found.unseen.items()},
+        counted_on=found.counted_on, running=[RunningView(version=version, devices=n) for version, n in found.running],
+        adoption=[AdoptionPoint(day=at.date(), version=name, devices=n) for at, name, n in adoption.rows()],
+        checks=[ChecksPoint(since=at, reason=name, checks=n) for at, name, n in checks.rows()],
+        failures=failure_views(found.failures),
+        message=f"{found.known:,} devices are known on {found.platform.label}.",
+    )  # fmt: skip
