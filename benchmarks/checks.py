@@ -96,6 +96,7 @@ def main() -> None:
             "secret_key": "k" * 64,
             "base_url": "https://updates.example.com",
             "admin_password": "correct horse battery",
+            "check_limit": "1000000000 per minute",  # All of them come from one address, and all shall be counted.
         }
         bare, real = (Settings(**chosen, port=free_port()) for _ in range(2))
         environ = {f"OTA_{key.upper()}": value for key, value in chosen.items()}

@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     trusted_proxies: Count = 0
     login_limit: str = "10 per minute"
     report_limit: str = "6000 per minute"
+    check_limit: str = "60000 per minute"
     journal_bytes: Positive = 1024**3
     webhook_private: bool = False
     smtp_url: str = ""
@@ -169,7 +170,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("OTA_REDIS_URL: expected redis://host:6379/0.")
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", settings.admin_email):
         raise SettingsError("OTA_ADMIN_EMAIL: expected an e-mail address.")
-    for name in ("login_limit", "report_limit"):
+    for name in ("login_limit", "report_limit", "check_limit"):
         try:
             limits.parse_many(getattr(settings, name))
         except ValueError:

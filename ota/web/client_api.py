@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from ota.clock import utcnow
 from ota.core.permissions import Access
@@ -21,7 +21,7 @@ blueprint = Blueprint("client_api", __name__)
 @operation(Operation(access=Access.PUBLIC, summary="Check for updates", tag=DEVICES, body=CheckRequest, answer=CheckAnswer, is_raw=True))
 def check(raw: bytes) -> bytes:
     """Whether there is a newer version for this device, and why or why not."""
-    return hot_path().answer(raw, utcnow())
+    return hot_path().answer(raw, utcnow(), request.remote_addr or "")
 
 
 @blueprint.get("/api/updates/latest")

@@ -31,6 +31,7 @@ class Front:
         self.behind = behind
         """What is asked when there is more to say than a plain answer."""
 
+        self._proxies = settings.trusted_proxies
         self._headers = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(settings).items()]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -41,13 +42,22 @@ class Front:
             raw = environ["wsgi.input"].read(length)
             if len(raw) != length:
                 raise EOFError
-            body = self._answer(raw, utcnow())
+            body = self._answer(raw, utcnow(), _address(environ, self._proxies))
         except Exception:
             # Asked once more, where failures are turned into answers.
             environ["wsgi.input"] = BytesIO(raw)
             return self.behind(environ, start_response)
         start_response("200 OK", [*self._headers, ("Content-Length", str(len(body)))])
         return (body,)
+
+
+def _address(environ: WSGIEnvironment, proxies: int) -> str:
+    """Who asks, as far as the proxies that are trusted say so: read as Werkzeug's ``ProxyFix`` reads it, which stands behind this."""
+    if proxies:
+        named = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if len(named) >= proxies and (found := named[-proxies].strip()):
+            return str(found)
+    return environ.get("REMOTE_ADDR") or ""
 
 
 def _is_plain(environ: WSGIEnvironment) -> bool:
@@ -65,5 +75,5 @@ def _is_plain(environ: WSGIEnvironment) -> bool:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Stand before everything that is there already. What a proxy says of the caller matters to no check."""
+    """Stand before everything that is there already."""
     app.wsgi_app = Front(app, settings, app.wsgi_app)  # type: ignore[method-assign]

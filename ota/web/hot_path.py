@@ -22,6 +22,7 @@ from ota.services.catalogs import TOUCHED
 from ota.services.updates import Answer
 from ota.web import present
 from ota.web.api import decode, encode
+from ota.web.limits import CheckLimit
 from ota.web.reports import reports
 from ota.web.schemas import CheckRequest
 
@@ -44,11 +45,13 @@ class HotPath:
         self._app = app
         self._secret = settings.secret_key
         self._keep = reports(app).keep
+        self._is_counted = CheckLimit(settings).counts
         self._catalogs = CatalogCache(self._session)
         after_commit(app, self._note)
 
-    def answer(self, raw: bytes, now: datetime) -> bytes:
-        """The JSON answer to a JSON body. Raises an `OtaError` for what can't be answered, a database's error when that is away."""
+    def answer(self, raw: bytes, now: datetime, address: str = "") -> bytes:
+        """The JSON answer to a JSON body from that address. Raises an `OtaError` for what can't be answered, a database's error when
+        that is away."""
         asked: CheckRequest = decode(raw, CheckRequest)
         stream = updates.stream_of(self._catalogs, asked, now=now)
         groups = updates.groups_of(stream, asked, self._secret)
@@ -59,7 +62,8 @@ class HotPath:
             if key is not None and (asked.locale is None or len(asked.locale) <= _LONGEST_LOCALE):
                 _remember(stream.answers, (key, asked.locale), known)
         body, mark = known
-        self._keep(records.check(raw if len(raw) <= _SHORT else _shortened(asked), mark, now))
+        if not address or self._is_counted(address):
+            self._keep(records.check(raw if len(raw) <= _SHORT else _shortened(asked), mark, now))
         return body
 
     def _encoded(self, found: Answer, locale: str | None) -> Known:

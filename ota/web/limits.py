@@ -1,13 +1,14 @@
-"""How often one address may try to log in or to open a share link, how often one account or link may be tried, and how much an address may
-report."""
+"""How often one address may try to log in or to open a share link, how often one account or link may be tried, how much an address may
+report, and how many of its checks are counted."""
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import cast
 
 from flask import Flask, current_app
-from limits import RateLimitItem, parse_many
+from limits import RateLimitItem, parse, parse_many
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
@@ -15,6 +16,8 @@ from ota.config import Settings
 from ota.errors import TooMany
 
 log = logging.getLogger(__name__)
+
+_MOST_ADDRESSES = 50_000
 
 
 class LoginLimits:
@@ -67,6 +70,36 @@ class ReportLimits:
         """Count so many reports. Raises `TooMany` when the address has sent too many."""
         if not all(self._limiter.hit(item, "report", address, cost=reports) for item in self._items):
             raise TooMany("too_many", "Too many reports from this address. Keep them and send them again in a minute.")
+
+
+class CheckLimit:
+    """How many checks of one address are counted. Nobody is refused an answer: an office full of devices has one address.
+
+    Each web process counts for itself, in windows that begin with the first check after the last one's end.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        item = parse(settings.check_limit)
+        self._most, self._window, self._words = item.amount, item.get_expiry(), settings.check_limit
+        self._counts: dict[str, int] = {}
+        self._ends = 0.0
+
+    def counts(self, address: str) -> bool:
+        """Is one more check of this address counted? Asked for each check: one look into a table."""
+        now = time.monotonic()
+        if now >= self._ends:
+            self._counts, self._ends = {}, now + self._window
+        number = self._counts[address] = self._counts.get(address, 0) + 1
+        if number <= self._most:
+            if number == 1 and len(self._counts) > _MOST_ADDRESSES:
+                self._counts = {}
+            return True
+        if number == self._most + 1:
+            log.warning(
+                "Checks of %s are answered and not counted for now: more than OTA_CHECK_LIMIT (%s). "
+                "If that is a proxy of yours, set OTA_TRUSTED_PROXIES.", address, self._words,
+            )  # fmt: skip
+        return False
 
 
 def report_limits() -> ReportLimits:

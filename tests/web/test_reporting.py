@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app import create_app
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import db, reader
-from ota.models import Event, ReleaseDevice, UpdateCompletion
+from ota.models import Event, ReleaseDevice, UpdateCheck, UpdateCompletion
 from tests.conftest import Api, drain, settings_for
 
 DEVICE = {"device_id": "phone", "platform": "android"}
@@ -136,17 +138,53 @@ def test_a_repeat_counts_once_also_in_another_batch(api: Api, app: Flask) -> Non
     assert [each.event_id for each in kept(app)] == ["e-1", "e-2"]
 
 
-def test_an_address_that_forges_a_fleet_is_stopped(settings: Settings, app: Flask, api: Api) -> None:
-    api.published(2, "1.1.0")
-    limited = create_app(settings_for(settings.data_path, database_url=settings.database_url, report_limit="20 per minute"))
-    client: FlaskClient = limited.test_client()
-    answers = [client.post("/api/updates/events", json={**DEVICE, "device_id": f"d{n}", "events": [event(n)] * 5}) for n in range(6)]
-    assert [each.status_code for each in answers] == [202] * 4 + [429] * 2
-    assert answers[-1].json["code"] == "too_many"
-    limited.extensions["ota_reports"].close()
-    with limited.app_context():
+@contextmanager
+def server(settings: Settings, **changes: Any) -> Iterator[tuple[Flask, FlaskClient]]:
+    """Another web process on the same database."""
+    app = create_app(settings_for(settings.data_path, database_url=settings.database_url, **changes))
+    yield app, app.test_client()
+    app.extensions["ota_reports"].close()
+    with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+def test_an_address_that_forges_a_fleet_is_stopped(settings: Settings, api: Api) -> None:
+    api.published(2, "1.1.0")
+    with server(settings, report_limit="20 per minute") as (_, client):
+        answers = [client.post("/api/updates/events", json={**DEVICE, "device_id": f"d{n}", "events": [event(n)] * 5}) for n in range(6)]
+    assert [each.status_code for each in answers] == [202] * 4 + [429] * 2
+    assert answers[-1].json["code"] == "too_many"
+
+
+def checks_of(app: Flask) -> int:
+    drain(app)
+    with app.app_context():
+        return reader().scalar(select(func.count()).select_from(UpdateCheck)) or 0
+
+
+@pytest.mark.parametrize(
+    ("proxies", "headers", "counted"),
+    [
+        (0, [{}] * 7, 3),
+        (0, [{"X-Forwarded-For": f"10.0.0.{number}"} for number in range(7)], 3),
+        (1, [{"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.{number % 2}"} for number in range(7)], 6),
+        (2, [{"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.{number % 2}"} for number in range(7)], 7),
+        (2, [{"X-Forwarded-For": "10.0.0.1"}] * 7, 3),
+    ],
+)
+def test_checks_beyond_the_limit_of_an_address_are_answered_and_not_counted(
+    settings: Settings, api: Api, caplog: pytest.LogCaptureFixture, proxies: int, headers: list[dict[str, str]], counted: int
+) -> None:
+    api.published(2, "1.1.0")
+    body = {"platform": "android", "current_version": "1.0.0+1"}
+    with server(settings, check_limit="3 per minute", trusted_proxies=proxies) as (app, client):
+        for number, more in enumerate(headers):
+            answer = client.post("/api/updates/check", json={**body, "device_id": f"d{number}"}, headers=more)
+            assert answer.json["version_code"] == 2
+        assert checks_of(app) == counted
+    told = [record.message for record in caplog.records if "OTA_CHECK_LIMIT (3 per minute)" in record.message]
+    assert len(told) == {3: 1, 6: 1, 7: 0}[counted]
 
 
 def test_without_room_the_device_is_told_to_try_again(api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
