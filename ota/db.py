@@ -10,6 +10,8 @@ from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, CursorResult, Engine, event, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from ota.config import ROOT, Settings
@@ -20,6 +22,9 @@ migrate = Migrate(directory=str(ROOT / "migrations"))
 
 MAX_ID = 2**31 - 1
 """The largest primary key; asking the database for more is an error on some, so nobody asks."""
+
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What is raised when the database does not answer."""
 
 BUSY_TIMEOUT_MS = 15_000
 _WRITE = "ota_write"

@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from ota.models import App, JournalPosition
-from ota.services import count_checks, count_events, records
+from ota.services import count_checks, count_events, late_reports, records
 from ota.services.records import Check, CompletionReport, EventReport
 from ota.services.tallies import Tallies, insert
 
@@ -42,7 +42,7 @@ def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetim
 
     What devices say of themselves is counted first, so that an event finds the offer that it belongs to.
     """
-    found = [records.read(each) for each in batch]
+    found = [late_reports.judged(session, each) for each in map(records.read, batch)]
     keeping = {row.id: row.keeps_devices for row in session.execute(select(App.id, App.keeps_devices))}
     tallies = Tallies(session)
     count_checks.count(session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-_CHECK, _EVENT, _COMPLETION = b"C", b"E", b"D"
+_CHECK, _EVENT, _COMPLETION, _LATE = b"C", b"E", b"D", b"L"
 _AT = struct.Struct("<Q")
 _ANSWER = struct.Struct("<ii")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,11 +67,37 @@ class CompletionReport(Struct, kw_only=True):
     at: datetime
 
 
-Record = Check | EventReport | CompletionReport
+class LateEvent(Struct, kw_only=True):
+    """An event as the device told it."""
+
+    event_id: str
+    event: str
+    version: str
+    at: datetime | None = None
+    duration_ms: int | None = None
+    signature: str | None = None
+    text: str | None = None
+
+
+class LateReport(Struct, kw_only=True):
+    """A report that was taken while the database was away, to be judged when it is counted: an event, or a completion."""
+
+    platform: str
+    device_id: str
+    received_at: datetime
+    app: str | None = None
+    sent_at: datetime | None = None
+    event: LateEvent | None = None
+    from_version: str = ""
+    to_version: str = ""
+
+
+Record = Check | EventReport | CompletionReport | LateReport
 
 _said = msgspec.json.Decoder(CheckSaid)
 _event = msgspec.json.Decoder(EventReport)
 _completion = msgspec.json.Decoder(CompletionReport)
+_late = msgspec.json.Decoder(LateReport)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -93,6 +119,10 @@ def completion(report: CompletionReport) -> bytes:
     return _COMPLETION + _encode(report)
 
 
+def late(report: LateReport) -> bytes:
+    return _LATE + _encode(report)
+
+
 def read(record: bytes) -> Record | None:
     """The record. None for what can't be read: it must not keep the others from being counted."""
     kind, rest = record[:1], record[1:]
@@ -103,6 +133,8 @@ def read(record: bytes) -> Record | None:
             return _event.decode(rest)
         if kind == _COMPLETION:
             return _completion.decode(rest)
+        if kind == _LATE:
+            return _late.decode(rest)
     except (msgspec.MsgspecError, struct.error, ValueError, RecursionError):
         return None
     return None

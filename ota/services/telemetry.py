@@ -78,8 +78,8 @@ def judge(who: Sender, happened: Happened, *, now: datetime) -> EventReport:
     return EventReport(
         app_id=who.app.id, platform=who.platform, device_id=who.device_id, event_id=happened.event_id.strip(), kind=kind,
         version_id=version_id, at=_moment(who, happened.at, now), received_at=now, duration_ms=_duration(happened.duration_ms),
-        signature=_short(happened.signature, MAX_SIGNATURE) if keeps_text else None,
-        text=_short(happened.text, MAX_TEXT) if keeps_text else None,
+        signature=short(happened.signature, MAX_SIGNATURE) if keeps_text else None,
+        text=short(happened.text, MAX_TEXT) if keeps_text else None,
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _duration(milliseconds: int | None) -> int | None:
     return milliseconds
 
 
-def _short(text: str | None, most: int) -> str | None:
+def short(text: str | None, most: int) -> str | None:
     """Cut, and without blanks around it; nothing is None."""
     return (text or "").strip()[:most] or None
 

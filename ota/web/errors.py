@@ -9,13 +9,12 @@ import msgspec
 from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ota import errors
-from ota.db import db, first_line
+from ota.db import AWAY, db, first_line
 from ota.errors import OtaError, StorageFull
 from ota.storage.files import FULL, is_full
 from ota.web.access import LoginNeeded, login_manager
@@ -57,7 +56,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(DataError, _on_unstorable)
     app.register_error_handler(IntegrityError, _on_race)
     app.register_error_handler(ObjectDeletedError, _on_race)
-    for away in (OperationalError, InterfaceError, PoolTimeout):
+    for away in AWAY:
         app.register_error_handler(away, _on_database_away)
     app.register_error_handler(OSError, _on_os_error)
     app.register_error_handler(Exception, _on_bug)

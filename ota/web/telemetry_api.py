@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
 from flask import Blueprint, request
-from msgspec import UNSET
+from msgspec import UNSET, convert
 
 from ota.clock import utcnow
 from ota.core.permissions import Access
-from ota.db import reader
+from ota.db import AWAY, first_line, reader
 from ota.errors import Invalid, OtaError
-from ota.services import records, telemetry
+from ota.services import late_reports, records, telemetry
+from ota.services.records import LateEvent, LateReport
 from ota.services.telemetry import MAX_EVENTS, Sender
 from ota.web.api import DEVICES, Operation, decode, operation, refuse_nul
 from ota.web.limits import report_limits
 from ota.web.reports import reports
 from ota.web.telemetry_schemas import CompleteAnswer, CompleteRequest, EventItem, EventsAnswer, EventsRequest, RefusedEvent
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("telemetry_api", __name__)
 
@@ -38,9 +42,12 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
     now = utcnow()
     report_limits().note(request.remote_addr or "", 1)
     versions = [body.to_version]
-    who = telemetry.sender(
-        reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=None, versions=versions, now=now
-    )
+    try:
+        who = telemetry.sender(
+            reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=None, versions=versions, now=now
+        )
+    except AWAY as error:
+        return _complete_later(body, error)
     reports().keep_or_fail(records.completion(telemetry.judge_completion(who, body.from_version, body.to_version, now=now)))
     return CompleteAnswer(ok=True, message=f"{who.app.name} {body.to_version} is noted.")
 
@@ -67,13 +74,19 @@ def events(raw: bytes) -> EventsAnswer:
     report_limits().note(request.remote_addr or "", min(len(given), MAX_EVENTS))
     items = [_read(each) for each in given[:MAX_EVENTS]]
     versions = [each.version for each in items if isinstance(each, EventItem)]
-    who = telemetry.sender(
-        reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=body.sent_at, versions=versions, now=now
-    )
+    who: Sender | None = None
+    try:
+        who = telemetry.sender(
+            reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=body.sent_at, versions=versions, now=now
+        )
+    except AWAY as error:
+        _say_late(error)
     taken, refused = 0, []
     for index, item in enumerate(items):
         try:
-            _take(who, item)
+            if isinstance(item, OtaError):
+                raise item
+            _take_later(body, item) if who is None else _take(who, item)
             taken += 1
         except OtaError as error:
             refused.append(_refused(index, given[index], error))
@@ -99,10 +112,28 @@ def _read(raw: msgspec.Raw) -> EventItem | OtaError:
         return error
 
 
-def _take(who: Sender, item: EventItem | OtaError) -> None:
-    if isinstance(item, OtaError):
-        raise item
+def _take(who: Sender, item: EventItem) -> None:
     reports().keep_or_fail(records.event(telemetry.judge(who, item, now=utcnow())))
+
+
+def _take_later(body: EventsRequest, item: EventItem) -> None:
+    """The device need not keep it while the database is away: it is judged when it is counted."""
+    event = convert(item, LateEvent, from_attributes=True)
+    report = LateReport(platform=body.platform, device_id=body.device_id, received_at=utcnow(), app=body.app, sent_at=body.sent_at)
+    report.event = late_reports.shortened(event)
+    reports().keep_or_fail(records.late(report))
+
+
+def _complete_later(body: CompleteRequest, error: Exception) -> CompleteAnswer:
+    _say_late(error)
+    late = LateReport(platform=body.platform, device_id=body.device_id, received_at=utcnow(), app=body.app)
+    late.from_version, late.to_version = body.from_version, body.to_version
+    reports().keep_or_fail(records.late(late))
+    return CompleteAnswer(ok=True, message="It is noted, and looked at when the database answers again.")
+
+
+def _say_late(error: Exception) -> None:
+    log.warning("reports are taken and judged later, the database does not answer: %s", first_line(error))
 
 
 def _refused(index: int, raw: msgspec.Raw, error: OtaError) -> RefusedEvent:

@@ -8,11 +8,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from app import create_app
+from ota.db import reader
+from ota.models import Event, FailureSignature, ReleaseDevice, UpdateCompletion
 from tests import servers
 from tests.builders.packages import apk
-from tests.conftest import EMAILS, PASSWORD, Api, csrf_of, make_cast, missing, settings_for
+from tests.conftest import EMAILS, PASSWORD, Api, csrf_of, drain, make_cast, missing, settings_for
 
 
 @pytest.fixture
@@ -58,3 +62,34 @@ def test_everybody_gets_an_answer_while_the_database_is_away_and_afterwards(own_
     assert api.check()["version_code"] == 1
     assert browser.get("/apps/my-app/versions").status_code == 200
     assert api.upload(apk(code=2))["status"] == "ready"
+
+
+def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(own_app: Flask, own_server: servers.PostgresServer) -> None:
+    api = Api(own_app)
+    api.published(2, "1.1.0")
+    device = {"device_id": "phone", "platform": "android"}
+    api.check("1.0.0+1", device_id="phone")
+    own_server.stop()
+    events = [
+        {"event_id": "1", "event": "installed", "version": "1.1.0+2"},
+        {"event_id": "2", "event": "crash", "version": "1.1.0+2", "signature": "x" * 300, "text": "y" * 5_000},
+        {"event_id": "3", "event": "installed", "version": "9.9.9+9"},
+        {"event_id": "4", "event": "exploded", "version": "1.1.0+2"},
+        {"event": "installed"},
+    ]
+    answer = api.client.post("/api/updates/events", json={**device, "events": events})
+    assert (answer.status_code, answer.json["taken"], [each["index"] for each in answer.json["refused"]]) == (202, 4, [4])
+    done = api.client.post("/api/updates/complete", json={**device, "from_version": "1.0.0+1", "to_version": "1.1.0+2"})
+    assert (done.status_code, "when the database answers again" in done.json["message"]) == (202, True)
+    with pytest.raises(OperationalError):
+        drain(own_app)
+
+    own_server.start()
+    drain(own_app)
+    with own_app.app_context():
+        found = list(reader().scalars(select(Event).order_by(Event.id)))
+        assert [(each.event_id, each.kind) for each in found] == [("1", "installed"), ("2", "crash")]
+        assert [len(each.signature) for each in reader().scalars(select(FailureSignature))] == [200]
+        way = reader().scalars(select(ReleaseDevice)).one()
+        assert None not in {way.installed_at, way.failed_at}
+        assert [each.is_inferred for each in reader().scalars(select(UpdateCompletion))] == [False]

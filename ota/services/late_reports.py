@@ -1,0 +1,43 @@
+"""Reports that were taken while the database was away: judged when they are counted, as they would have been then."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy.orm import Session
+
+from ota.errors import OtaError
+from ota.services import telemetry
+from ota.services.records import CompletionReport, EventReport, LateEvent, LateReport, Record
+
+log = logging.getLogger(__name__)
+
+
+def judged(session: Session, record: Record | None) -> Record | None:
+    """The report that a late one has become; other records stay as they are. A late one that is refused stays a `LateReport`, which
+    nothing counts: nobody is there any more to be told why."""
+    if not isinstance(record, LateReport):
+        return record
+    try:
+        return _judge(session, record)
+    except OtaError as error:
+        log.info("a report that was taken while the database was away is not counted: %s", error.message)
+        return record
+
+
+def shortened(event: LateEvent) -> LateEvent:
+    """Without what would be cut off anyway: the journal has little room for one record."""
+    event.signature = telemetry.short(event.signature, telemetry.MAX_SIGNATURE)
+    event.text = telemetry.short(event.text, telemetry.MAX_TEXT)
+    return event
+
+
+def _judge(session: Session, late: LateReport) -> EventReport | CompletionReport:
+    version = late.to_version if late.event is None else late.event.version
+    who = telemetry.sender(
+        session, app=late.app, platform=late.platform, device_id=late.device_id, sent_at=late.sent_at, versions=[version],
+        now=late.received_at,
+    )  # fmt: skip
+    if late.event is None:
+        return telemetry.judge_completion(who, late.from_version, late.to_version, now=late.received_at)
+    return telemetry.judge(who, late.event, now=late.received_at)
