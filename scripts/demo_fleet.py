@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 from collections import Counter
@@ -17,10 +16,23 @@ from sqlalchemy.orm import Session
 from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind, Stage
 from ota.db import transaction
-from ota.models import Adoption, CheckCount, Device, Event, FailureSignature, Release, ReleaseCount, ReleaseDevice, UpdateCheck, Version
+from ota.models import (
+    Adoption,
+    CheckCount,
+    Device,
+    Event,
+    FailureSignature,
+    Release,
+    ReleaseCount,
+    ReleaseDevice,
+    UpdateCheck,
+    UpdateCompletion,
+    Version,
+)
 from ota.models.base import Base
 from ota.services import apps
 from ota.services.tallies import hour_of
+from ota.web.reports import hashed
 
 Standing = tuple[int, int, datetime]
 """A version, its release, and when that began."""
@@ -53,12 +65,14 @@ class Fleet:
     devices: int
     seed: int
     dice: random.Random = field(init=False)
+    seen: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
 
     def hash_of(self, number: int) -> str:
-        return hashlib.sha256(f"{self.app}:{self.platform}:{number}".encode()).hexdigest()
+        """Of the device with the id courier-android-7 and the like."""
+        return hashed(f"{self.app}-{self.platform}-{number}")
 
 
 def grow(
@@ -78,6 +92,7 @@ def grow(
         for version, release_id, at in named[-3:]:
             _funnel(session, fleet, version, release_id, at, now, share=1.0, failing=0.006)
         _checks(session, app.id, app.channels[0].id, fleet, named[-1], now)
+        _histories(session, app.id, app.channels[0].id, fleet, named, runs)
         taken: set[int] = set()
         for tried in (newest, beside):
             if tried is not None:
@@ -117,6 +132,7 @@ def _devices(
         runs[number] = version
         is_lost = fleet.dice.random() < 0.05
         seen = now - timedelta(minutes=int(fleet.dice.uniform(7, 60) * 1_440 if is_lost else fleet.dice.expovariate(1 / 700)))
+        fleet.seen[number] = seen
         rows.append(
             _with(
                 app_id, fleet, device_hash=fleet.hash_of(number), app_version=_running(version), version_code=version.version_code,
@@ -159,9 +175,9 @@ def _funnel(
 
 
 def _checks(session: Session, app_id: int, channel_id: int, fleet: Fleet, newest: tuple[Version, int, datetime], now: datetime) -> None:
-    """Two weeks of checks by the hour, more by day than by night, and the last of them as they came."""
-    counts, raw = [], []
-    version, release_id, _ = newest
+    """Two weeks of checks by the hour, more by day than by night."""
+    counts = []
+    _, release_id, _ = newest
     for ago in range(HOURS, -1, -1):
         hour = hour_of(now - timedelta(hours=ago))
         checks = int(fleet.devices / 6 * (1.1 + math.sin((hour.hour - 8) / 24 * 2 * math.pi)) * fleet.dice.uniform(0.9, 1.1))
@@ -170,15 +186,30 @@ def _checks(session: Session, app_id: int, channel_id: int, fleet: Fleet, newest
             counts.append(
                 _with(app_id, fleet, channel_id=channel_id, hour=hour, release_id=offered, reason=reason, checks=int(checks * share))
             )
-    for number in range(min(fleet.devices, 1_500)):
-        raw.append(
-            _with(
-                app_id, fleet, channel_id=channel_id, device_id=fleet.hash_of(number), current_version=_running(version),
-                reason="up_to_date", created_at=now - timedelta(minutes=fleet.dice.randrange(1, 1_400)),
-            )
-        )  # fmt: skip
     _insert(session, CheckCount, counts)
-    _insert(session, UpdateCheck, raw)
+
+
+def _histories(
+    session: Session, app_id: int, channel_id: int, fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], runs: dict[int, Version]
+) -> None:
+    """The last checks of some devices as they came, with the update to what they run."""
+    newest, release_id, began = named[-1]
+    before = named[-2][0] if len(named) > 1 else newest
+    checks, moves = [], []
+    for number in range(min(fleet.devices, 1_500)):
+        device, at, runs_newest = fleet.hash_of(number), fleet.seen[number], runs[number] is newest
+        checked = _with(app_id, fleet, channel_id=channel_id, device_id=device, offered_version=None, release_id=None)
+        for _ in range(4):
+            reason = "up_to_date" if runs_newest else "not_in_rollout"
+            checks.append({**checked, "current_version": _running(runs[number]), "reason": reason, "created_at": at})
+            at -= timedelta(minutes=fleet.dice.randrange(200, 900))
+        if runs_newest and at > began:
+            offer = {"current_version": _running(before), "offered_version": newest.version, "release_id": release_id}
+            checks.append({**checked, **offer, "reason": "update_available", "created_at": at - timedelta(minutes=7)})
+            way = {"from_version": _running(before), "to_version": _running(newest), "is_inferred": number % 3 > 0}
+            moves.append(_with(app_id, fleet, device_id=device, completed_at=at, **way))
+    _insert(session, UpdateCheck, checks)
+    _insert(session, UpdateCompletion, moves)
 
 
 def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], tried: Tried, now: datetime, taken: set[int]) -> None:

@@ -45,6 +45,7 @@ ACTIONS = {
     "channel.turned_on": "turned the channel on again",
     "experiment.ended": "ended the experiment",
     "experiment.started": "started the experiment",
+    "device.forgotten": "forgot a device",
     "group.created": "made the device group",
     "group.deleted": "deleted the device group",
     "group.devices_added": "put devices into the group",

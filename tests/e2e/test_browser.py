@@ -187,7 +187,7 @@ PAGES = [
     "/apps/my-app/releases/7/withdraw", "/apps/my-app/versions/1/publish", "/apps/my-app/versions/2/publish?channel=stable",
     "/apps/my-app/experiments", "/apps/my-app/experiments/new", "/apps/my-app/experiments/1", "/apps/my-app/experiments/1/end",
     "/apps/my-app/alerts", "/apps/my-app/alerts/webhooks/1",
-    "/apps/my-app/settings", "/apps/my-app/health-policy", "/apps/my-app/fleet?days=90",
+    "/apps/my-app/settings", "/apps/my-app/health-policy", "/apps/my-app/fleet?days=90", "/apps/my-app/devices",
     "/apps/my-app/explain", "/apps/my-app/explain?current_version=0.9.0&device_id=" + "d" * 200,
     "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from ota.web.admin import (
     approvals,
     apps,
     channels,
+    devices,
     experiments,
     explain,
     fleet,
@@ -45,5 +46,6 @@ BLUEPRINTS = (
     kill_switch.blueprint,
     explain.blueprint,
     health_policy.blueprint,
+    devices.blueprint,
     fleet.blueprint,
 )

@@ -1,0 +1,113 @@
+"""Devices: the list, one that is looked up by its id, and forgetting one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, flash, redirect, request, url_for
+from flask import session as cookie
+from flask.typing import ResponseReturnValue
+from wtforms import StringField
+from wtforms.validators import InputRequired, Length
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.core.platforms import Platform
+from ota.db import reader, transaction
+from ota.errors import NotFound, OtaError
+from ota.models import App
+from ota.services import apps, device_history
+from ota.web.access import actor, page
+from ota.web.admin.apps import app_in_view
+from ota.web.admin.forms import ConfirmForm, Form, show_error
+from ota.web.api import with_plus
+from ota.web.present_devices import cursor_of, cursor_text, folded, hash_of
+from ota.web.templating import render_page
+
+blueprint = Blueprint("admin_devices", __name__, url_prefix="/apps/<slug>/devices")
+
+UNSEEN = (7, 30)
+_LOOKED_UP = "device"
+
+
+class LookUpForm(Form):
+    device_id = StringField(
+        "Device id", [InputRequired("Enter the id that the app sends."), Length(max=200, message="At most 200 characters.")]
+    )
+
+
+@blueprint.get("")
+@page(Access.VIEW)
+def index(slug: str) -> ResponseReturnValue:
+    """The devices of a platform, those that were seen last first."""
+    return _index(app_in_view(slug), LookUpForm(formdata=None))
+
+
+@blueprint.post("")
+@page(Access.VIEW)
+def look_up(slug: str) -> ResponseReturnValue:
+    """Find a device by its id. The id does not come into an address, where logs and histories would keep it."""
+    app, form = app_in_view(slug), LookUpForm()
+    if form.validate_on_submit():
+        device_id = form.device_id.data.strip()
+        device_hash = hash_of(device_id)
+        try:
+            device_history.story(reader(), app, device_hash, limit=1)
+            if device_hash != device_id:
+                cookie[_LOOKED_UP] = [device_hash, device_id]
+            return redirect(url_for("admin_devices.show", slug=slug, device_hash=device_hash), 303)
+        except OtaError as error:
+            show_error(form, error)
+    return _index(app, form), 422
+
+
+@blueprint.get("/<device_hash>")
+@page(Access.VIEW)
+def show(slug: str, device_hash: str) -> ResponseReturnValue:
+    """What a device runs, what it was offered and why, what it has reported, and its groups."""
+    app = app_in_view(slug)
+    found = device_history.story(reader(), app, device_hash, before=_before())
+    known_hash, known_id = cookie.get(_LOOKED_UP) or (None, None)
+    return render_page(
+        "device.html", app=app, story=found, lines=folded(found.moments), device_id=known_id if known_hash == device_hash else None,
+        older=found.before and found.before.isoformat(), is_newest=_before() is None,
+    )  # fmt: skip
+
+
+@blueprint.route("/<device_hash>/forget", methods=["GET", "POST"])
+@page(Access.ADMIN)
+def forget(slug: str, device_hash: str) -> ResponseReturnValue:
+    """Delete everything that is known of it, after a look at what that means."""
+    app, form = app_in_view(slug), ConfirmForm()
+    if not form.validate_on_submit():
+        found, dialog = device_history.story(reader(), app, device_hash, limit=1), "partials/confirm_forget.html"
+        return render_page("confirm_act.html", dialog, dialog=dialog, title="Forget this device", app=app, story=found, form=form)
+    with transaction() as session:
+        device_history.forget(session, actor(), apps.find(session, slug), device_hash, now=utcnow())
+    cookie.pop(_LOOKED_UP, None)
+    flash("The device is forgotten. If it asks again, it is a new one.")
+    return redirect(url_for("admin_devices.index", slug=slug), 303)
+
+
+def _index(app: App, form: LookUpForm) -> str:
+    platform = apps.find_platform(request.args.get("platform") or Platform.ANDROID.value)
+    unseen, version = request.args.get("unseen", type=int), with_plus(request.args.get("version"))
+    unseen = unseen if unseen in UNSEEN else None
+    found = device_history.listed(
+        reader(), app.id, platform, now=utcnow(), unseen_days=unseen, version=version or None, after=cursor_of(request.args.get("after"))
+    )
+    return render_page(
+        "devices.html", app=app, form=form, found=found, platform=platform, platforms=list(Platform), unseen=unseen, unseens=UNSEEN,
+        version=version or None, after=cursor_text(found.after), is_first=not request.args.get("after"),
+    )  # fmt: skip
+
+
+def _before() -> datetime | None:
+    """From when on the address asks for older moments. Raises `NotFound` for one that no page of ours has."""
+    text = request.args.get("before")
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text.replace(" ", "+")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise NotFound("not_found", "There is nothing at this address.") from None

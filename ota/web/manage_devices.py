@@ -1,0 +1,49 @@
+"""Single devices by program: the list, what one has done, and forgetting one."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from ota.clock import utcnow
+from ota.core.permissions import Access
+from ota.db import reader, transaction
+from ota.errors import Invalid
+from ota.services import apps, device_history
+from ota.web.access import actor
+from ota.web.api import MANAGING, Operation, operation, with_plus
+from ota.web.device_schemas import DeviceAnswer, DeviceQuery, DevicesAnswer, DevicesQuery, DeviceStoryQuery, ForgottenAnswer
+from ota.web.present_devices import cursor_of, cursor_text, device_view, hash_of, story_answer
+
+blueprint = Blueprint("manage_devices", __name__)
+
+
+@blueprint.get("/api/apps/<slug>/devices")
+@operation(Operation(access=Access.VIEW, summary="List devices", tag=MANAGING, query=DevicesQuery, answer=DevicesAnswer))
+def index(slug: str, query: DevicesQuery) -> DevicesAnswer:
+    """The devices of an app on one platform, the one that was seen last first."""
+    app = apps.find(reader(), slug)
+    found = device_history.listed(
+        reader(), app.id, apps.find_platform(query.platform), now=utcnow(), unseen_days=query.unseen_days,
+        version=with_plus(query.version), after=cursor_of(query.after), limit=query.limit,
+    )  # fmt: skip
+    return DevicesAnswer(devices=[device_view(each) for each in found.devices], next=cursor_text(found.after))
+
+
+@blueprint.get("/api/devices")
+@operation(Operation(access=Access.VIEW, summary="Look up a device", tag=MANAGING, query=DeviceStoryQuery, answer=DeviceAnswer))
+def show(query: DeviceStoryQuery) -> DeviceAnswer:
+    """What a device runs, what it was offered and why, what it reported, its groups and its ways with releases."""
+    if query.before is not None and query.before.tzinfo is None:
+        raise Invalid("invalid_field", "before: expected a time with its zone, for example 2026-03-01T12:00:00Z.", field="before")
+    app = apps.find(reader(), query.app)
+    return story_answer(device_history.story(reader(), app, hash_of(query.device_id), before=query.before, limit=query.limit))
+
+
+@blueprint.delete("/api/devices")
+@operation(Operation(access=Access.ADMIN, summary="Forget a device", tag=MANAGING, query=DeviceQuery, answer=ForgottenAnswer))
+def forget(query: DeviceQuery) -> ForgottenAnswer:
+    """Delete everything that is known of a device in an app. It can't be undone; counts, which name nobody, stay."""
+    with transaction() as session:
+        app = apps.find(session, query.app)
+        rows = device_history.forget(session, actor(), app, hash_of(query.device_id), now=utcnow())
+    return ForgottenAnswer(rows=rows, message="The device is forgotten. If it asks again, it is a new one.")
