@@ -90,6 +90,17 @@ def listed(
     return Listed(found[:limit], (last.last_seen_at, last.id) if last else None)
 
 
+def known(session: Session, app: App, hashes: Sequence[str]) -> str:
+    """The first of these hashes of which anything is known. Raises `NotFound`."""
+    for each in hashes[:-1]:
+        try:
+            story(session, app, each, limit=1)
+        except NotFound:
+            continue
+        return each
+    return story(session, app, hashes[-1], limit=1).device_hash
+
+
 def story(session: Session, app: App, device_hash: str, *, before: datetime | None = None, limit: int = 200) -> Story:
     """What a device has done. Raises `NotFound` when nothing at all is known of it."""
     of_app = select(Device).where(Device.app_id == app.id, Device.device_hash == device_hash)

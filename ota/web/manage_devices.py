@@ -12,7 +12,7 @@ from ota.services import apps, device_history
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.device_schemas import DeviceAnswer, DeviceQuery, DevicesAnswer, DevicesQuery, DeviceStoryQuery, ForgottenAnswer
-from ota.web.present_devices import cursor_of, cursor_text, device_view, hash_of, story_answer
+from ota.web.present_devices import cursor_of, cursor_text, device_view, find, story_answer
 
 blueprint = Blueprint("manage_devices", __name__)
 
@@ -36,7 +36,8 @@ def show(query: DeviceStoryQuery) -> DeviceAnswer:
     if query.before is not None and query.before.tzinfo is None:
         raise Invalid("invalid_field", "before: expected a time with its zone, for example 2026-03-01T12:00:00Z.", field="before")
     app = apps.find(reader(), query.app)
-    return story_answer(device_history.story(reader(), app, hash_of(query.device_id), before=query.before, limit=query.limit))
+    device_hash = find(reader(), app, query.device_id)
+    return story_answer(device_history.story(reader(), app, device_hash, before=query.before, limit=query.limit))
 
 
 @blueprint.delete("/api/devices")
@@ -45,5 +46,5 @@ def forget(query: DeviceQuery) -> ForgottenAnswer:
     """Delete everything that is known of a device in an app. It can't be undone; counts, which name nobody, stay."""
     with transaction() as session:
         app = apps.find(session, query.app)
-        rows = device_history.forget(session, actor(), app, hash_of(query.device_id), now=utcnow())
+        rows = device_history.forget(session, actor(), app, find(session, app, query.device_id), now=utcnow())
     return ForgottenAnswer(rows=rows, message="The device is forgotten. If it asks again, it is a new one.")

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from ota.errors import Invalid
-from ota.models import Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
+from ota.models import App, Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
+from ota.services import device_history
 from ota.services.device_history import Cursor, Moment, Story
 from ota.web import reports
 from ota.web.device_schemas import DeviceAnswer, DeviceView, MomentView, WayView
@@ -31,10 +34,11 @@ class Line:
         return {UpdateCheck: "check", Event: "event", UpdateCompletion: "completion"}[type(self.moment.row)]
 
 
-def hash_of(text: str) -> str:
-    """What a device is kept by: the hash itself, or that of the id that was given."""
+def find(session: Session, app: App, text: str) -> str:
+    """The hash of the device that is meant: by its id, or by the hash of one. An app may send ids that look like hashes, so the id goes
+    first. Raises `NotFound`."""
     text = text.strip()
-    return text if _HASH.fullmatch(text) else reports.hashed(text)
+    return device_history.known(session, app, [reports.hashed(text), text] if _HASH.fullmatch(text) else [reports.hashed(text)])
 
 
 def folded(moments: Sequence[Moment]) -> list[Line]:

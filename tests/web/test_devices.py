@@ -222,3 +222,10 @@ def test_an_administrator_forgets_a_device_on_its_page(lived: Flask, sign_in: Ca
     assert "forgot a device" in browser.get("/apps/my-app/activity").text
     assert sign_in().get(f"{WHERE}/{HASH}/forget").status_code == 403
     assert browser.get(f"{WHERE}/{HASH}/forget").status_code == 404
+
+
+def test_an_id_that_looks_like_a_hash_is_an_id_first(lived: Flask, api: Api) -> None:
+    api.check("1.0.0+1", device_id=HASH)
+    drain(lived)
+    assert story(api, device_id=HASH).json["device_hash"] == devices.hashed("k" * 64, HASH)
+    assert story(api).json["device_hash"] == HASH

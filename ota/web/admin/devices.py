@@ -21,7 +21,7 @@ from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, Form, show_error
 from ota.web.api import with_plus
-from ota.web.present_devices import cursor_of, cursor_text, folded, hash_of
+from ota.web.present_devices import cursor_of, cursor_text, find, folded
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_devices", __name__, url_prefix="/apps/<slug>/devices")
@@ -50,9 +50,8 @@ def look_up(slug: str) -> ResponseReturnValue:
     app, form = app_in_view(slug), LookUpForm()
     if form.validate_on_submit():
         device_id = form.device_id.data.strip()
-        device_hash = hash_of(device_id)
         try:
-            device_history.story(reader(), app, device_hash, limit=1)
+            device_hash = find(reader(), app, device_id)
             if device_hash != device_id:
                 cookie[_LOOKED_UP] = [device_hash, device_id]
             return redirect(url_for("admin_devices.show", slug=slug, device_hash=device_hash), 303)
