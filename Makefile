@@ -14,11 +14,12 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
-# What takes too long for every change: many more damaged builds, sequences of what publishers do, and rounds of races.
+# What takes too long for every change: many more damaged builds, sequences of what publishers do, rounds of races, releases watched.
 nightly: $(VENV)/.installed-dev
 	OTA_EXAMPLES=10000 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 3600 tests/core
 	OTA_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 3600 tests/web/test_machine.py
 	OTA_ROUNDS=50 $(BIN)/python -m pytest -n $(WORKERS) tests/services/test_crowds.py
+	$(BIN)/python -m benchmarks.health 10000 --must-hold
 	OTA_MUTATIONS=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/packages/test_mutations.py
 
 lint: $(VENV)/.installed-dev
@@ -34,6 +35,7 @@ demo: $(VENV)/.installed
 
 screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m scripts.screenshots
+	$(BIN)/python -m scripts.demo_screenshots
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,5 @@
-"""How often the health tests halt good releases, and how soon bad ones: ``python -m benchmarks.health [releases] [--seed 1]``.
+"""How often the health tests halt good releases, and how soon bad ones: ``python -m benchmarks.health [releases] [--seed 1]
+[--must-hold]``.
 
 Each release is drawn with all that goes wrong between a device and the server: devices come over a day, a crash is told at once and an
 installation late, and a tenth of all reports is lost, a tenth comes twice, a tenth is hours late. From what has arrived the members are
@@ -15,7 +16,7 @@ import random
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -26,6 +27,7 @@ START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 LAST_LOOK = START + timedelta(days=5)
 HOUR = 3600.0
 BASELINE = 0.02
+MOST_GOOD_HALTED = 0.013
 
 Test = Callable[[Iterable[Member], Policy, datetime], Verdict]
 
@@ -174,6 +176,9 @@ class Outcome(NamedTuple):
 
     with_control: float | None
     without_control: float | None
+    server: float | None
+    """By whichever speaks first, each with half of the alpha: that is what the server does."""
+
     plain: tuple[bool, bool, bool]
 
 
@@ -183,9 +188,12 @@ def one(world: World, policy: Policy, seed: int) -> Outcome:
     members = members_of(reports, world, policy)
     alone = [member for member in members if not member.is_control]
     plain = tuple(plain_rule_halts(reports, world, policy, devices=count) for count in (20, 50, 100))
+    halved = replace(policy, alpha=policy.alpha / 2)
+    first = [at for at in (hours_to_halt(with_control, members, halved), hours_to_halt(without_control, alone, halved)) if at is not None]
     return Outcome(
-        hours_to_halt(with_control, members, policy), hours_to_halt(without_control, alone, policy), (plain[0], plain[1], plain[2])
-    )
+        hours_to_halt(with_control, members, policy), hours_to_halt(without_control, alone, policy), min(first, default=None),
+        (plain[0], plain[1], plain[2]),
+    )  # fmt: skip
 
 
 def many(world: World, policy: Policy, releases: int, seed: int, workers: int = 1) -> list[Outcome]:
@@ -209,6 +217,7 @@ def show(title: str, outcomes: Sequence[Outcome]) -> None:
     print(title)
     print(_told("with control", [outcome.with_control for outcome in outcomes]))
     print(_told("without control", [outcome.without_control for outcome in outcomes]))
+    print(_told("the server", [outcome.server for outcome in outcomes]))
     shares = [sum(outcome.plain[place] for outcome in outcomes) / len(outcomes) for place in range(3)]
     print(
         "  plain rule (twice the usual rate): "
@@ -217,7 +226,20 @@ def show(title: str, outcomes: Sequence[Outcome]) -> None:
     )
 
 
-def main() -> None:
+def broken(times: float, outcomes: Sequence[Outcome]) -> list[str]:
+    """What was promised and does not hold of these releases, in sentences."""
+    found = []
+    for name in ("with_control", "without_control", "server"):
+        halted = sum(getattr(outcome, name) is not None for outcome in outcomes)
+        if times == 1 and halted > MOST_GOOD_HALTED * len(outcomes):
+            found.append(f"{name}: {halted} of {len(outcomes)} good releases were halted, more than {MOST_GOOD_HALTED:.1%}")
+        if times > 1 and halted < len(outcomes):
+            found.append(f"{name}: {len(outcomes) - halted} of {len(outcomes)} releases with {times:g} times the failures were not halted")
+    return found
+
+
+def main() -> int:
+    """Answers the exit status: 1 with ``--must-hold`` when a promise does not hold."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument(
         "releases", nargs="?", type=int, default=1_000, help="good releases to draw (default 1000); a tenth as many bad ones"
@@ -228,15 +250,22 @@ def main() -> None:
     asked.add_argument("--first-crash", type=float, default=World().first_crash, help="mean time to a crash, hours")
     asked.add_argument("--control-within", type=float, default=24.0, help="hours within which the control is seen")
     asked.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    asked.add_argument("--must-hold", action="store_true", help="fail when too many good releases are halted, or a bad one is not")
     given = asked.parse_args()
+    wrong: list[str] = []
     policy = Policy(settling=timedelta(hours=given.settling))
     for times in (1.0, 5.0, 10.0):
         world = World(
             times=times, installed_late=given.installed_late, first_crash=given.first_crash, control_comes_within=given.control_within
         )
         count = given.releases if times == 1 else max(1, given.releases // 10)
-        show("good releases" if times == 1 else f"{times:g} times as many failures", many(world, policy, count, given.seed, given.workers))
+        outcomes = many(world, policy, count, given.seed, given.workers)
+        show("good releases" if times == 1 else f"{times:g} times as many failures", outcomes)
+        wrong += broken(times, outcomes)
+    for sentence in wrong:
+        print(sentence)
+    return 1 if wrong and given.must_hold else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -301,8 +301,19 @@ def test_good_releases_are_rarely_halted_and_bad_ones_always() -> None:
     assert sum(outcome.with_control is not None for outcome in good) <= 5
     assert sum(outcome.without_control is not None for outcome in good) <= 8
     assert sum(outcome.plain[0] for outcome in good) >= 20
-    bad = simulation.many(simulation.World(times=10), policy, 20, seed=7)
-    for outcome in bad:
-        assert outcome.with_control is not None
-        assert outcome.without_control is not None
-        assert max(outcome.with_control, outcome.without_control) < 24
+    assert sum(outcome.server is not None for outcome in good) <= 5
+    for times in (5, 10):
+        bad = simulation.many(simulation.World(times=times), policy, 10, seed=7)
+        for outcome in bad:
+            assert outcome.with_control is not None
+            assert outcome.without_control is not None
+            assert outcome.server is not None
+            assert max(outcome.with_control, outcome.without_control) < 24
+        assert simulation.broken(times, bad) == []
+
+
+def test_the_simulation_says_what_does_not_hold() -> None:
+    halted, left = simulation.Outcome(1.0, 1.0, 1.0, (True, True, True)), simulation.Outcome(None, None, None, (True, True, True))
+    assert simulation.broken(1, [left] * 76 + [halted]) == []
+    assert len(simulation.broken(1, [left] * 75 + [halted])) == 3
+    assert simulation.broken(5, [halted] * 9 + [left])[0] == "with_control: 1 of 10 releases with 5 times the failures were not halted"
