@@ -142,7 +142,7 @@ def measure(app: Flask, now: datetime) -> dict[str, list[float]]:
         found = {name: _times(question) for name, question in _questions(release_id, now).items()}
     client = app.test_client()
     _log_in(client)
-    for path in ("fleet?days=30", "fleet?days=90", f"releases/{release_id}", "devices", f"devices/{7:064}", "versions"):
+    for path in ("fleet?days=30", "fleet?days=90", f"releases/{release_id}", "releases", "versions", "devices", f"devices/{7:064}"):
         found[f"page /{path[:20]}"] = _times(lambda path=path: _get(client, f"/apps/my-app/{path}"))  # type: ignore[misc]
     with app.app_context():
         found["task: adoption"] = _times(lambda: _act(lambda session: fleet.note_adoption(session, now=now)), 3)

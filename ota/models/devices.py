@@ -22,7 +22,7 @@ class Device(Base):
     __table_args__ = (
         UniqueConstraint("app_id", "platform", "device_hash"),
         one_of("platform", Platform),
-        Index("ix_devices_active", "app_id", "platform", "last_seen_at"),
+        Index("ix_devices_active", "app_id", "platform", "last_seen_at", "version_code"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -81,8 +81,9 @@ def count_active(session: Session, app_id: int, *, now: datetime) -> int:
 
 def known(session: Session, app_id: int, hashes: Collection[str]) -> Mapping[str, Device]:
     """What is known of the devices with these hashes, as they last asked; those that never did are left out."""
-    query = select(Device).where(Device.app_id == app_id, Device.device_hash.in_(hashes)).order_by(Device.last_seen_at)
-    return {device.device_hash: device for device in session.scalars(query)}
+    # Naming both platforms lets the database use the index that begins with app and platform.
+    query = select(Device).where(Device.app_id == app_id, Device.platform.in_(list(Platform)), Device.device_hash.in_(hashes))
+    return {device.device_hash: device for device in session.scalars(query.order_by(Device.last_seen_at))}
 
 
 def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
