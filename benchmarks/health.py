@@ -227,13 +227,13 @@ def show(title: str, outcomes: Sequence[Outcome]) -> None:
 
 
 def broken(times: float, outcomes: Sequence[Outcome]) -> list[str]:
-    """What was promised and does not hold of these releases, in sentences."""
+    """What was promised and does not hold of these releases, in sentences: no test halts too many good ones, the server each bad one."""
     found = []
     for name in ("with_control", "without_control", "server"):
         halted = sum(getattr(outcome, name) is not None for outcome in outcomes)
         if times == 1 and halted > MOST_GOOD_HALTED * len(outcomes):
             found.append(f"{name}: {halted} of {len(outcomes)} good releases were halted, more than {MOST_GOOD_HALTED:.1%}")
-        if times > 1 and halted < len(outcomes):
+        if times > 1 and name == "server" and halted < len(outcomes):
             found.append(f"{name}: {len(outcomes) - halted} of {len(outcomes)} releases with {times:g} times the failures were not halted")
     return found
 

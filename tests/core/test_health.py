@@ -316,4 +316,4 @@ def test_the_simulation_says_what_does_not_hold() -> None:
     halted, left = simulation.Outcome(1.0, 1.0, 1.0, (True, True, True)), simulation.Outcome(None, None, None, (True, True, True))
     assert simulation.broken(1, [left] * 76 + [halted]) == []
     assert len(simulation.broken(1, [left] * 75 + [halted])) == 3
-    assert simulation.broken(5, [halted] * 9 + [left])[0] == "with_control: 1 of 10 releases with 5 times the failures were not halted"
+    assert simulation.broken(5, [halted] * 9 + [left]) == ["server: 1 of 10 releases with 5 times the failures were not halted"]
