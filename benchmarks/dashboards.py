@@ -115,6 +115,8 @@ def make_checks(checks: int, devices: int, now: datetime) -> None:
     with transaction() as session:
         connection = session.connection()
         kind = connection.dialect.name
+        if kind == "postgresql":
+            session.execute(text("SET LOCAL statement_timeout = 0"))
         session.execute(text("DELETE FROM check_counts"))
         session.execute(text("TRUNCATE update_checks" if kind == "postgresql" else "DELETE FROM update_checks"))
         table: Any = UpdateCheck.__table__

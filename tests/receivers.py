@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +44,7 @@ class Receiver:
         self.server.server_close()
 
 
-def receive_webhooks() -> Receiver:
+def receive_webhooks(tls: ssl.SSLContext | None = None) -> Receiver:
     """A web server that keeps what is posted to it."""
     receiver = Receiver()
 
@@ -66,12 +67,15 @@ def receive_webhooks() -> Receiver:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.daemon_threads = True
     return _run(receiver, server)
 
 
-def receive_mail() -> Receiver:
-    """A mail server that takes everything."""
+def receive_mail(tls: ssl.SSLContext | None = None, *, starts_plain: bool = False) -> Receiver:
+    """A mail server that takes everything: in the clear, or with TLS at once, or (``starts_plain``) after STARTTLS, where it lets in
+    whoever has a password."""
     receiver = Receiver()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -80,6 +84,17 @@ def receive_mail() -> Receiver:
             while line := self.rfile.readline():
                 verb = line[:4].upper()
                 receiver.envelopes.append(line.decode().strip())
+                if verb == b"EHLO" and tls is not None:
+                    self.say("250-here")
+                    self.say("250 STARTTLS" if starts_plain and not isinstance(self.connection, ssl.SSLSocket) else "250 AUTH PLAIN")
+                    continue
+                if verb == b"STAR" and tls is not None:
+                    self.say("220 go on")
+                    self.secure(tls)
+                    continue
+                if verb == b"AUTH":
+                    self.say("235 welcome")
+                    continue
                 if verb == b"DATA":
                     self.say("354 go on")
                     lines = []
@@ -90,11 +105,26 @@ def receive_mail() -> Receiver:
                 if verb == b"QUIT":
                     return
 
+        def secure(self, with_: ssl.SSLContext) -> None:
+            self.connection = with_.wrap_socket(self.request, server_side=True)
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)  # type: ignore[assignment]
+
+        def finish(self) -> None:
+            super().finish()
+            self.connection.close()
+
         def say(self, line: str) -> None:
             self.wfile.write(line.encode() + b"\r\n")
 
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: Any) -> None:
+            """Quiet: a client that does not like the certificate hangs up."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if tls is not None and not starts_plain:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     return _run(receiver, server)
 
 

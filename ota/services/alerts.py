@@ -150,10 +150,10 @@ def remove_recipient(session: Session, actor: Actor, recipient: AlertRecipient, 
     audit.record(session, actor, "recipient.removed", ("recipient", recipient_id), now=now, app_id=app_id, before={"email": email})
 
 
-def get_recipient(session: Session, recipient_id: int, *, app: App) -> AlertRecipient:
-    """Raises `NotFound`, also for a recipient of another app."""
+def get_recipient(session: Session, recipient_id: int, *, app: App | None = None) -> AlertRecipient:
+    """Raises `NotFound`, also for a recipient of another app than the given one."""
     recipient = session.get(AlertRecipient, recipient_id) if recipient_id <= MAX_ID else None
-    if recipient is None or recipient.app_id != app.id:
+    if recipient is None or (app is not None and recipient.app_id != app.id):
         raise NotFound("unknown_recipient", f"There is no recipient with the id {recipient_id}.")
     return recipient
 

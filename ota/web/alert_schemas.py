@@ -107,3 +107,43 @@ class DeliveriesAnswer(Struct, kw_only=True):
 
     ok: bool = True
     deliveries: list[DeliveryView]
+
+
+class RecipientsQuery(Struct, kw_only=True):
+    """Whose recipients to list."""
+
+    app: AppSlug | None = None
+
+
+class RecipientRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who gets e-mail. Without ``events`` about all of them."""
+
+    email: Annotated[str, Meta(max_length=254, examples=["releases@example.com"])]
+    events: list[EventKind] | None = None
+    app: AppSlug | None = None
+
+
+class RecipientView(Struct, kw_only=True):
+    """Somebody who gets e-mail."""
+
+    id: int
+    email: str
+    events: list[str]
+    created_at: datetime
+    created_by: str
+
+
+class RecipientAnswer(Struct, kw_only=True):
+    """The recipient, and what was done."""
+
+    ok: bool = True
+    recipient: RecipientView
+    message: str
+
+
+class RecipientsAnswer(Struct, kw_only=True):
+    """The app's recipients. ``has_mail``: this server can send e-mail."""
+
+    ok: bool = True
+    recipients: list[RecipientView]
+    has_mail: bool

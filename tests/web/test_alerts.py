@@ -184,3 +184,25 @@ def test_what_belongs_to_another_app_is_not_reached_through_this_one(browser: Fl
     delivery_id = admin.post(f"/api/webhooks/{webhook_id}/test").json["delivery"]["id"]
     for path in (f"webhooks/{webhook_id}/delete", f"webhooks/{webhook_id}/rotate", f"deliveries/{delivery_id}/resend"):
         assert browser.post(f"{PAGE}/{path}", data={"csrf_token": token}).status_code == 404, path
+
+
+def test_recipients_come_and_go_by_program(app: Flask, api: Api) -> None:
+    admin = Api(app, Role.ADMIN)
+    for call in (api.get("/api/recipients"), api.post("/api/recipients", {"email": "team@example.com"})):
+        assert call.status_code == 403
+    made = admin.post("/api/recipients", {"email": "team@example.com", "events": ["release.halted"]})
+    assert (made.status_code, made.json["recipient"]["events"]) == (201, ["release.halted"])
+    assert "before OTA_SMTP_URL is set" in made.json["message"]
+    found = admin.get("/api/recipients").json
+    assert ([each["email"] for each in found["recipients"]], found["has_mail"]) == (["team@example.com"], False)
+    wrong = [
+        ({"email": "TEAM@example.com"}, 409, "recipient_taken"), ({"email": "a b"}, 400, "bad_email"), ({}, 400, "missing_field"),
+        ({"email": "b@example.com", "events": ["nothing"]}, 400, "bad_events"),
+        ({"email": "b@example.com", "app": "no"}, 404, "unknown_app"),
+    ]  # fmt: skip
+    for body, status, code in wrong:
+        answer = admin.post("/api/recipients", body)
+        assert (answer.status_code, answer.json["code"]) == (status, code), body
+    assert admin.delete("/api/recipients/1").status_code == 200
+    assert admin.delete("/api/recipients/1").json["code"] == "unknown_recipient"
+    assert admin.get("/api/recipients").json["recipients"] == []
