@@ -1,7 +1,7 @@
-"""How fast the journal is counted: ``python -m benchmarks.drain [CHECKS] [DEVICES]``.
+"""How fast the journal is counted: ``python -m benchmarks.drain [CHECKS] [DEVICES] [EVENTS]``.
 
 On SQLite, and on PostgreSQL where OTA_DATABASE_URL names an empty database. Devices ask again and again; a release is open to a tenth
-of them, and those take it.
+of them, and those take it. Then they report: installed, started, crashed.
 """
 
 from __future__ import annotations
@@ -12,42 +12,75 @@ import sys
 import tempfile
 import time
 
+from flask import Flask
+
 from benchmarks.fill import fill
 from ota.clock import utcnow
 from ota.config import Settings
+from ota.core.telemetry import EventKind
 from ota.draining import Drainer
+from ota.services import records
+from ota.services.records import EventReport
 from ota.web.hot_path import hot_path
 from ota.web.reports import reports
 
-CHECKS, DEVICES = 1_000_000, 100_000
+CHECKS, DEVICES, EVENTS = 1_000_000, 100_000, 200_000
+NEWEST = 5
+KINDS = (EventKind.DOWNLOAD_COMPLETED, EventKind.INSTALLED, EventKind.LAUNCH_OK, EventKind.CRASH)
 
 
 def main() -> None:
-    checks, devices = (int(given) for given in (*sys.argv[1:], *(CHECKS, DEVICES)[len(sys.argv) - 1 :]))
-    dice = random.Random(1)
+    checks, devices, events = (int(given) for given in (*sys.argv[1:], *(CHECKS, DEVICES, EVENTS)[len(sys.argv) - 1 :]))
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             data_dir=folder,
             secret_key="k" * 64,
             database_url=os.environ.get("OTA_DATABASE_URL", ""),
             admin_password="correct horse battery",
+            journal_bytes=2 * 1024**3,
         )
-        app = fill(settings)
-        path, runs = hot_path(app), {}
+        app, dice = fill(settings), random.Random(1)
         start = time.perf_counter()
-        for _ in range(checks):
-            number = dice.randrange(devices)
-            build = runs.get(number, 4)
-            body = f'{{"platform":"android","current_version":"1.{build - 1}.0+{build}","device_id":"5f1c9a52-{number}","sdk":34}}'
-            if b'"version_code":5' in path.answer(body.encode(), utcnow()):
-                runs[number] = 5
-        print(f"{checks:,} checks of {devices:,} devices written down in {time.perf_counter() - start:.1f} s")
+        runs = ask(app, checks, devices, dice)
+        print(f"{checks:,} checks of {devices:,} devices written down in {time.perf_counter() - start:.1f} s", flush=True)
+        drain(app, settings, "checks")
+        tell(app, events, [number for number, build in runs.items() if build == NEWEST], dice)
         reports(app).close()
-        start = time.perf_counter()
-        counted = Drainer(app).drain()
-        took = time.perf_counter() - start
-        kind = settings.sqlalchemy_url.partition(":")[0]
-        print(f"{counted:,} records counted on {kind} in {took:.1f} s: {counted / took:,.0f} a second")
+        drain(app, settings, "events")
+
+
+def ask(app: Flask, checks: int, devices: int, dice: random.Random) -> dict[int, int]:
+    """So many checks; answers what the devices run that have taken an update."""
+    path, runs = hot_path(app), dict[int, int]()
+    for _ in range(checks):
+        number = dice.randrange(devices)
+        build = runs.get(number, 4)
+        body = f'{{"platform":"android","current_version":"1.{build - 1}.0+{build}","device_id":"5f1c9a52-{number}","sdk":34}}'
+        if b'"version_code":5' in path.answer(body.encode(), utcnow()):
+            runs[number] = NEWEST
+    return runs
+
+
+def tell(app: Flask, events: int, numbers: list[int], dice: random.Random) -> None:
+    """So many events of these devices, as the web process writes them down."""
+    for each in range(events):
+        kind, now = dice.choice(KINDS), utcnow()
+        is_crash = kind is EventKind.CRASH
+        report = EventReport(
+            app_id=1, platform="android", device_id=f"5f1c9a52-{dice.choice(numbers)}", event_id=f"e{each}", kind=kind, version_id=NEWEST,
+            at=now, received_at=now,
+            signature=f"Exception in Main.step{each % 100}" if is_crash else None, text="at x\n" * 80 if is_crash else None,
+        )  # fmt: skip
+        assert reports(app).keep(records.event(report))
+
+
+def drain(app: Flask, settings: Settings, what: str) -> None:
+    """Count what is there, and say how fast."""
+    start = time.perf_counter()
+    counted = Drainer(app).drain()
+    took = time.perf_counter() - start
+    kind = settings.sqlalchemy_url.partition(":")[0]
+    print(f"{counted:,} {what} counted on {kind} in {took:.1f} s: {counted / took:,.0f} a second", flush=True)
 
 
 if __name__ == "__main__":

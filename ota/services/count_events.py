@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ota.core.health import Policy, placed_at
 from ota.core.platforms import Platform
-from ota.core.telemetry import FAILURES, STAGES, WITH_TEXT, EventKind, Stage
+from ota.core.telemetry import FAILURES, STAGES, EventKind, Stage
 from ota.core.versions import parse_current_version
-from ota.models import Event, FailureSignature, ReleaseDevice
-from ota.services import devices, release_devices
+from ota.models import Event, ReleaseDevice
+from ota.services import devices, release_devices, signatures
 from ota.services.records import CompletionReport, EventReport
 from ota.services.release_devices import Completion
+from ota.services.signatures import Known, Told
 from ota.services.tallies import Tallies, insert
 
 _POLICY = Policy()
@@ -30,10 +30,24 @@ def count(session: Session, tallies: Tallies, reports: Sequence[EventReport | Co
     told = [_completion(each, secret) for each in reports if isinstance(each, CompletionReport)]
     if told:
         release_devices.complete(session, tallies, told)
-    events = [(each, devices.hashed(secret, each.device_id)) for each in reports if isinstance(each, EventReport)]
-    ways = release_devices.ways_of(session, {(device, each.version_id) for each, device in events}) if events else {}
-    for each, device in events:
-        _count_one(session, tallies, each, device, ways.get((device, each.version_id), []))
+    events = _different(Told(each, devices.hashed(secret, each.device_id)) for each in reports if isinstance(each, EventReport))
+    if not events:
+        return
+    ways = release_devices.ways_of(session, {(each.device, each.report.version_id) for each in events})
+    known = signatures.known(session, events)
+    new = _insert(session, events, ways, known)
+    fresh = [each for each in events if each.key in new]
+    signatures.grow(session, known, fresh)
+    for each in fresh:
+        _take(session, tallies, each.report, ways.get((each.device, each.report.version_id), []))
+
+
+def _different(told: Iterable[Told]) -> list[Told]:
+    """Without repeats inside of the batch."""
+    found: dict[tuple[int, str, str], Told] = {}
+    for each in told:
+        found.setdefault(each.key, each)
+    return list(found.values())
 
 
 def _completion(report: CompletionReport, secret: str) -> Completion:
@@ -42,27 +56,27 @@ def _completion(report: CompletionReport, secret: str) -> Completion:
     return Completion(report.app_id, Platform(report.platform), device, report.from_version, report.to_version, code, report.at)
 
 
-def _count_one(session: Session, tallies: Tallies, report: EventReport, device: str, ways: Sequence[ReleaseDevice]) -> None:
-    kind = EventKind(report.kind)
-    way = next((each for each in ways if not each.is_control), None)
-    signature = _signature(session, report) if kind in WITH_TEXT and report.signature else None
-    is_first_of_device = signature is not None and not _has(session, signature, device)
-    row: dict[str, Any] = {
-        "app_id": report.app_id, "device_id": device, "event_id": report.event_id, "kind": kind, "version_id": report.version_id,
-        "release_id": None if way is None else way.release_id, "signature_id": None if signature is None else signature.id,
-        "duration_ms": report.duration_ms, "at": report.at, "received_at": report.received_at,
-    }  # fmt: skip
-    if session.scalar(insert(session, Event).values(row).on_conflict_do_nothing().returning(Event.id)) is None:
-        return  # The same event came before.
-    if signature is not None:
-        signature.events += 1
-        signature.devices += is_first_of_device
-        signature.last_at = max(signature.last_at, report.at)
-    _take(session, tallies, kind, report, ways)
+def _insert(
+    session: Session, events: Sequence[Told], ways: Mapping[tuple[str, int], Sequence[ReleaseDevice]], known: Mapping[signatures.Key, Known]
+) -> set[tuple[int, str, str]]:
+    """Keep the events. Answers the keys of those that are new: a repeat came before."""
+    rows: list[dict[str, Any]] = []
+    for each in events:
+        report, found = each.report, known.get(signatures.key_of(each))
+        way = next((way for way in ways.get((each.device, report.version_id), ()) if not way.is_control), None)
+        rows.append({
+            "app_id": report.app_id, "device_id": each.device, "event_id": report.event_id, "kind": report.kind,
+            "version_id": report.version_id, "release_id": None if way is None else way.release_id,
+            "signature_id": None if found is None else found.id, "duration_ms": report.duration_ms, "at": report.at,
+            "received_at": report.received_at,
+        })  # fmt: skip
+    statement = insert(session, Event).on_conflict_do_nothing().returning(Event.app_id, Event.device_id, Event.event_id)
+    return {(row[0], row[1], row[2]) for row in session.execute(statement, rows)}
 
 
-def _take(session: Session, tallies: Tallies, kind: EventKind, report: EventReport, ways: Sequence[ReleaseDevice]) -> None:
+def _take(session: Session, tallies: Tallies, report: EventReport, ways: Sequence[ReleaseDevice]) -> None:
     """Take the device's ways as far as the event says."""
+    kind = EventKind(report.kind)
     stage = STAGES.get(kind)
     at = placed_at(report.at, report.received_at, _POLICY)
     for way in ways:
@@ -77,15 +91,3 @@ def _take(session: Session, tallies: Tallies, kind: EventKind, report: EventRepo
         if stage is not None:
             tallies.stage(way.release_id, stage, at, events=1)
             release_devices.reach(session, tallies, way, stage, at, kind if stage is Stage.FAILED else None)
-
-
-def _signature(session: Session, report: EventReport) -> FailureSignature:
-    key = {"version_id": report.version_id, "kind": report.kind, "signature": report.signature}
-    new = {**key, "sample": report.text, "events": 0, "devices": 0, "first_at": report.at, "last_at": report.at}
-    session.execute(insert(session, FailureSignature).values(new).on_conflict_do_nothing())
-    return session.scalars(select(FailureSignature).filter_by(**key)).one()
-
-
-def _has(session: Session, signature: FailureSignature, device: str) -> bool:
-    found = session.scalar(select(func.count()).where(Event.signature_id == signature.id, Event.device_id == device))
-    return bool(found)

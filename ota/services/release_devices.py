@@ -77,6 +77,8 @@ def complete(session: Session, tallies: Tallies, told: Sequence[Completion]) -> 
 def reach(session: Session, tallies: Tallies, way: ReleaseDevice, stage: Stage, at: datetime, failure: EventKind | None = None) -> bool:
     """The device has come that far. False when it had before: then nothing is counted."""
     column = f"{stage.value}_at"
+    if getattr(way, column) is not None:
+        return False
     values: dict[str, Any] = {column: at}
     if stage is Stage.INSTALLED or (stage is Stage.FAILED and way.enrolled_at is None):
         values["enrolled_at"] = at
