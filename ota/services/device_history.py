@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select
+from sqlalchemy import ColumnElement, CursorResult, delete, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from ota.core.platforms import Platform
@@ -28,6 +28,8 @@ from ota.services import audit, groups
 from ota.services.audit import Actor
 
 _WAYS = 50
+_AT_ONCE = 1_000
+"""So many moments of one time are told at most."""
 
 Cursor = tuple[datetime, int]
 """The last device of a page: when it was seen last, and its row's id."""
@@ -84,7 +86,8 @@ def listed(
         query = query.where(Device.app_version == version)
     if after is not None:
         seen, row_id = after
-        query = query.where(or_(Device.last_seen_at < seen, and_(Device.last_seen_at == seen, Device.id < row_id)))
+        # The first condition says nothing new; with it the database begins in the index where the page before ended.
+        query = query.where(Device.last_seen_at <= seen, or_(Device.last_seen_at < seen, Device.id < row_id))
     found = session.scalars(query.order_by(Device.last_seen_at.desc(), Device.id.desc()).limit(limit + 1)).all()
     last = found[limit - 1] if len(found) > limit else None
     return Listed(found[:limit], (last.last_seen_at, last.id) if last else None)
@@ -171,21 +174,21 @@ def _moments(
     done: Any = select(UpdateCompletion).where(
         UpdateCompletion.app_id == app_id, UpdateCompletion.platform.in_(list(Platform)), UpdateCompletion.device_id == device_hash
     )
+    parts = ((checks, UpdateCheck.created_at), (events, Event.at), (done, UpdateCompletion.completed_at))
     found = [
-        Moment(at, *row)
-        for query, at_column in ((checks, UpdateCheck.created_at), (events, Event.at), (done, UpdateCompletion.completed_at))
-        for at, *row in _newest(session, query, at_column, before, limit)
+        moment for query, at in parts for moment in _newest(session, query if before is None else query.where(at < before), at, limit + 1)
     ]
     found.sort(key=lambda each: each.at, reverse=True)
     if len(found) <= limit:
         return found, None
-    oldest = found[limit - 1].at
-    kept = [each for each in found if each.at >= oldest]
-    return kept, oldest if len(kept) < len(found) else None
+    # Moments of one time stay together, however many they are: the next page begins before that time.
+    last = found[limit - 1].at
+    kept = [each for each in found if each.at > last]
+    kept += [moment for query, at in parts for moment in _newest(session, query.where(at == last), at, _AT_ONCE)]
+    has_older = any(_newest(session, query.where(at < last), at, 1) for query, at in parts)
+    return kept, last if has_older else None
 
 
-def _newest(session: Session, query: Any, at: Any, before: datetime | None, limit: int) -> list[tuple[Any, ...]]:
-    if before is not None:
-        query = query.where(at < before)
-    rows = session.execute(query.add_columns(at).order_by(at.desc()).limit(limit + 1))
-    return [(row[-1], *row[:-1]) for row in rows]
+def _newest(session: Session, query: Any, at: Any, limit: int) -> list[Moment]:
+    rows = session.execute(query.add_columns(at).order_by(at.desc()).limit(limit))
+    return [Moment(row[-1], *row[:-1]) for row in rows]

@@ -75,6 +75,19 @@ def test_what_it_did_is_paged_by_time_and_none_is_lost(lived: Flask, api: Api) -
     assert len(told) == 6
 
 
+def test_what_happened_at_one_moment_is_told_together(lived: Flask, api: Api) -> None:
+    at = utcnow() - timedelta(hours=1)
+    with lived.app_context(), transaction() as session:
+        session.add_all(
+            Event(app_id=1, device_id=HASH, event_id=f"same {number}", kind="anr", at=at, received_at=at) for number in range(30)
+        )
+    first = story(api, limit=8).json
+    assert len(first["moments"]) == 36
+    assert first["before"] is None
+    rest = story(api, limit=3, before=story(api, limit=6).json["before"]).json
+    assert ([each["what"] for each in rest["moments"]], rest["before"]) == (["anr"] * 30, None)
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
