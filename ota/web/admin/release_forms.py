@@ -32,9 +32,9 @@ PRESETS: dict[str, Plan] = {
 }
 _PLANS = [
     SelectChoice(ONCE, "At once"),
-    SelectChoice("10-50-100", "In steps: 10 %, 24 h, 50 %, 24 h, 100 %"),
-    SelectChoice("1-10-50-100", "In steps: 1 %, 24 h, 10 %, 24 h, 50 %, 24 h, 100 %"),
-    SelectChoice(OWN, "In steps of my own: I set them on the next page"),
+    SelectChoice("10-50-100", "Steps: 10, 50, 100 %"),
+    SelectChoice("1-10-50-100", "Steps: 1, 10, 50, 100 %"),
+    SelectChoice(OWN, "Steps of my own"),
 ]
 _MINUTE = "Expected a date and a time, such as 2026-03-01 14:30."
 _FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
