@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -36,7 +37,7 @@ def compose(mail: Mail) -> EmailMessage:
     """The message. A line break in what people typed can't become a header: they are taken out, and the library refuses the rest."""
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, mail.recipient
-    message["Subject"] = _one_line(mail.subject)[:MAX_SUBJECT]
+    message["Subject"] = textwrap.shorten(_one_line(mail.subject), MAX_SUBJECT, placeholder=" ...")
     message["Date"] = format_datetime(mail.at)
     message["Message-ID"] = f"<{mail.key}@{mail.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"

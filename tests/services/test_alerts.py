@@ -398,6 +398,8 @@ def test_a_line_break_never_becomes_a_header() -> None:
     composed = mail.compose(letter)
     assert composed["Subject"] == "One Bcc: c@example.com X: y"
     assert set(composed.keys()).isdisjoint({"Bcc", "X"})
+    long = mail.compose(replace(letter, subject="word " * 60))["Subject"]
+    assert (long.endswith("word ..."), len(long) <= mail.MAX_SUBJECT) == (True, True)
     with pytest.raises(mail.NotMailed, match="did not take"):
         mail.send("smtp://127.0.0.1:1", replace(letter, recipient="b@example.com\r\nBcc: c@example.com"))
     for email in ("b@example.com\nBcc: c@example.com", "b@example.com, c@example.com", "b <b@example.com>", "b", "@example.com"):
