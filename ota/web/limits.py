@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network
 from typing import cast
 
 from flask import Flask, current_app
@@ -68,7 +70,7 @@ class ReportLimits:
 
     def note(self, address: str, reports: int) -> None:
         """Count so many reports. Raises `TooMany` when the address has sent too many."""
-        if not all(self._limiter.hit(item, "report", address, cost=reports) for item in self._items):
+        if not all(self._limiter.hit(item, "report", place_of(address), cost=reports) for item in self._items):
             raise TooMany("too_many", "Too many reports from this address. Keep them and send them again in a minute.")
 
 
@@ -86,6 +88,8 @@ class CheckLimit:
 
     def counts(self, address: str) -> bool:
         """Is one more check of this address counted? Asked for each check: one look into a table."""
+        if ":" in address:
+            address = place_of(address)
         now = time.monotonic()
         if now >= self._ends:
             self._counts, self._ends = {}, now + self._window
@@ -102,13 +106,23 @@ class CheckLimit:
         return False
 
 
+@lru_cache(maxsize=10_000)
+def place_of(address: str) -> str:
+    """What is counted as one address: with IPv6 the network of 64 bits, of which a caller has all addresses."""
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or IPv6Network((int(found), 64), strict=False))
+
+
 def report_limits() -> ReportLimits:
     """Those of this web process."""
     return cast(ReportLimits, current_app.extensions["ota_report_limits"])
 
 
 def _keys(address: str, account: str) -> tuple[str, str]:
-    return f"address:{address}", f"account:{account.strip().lower()[:254]}"
+    return f"address:{place_of(address)}", f"account:{account.strip().lower()[:254]}"
 
 
 def _too_many() -> TooMany:

@@ -17,6 +17,7 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import db, reader
 from ota.models import Event, ReleaseDevice, UpdateCheck, UpdateCompletion
+from ota.web.limits import place_of
 from tests.conftest import Api, drain, settings_for
 
 DEVICE = {"device_id": "phone", "platform": "android"}
@@ -208,3 +209,25 @@ def test_one_event_needs_no_list(api: Api, app: Flask) -> None:
     neither = api.client.post("/api/updates/events", json=DEVICE)
     assert (neither.status_code, neither.json["code"]) == (400, "missing_field")
     assert [each.event_id for each in kept(app)] == ["e-7"]
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"), ("::ffff:192.0.2.7", "192.0.2.7"), ("fe80::1%eth0", "fe80::/64"),
+        ("unknown:1", "unknown:1"), ("", ""),
+    ],
+)  # fmt: skip
+def test_a_network_of_ipv6_is_one_address(address: str, place: str) -> None:
+    assert place_of(address) == place
+
+
+def test_addresses_of_one_network_share_a_limit(settings: Settings, api: Api) -> None:
+    api.published(2, "1.1.0")
+    body = {"platform": "android", "current_version": "1.0.0+1"}
+    with server(settings, check_limit="3 per minute", trusted_proxies=1) as (app, client):
+        for number in range(7):
+            more = {"X-Forwarded-For": f"2001:db8::{number + 1}"}
+            assert client.post("/api/updates/check", json={**body, "device_id": f"d{number}"}, headers=more).status_code == 200
+        assert checks_of(app) == 3
