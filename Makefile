@@ -20,6 +20,7 @@ nightly: $(VENV)/.installed-dev
 	OTA_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 3600 tests/web/test_machine.py
 	OTA_ROUNDS=50 $(BIN)/python -m pytest -n $(WORKERS) tests/services/test_crowds.py
 	$(BIN)/python -m benchmarks.health 10000 --must-hold
+	$(BIN)/python -m benchmarks.silence 300 --must-hold
 	OTA_MUTATIONS=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/packages/test_mutations.py
 
 lint: $(VENV)/.installed-dev

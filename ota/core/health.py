@@ -49,6 +49,8 @@ class Policy:
     """Without a control: this share of failing devices is still a good release."""
     settling: timedelta = timedelta(hours=2)
     """How long reports are given to arrive before what they tell of is judged."""
+    silence: timedelta = timedelta(0)
+    """With a control: a device that normally calls and has not for so long has failed. 0: silence is no failure."""
 
     def __post_init__(self) -> None:
         if not 1e-6 <= self.alpha <= 0.2:
@@ -63,6 +65,8 @@ class Policy:
             raise ValueError(f"the acceptable rate is {self.acceptable_rate:g}: expected a share from 0.000001 to 0.5; 2 % is 0.02")
         if not timedelta(0) <= self.settling <= timedelta(days=7):
             raise ValueError(f"the settling time is {self.settling}: expected 0 to 7 days")
+        if not timedelta(0) <= self.silence <= timedelta(days=30):
+            raise ValueError(f"the silence is {self.silence}: expected 0 (it is no failure) to 30 days")
 
 
 class Member(NamedTuple):

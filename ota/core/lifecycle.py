@@ -83,3 +83,14 @@ class HealthAction(StrEnum):
     NOTIFY = "notify"
     HALT = "halt"
     ROLL_BACK = "roll_back"
+
+
+class HealthTest(StrEnum):
+    """What a release's devices are looked at for, in the order in which they speak when several call it bad."""
+
+    CONTROL = "control"
+    """Failures, against the devices of the control."""
+    ALONE = "alone"
+    """Failures, against an acceptable rate."""
+    SILENCE = "silence"
+    """Devices that have ceased to call, against those of the control."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ota.core.platforms import Platform
+from ota.core.silence import UNKNOWN_GAP
 from ota.models.base import Base, one_of
 
 
@@ -15,7 +16,7 @@ class Device(Base):
     """One installation of an app, as it last described itself. ``device_hash`` is a keyed hash of its id.
 
     ``sdk`` is an Android API level, ``os_version`` what an iPhone says it runs, ``abis`` sorted names with commas; None where the
-    device did not say.
+    device did not say. ``longest_gap`` is the time in seconds that it lately let pass between two checks (`ota.core.silence`).
     """
 
     __tablename__ = "devices"
@@ -36,3 +37,4 @@ class Device(Base):
     abis: Mapped[str | None] = mapped_column(String(200))
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    longest_gap: Mapped[int] = mapped_column(default=UNKNOWN_GAP, server_default=text(str(UNKNOWN_GAP)))

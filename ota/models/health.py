@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, false
+from sqlalchemy import JSON, ForeignKey, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ota.core.lifecycle import HealthAction
+from ota.core.lifecycle import HealthAction, HealthTest
 from ota.models.base import Base, one_of
 
 
 class HealthPolicy(Base):
     """What an app has chosen instead of the defaults of `ota.core.health.Policy`.
 
-    ``min_reports``: a plan waits until so many devices of the release are decided; with 0 it waits for nobody.
+    ``min_reports``: a plan waits until so many devices of the release are decided; with 0 it waits for nobody. ``silence_hours``: a
+    device that normally calls and has not for so long has failed; with 0 silence is no failure.
     """
 
     __tablename__ = "health_policies"
@@ -29,23 +30,26 @@ class HealthPolicy(Base):
     min_failing_devices: Mapped[int]
     acceptable_rate: Mapped[float]
     min_reports: Mapped[int]
+    silence_hours: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     revision: Mapped[int] = mapped_column(default=1)
 
 
 class ReleaseHealth(Base):
-    """The test of one release at its last look. ``since``: members who enrolled before do not count; a resumed release starts anew.
+    """What the tests of one release found at their last look. ``since``: members who enrolled before do not count; a resumed release
+    starts anew.
 
-    ``is_bad`` stays true for as long as ``since`` does. ``curve`` has at most a few hundred points: ``[seconds since 1970, rollout,
-    control, failing rollout, failing control, evidence]``.
+    ``is_bad`` stays true for as long as ``since`` does. ``test`` is the one that speaks (the one that calls the release bad, else the
+    one with the most evidence), and the numbers beside it are its own. ``tests`` are all of them, as `ota.services.health_tests.Told`.
     """
 
     __tablename__ = "release_health"
+    __table_args__ = (one_of("test", HealthTest),)
 
     release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"), primary_key=True)
     since: Mapped[datetime]
     evaluated_at: Mapped[datetime]
     is_bad: Mapped[bool] = mapped_column(default=False, server_default=false())
-    has_control: Mapped[bool] = mapped_column(default=False, server_default=false())
+    test: Mapped[str] = mapped_column(String(10))
     evidence: Mapped[float]
     peak: Mapped[float]
     threshold: Mapped[float]
@@ -55,4 +59,4 @@ class ReleaseHealth(Base):
     failing_control: Mapped[int]
     reported: Mapped[int]
     enrolled: Mapped[int]
-    curve: Mapped[list[Any]] = mapped_column(JSON)
+    tests: Mapped[list[Any]] = mapped_column(JSON)

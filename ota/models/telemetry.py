@@ -106,6 +106,7 @@ class ReleaseDevice(Base):
     ``is_control``: it asked while the release was open to others only, and runs ``version_code`` of old; else ``version_code`` is the
     release's own. A device that is let in later has a row of each kind. Each time is the first one. ``enrolled_at`` is when the
     device began to count: it installed the release, or (in the control) it asked. ``left_at``: it runs something else since then.
+    ``is_regular``: it normally calls, and ``silent_at`` it had not for as long as the policy says; None where nobody looked.
     """
 
     __tablename__ = "release_devices"
@@ -126,6 +127,8 @@ class ReleaseDevice(Base):
     failed_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(String(20))
     left_at: Mapped[datetime | None]
+    is_regular: Mapped[bool | None]
+    silent_at: Mapped[datetime | None]
 
 
 class CheckCount(Base):

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.core.platforms import Platform
+from ota.core.silence import longest_gap
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.models import Channel, Device, Release, UpdateCheck, Version
 from ota.services import apps, controls, devices, release_devices
@@ -17,6 +18,9 @@ from ota.services.devices import Sighting
 from ota.services.records import Check
 from ota.services.release_devices import Completion
 from ota.services.tallies import Tallies
+
+Key = tuple[int, str, str]
+"""The app, the platform and the keyed hash of a device."""
 
 
 class Seen(NamedTuple):
@@ -27,6 +31,20 @@ class Seen(NamedTuple):
     platform: Platform
     device: str | None
     current: CurrentVersion
+
+    @property
+    def key(self) -> Key:
+        """Of a check whose device is known."""
+        assert self.device is not None
+        return self.app_id, self.platform.value, self.device
+
+
+class Known(NamedTuple):
+    """What a device was known to be before the batch."""
+
+    app_version: str
+    last_seen_at: datetime
+    longest_gap: int
 
 
 def count(session: Session, tallies: Tallies, checks: Sequence[Check], keeping: Mapping[int, bool], *, secret: str, now: datetime) -> None:
@@ -43,8 +61,9 @@ def count(session: Session, tallies: Tallies, checks: Sequence[Check], keeping: 
     made = ((each.check.release_id, each.device or "", offers[each.check.release_id][1], each.check.at)
             for each in of_devices if each.check.release_id in offers)  # fmt: skip
     release_devices.offer(session, tallies, made)
-    _follow(session, tallies, of_devices)
-    devices.note(session, _sightings(of_devices))
+    known = _known_devices(session, of_devices)
+    _follow(session, tallies, of_devices, known)
+    devices.note(session, _sightings(of_devices, known))
     controls.enrol(session, [each for each in of_devices if each.check.release_id is None], now=now)
 
 
@@ -83,37 +102,42 @@ def _write(session: Session, seen: Iterable[Seen], offers: Mapping[int | None, t
         session.connection().execute(UpdateCheck.__table__.insert(), rows)  # type: ignore[attr-defined]
 
 
-def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen]) -> None:
+def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen], known: Mapping[Key, Known]) -> None:
     """Notice who runs another version than at the last check: who was offered it has completed the update, whatever it said."""
-    known = _versions(session, seen)
+    runs = {key: device.app_version for key, device in known.items()}
     moved: list[Completion] = []
     for each in seen:
-        assert each.device is not None
-        key = (each.app_id, each.platform.value, each.device)
-        before, known[key] = known.get(key), each.current.text
+        before, runs[each.key] = runs.get(each.key), each.current.text
         if before is not None and before != each.current.text:
-            moved.append(Completion(each.app_id, each.platform, each.device, before, each.current.text, each.current.build, each.check.at))
+            moved.append(Completion(each.app_id, each.platform, each.key[2], before, each.current.text, each.current.build, each.check.at))
     release_devices.follow(session, tallies, moved)
 
 
-def _versions(session: Session, seen: Sequence[Seen]) -> dict[tuple[int, str, str], str]:
-    query = select(Device.app_id, Device.platform, Device.device_hash, Device.app_version)
+def _known_devices(session: Session, seen: Sequence[Seen]) -> dict[Key, Known]:
+    query = select(Device.app_id, Device.platform, Device.device_hash, Device.app_version, Device.last_seen_at, Device.longest_gap)
     # Naming apps and platforms lets the database use the index that begins with them, and not read all devices for each batch.
     whose = Device.app_id.in_({each.app_id for each in seen}), Device.platform.in_({each.platform for each in seen})
     found = session.execute(query.where(*whose, Device.device_hash.in_({each.device for each in seen})))
-    return {(row.app_id, row.platform, row.device_hash): row.app_version for row in found}
+    return {(row[0], row[1], row[2]): Known(*row[3:]) for row in found}
 
 
-def _sightings(seen: Iterable[Seen]) -> Iterable[Sighting]:
+def _sightings(seen: Iterable[Seen], known: Mapping[Key, Known]) -> Iterable[Sighting]:
     """The last word of each device. What it did not say this time is still true."""
-    last: dict[tuple[int, str, str | None], Sighting] = {}
+    last: dict[Key, Sighting] = {}
     for each in seen:
-        said, key = each.check.said, (each.app_id, each.platform.value, each.device)
-        before = last.get(key)
-        last[key] = Sighting(
-            channel_id=each.check.channel_id, platform=each.platform, device_hash=each.device or "", app_version=each.current.text,
+        said, before = each.check.said, last.get(each.key)
+        last[each.key] = Sighting(
+            channel_id=each.check.channel_id, platform=each.platform, device_hash=each.key[2], app_version=each.current.text,
             version_code=each.current.build, sdk=said.sdk or (before.sdk if before else None),
             os_version=said.os_version or (before.os_version if before else None),
             abis=tuple(sorted(set(said.abis or ()))) or (before.abis if before else ()), at=each.check.at,
+            longest_gap=_gap(before, known.get(each.key), each.check.at),
         )  # fmt: skip
     return last.values()
+
+
+def _gap(before: Sighting | None, known: Known | None, at: datetime) -> int:
+    """The device's longest gap, with the one that ended now."""
+    if before is not None:
+        return longest_gap(before.longest_gap, at - before.at)
+    return longest_gap(known.longest_gap, at - known.last_seen_at) if known is not None else 0

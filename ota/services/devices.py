@@ -25,7 +25,8 @@ FORGOTTEN_AFTER = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a device said of itself in a check. ``abis`` are sorted names; ``device_hash`` from `hashed`."""
+    """What a device said of itself in a check. ``abis`` are sorted names; ``device_hash`` from `hashed`; ``longest_gap`` in seconds,
+    with the gap before this check (`ota.core.silence`)."""
 
     channel_id: int
     platform: Platform
@@ -36,6 +37,7 @@ class Sighting:
     os_version: str | None
     abis: tuple[str, ...]
     at: datetime
+    longest_gap: int = 0
 
 
 def hashed(secret: str, device_id: str) -> str:
@@ -123,4 +125,5 @@ def _row(app_id: int, each: Sighting) -> dict[str, Any]:
         "app_id": app_id, "platform": each.platform, "device_hash": each.device_hash, "app_version": each.app_version,
         "version_code": each.version_code, "sdk": each.sdk, "os_version": each.os_version,
         "abis": ",".join(each.abis) or None, "first_seen_at": each.at, "last_seen_at": each.at,
+        "longest_gap": each.longest_gap,
     }  # fmt: skip

@@ -13,10 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ota.core.lifecycle import HealthTest
 from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
 from ota.models import Adoption, CheckCount, Device, FailureSignature, ReleaseCount, ReleaseHealth, Version
+from ota.services.health_tests import Told
 
 TOP = 8
 OTHER = "other"
@@ -122,9 +124,20 @@ def funnel(session: Session, release_id: int) -> Mapping[Stage, int]:
 
 def failure_rates(row: ReleaseHealth | None) -> tuple[Share | None, Share | None]:
     """The share of failing devices in the rollout and in the control, as of the last look; None where nobody is counted."""
-    if row is None:
+    told = _tests(row)
+    return rates_of(told.get(HealthTest.CONTROL) or told.get(HealthTest.ALONE))
+
+
+def silence_rates(row: ReleaseHealth | None) -> tuple[Share | None, Share | None]:
+    """The share of devices that fell silent of those that normally call; None where nobody is counted, or no policy asks for it."""
+    return rates_of(_tests(row).get(HealthTest.SILENCE))
+
+
+def rates_of(told: Told | None) -> tuple[Share | None, Share | None]:
+    """The shares of failing (or silent) devices that a test has counted in the rollout and in the control."""
+    if told is None:
         return None, None
-    return _rate(row.failing_rollout, row.rollout), _rate(row.failing_control, row.control) if row.has_control else None
+    return _rate(told["failing_rollout"], told["rollout"]), _rate(told["failing_control"], told["control"])
 
 
 def top_failures(
@@ -164,6 +177,10 @@ def _series(moments: Sequence[datetime], rows: Sequence[tuple[datetime, str, int
         if at in wanted and number:
             values[at, name if name in top else OTHER] += number
     return Series(moments, [*top, OTHER] if len(top) < len(order) else top, dict(values))
+
+
+def _tests(row: ReleaseHealth | None) -> Mapping[str, Told]:
+    return {each["test"]: each for each in (row.tests if row is not None else ())}
 
 
 def _rate(count: int, total: int) -> Share | None:

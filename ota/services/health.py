@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ota.core.health import Member, Point, Policy, Reported, Verdict, reported, with_control, without_control
-from ota.core.lifecycle import HealthAction, ReleaseState
+from ota.core.health import Policy, Reported, reported
+from ota.core.lifecycle import HealthAction, HealthTest, ReleaseState
 from ota.core.rollout import FULL
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid, OtaError
-from ota.models import App, HealthPolicy, Release, ReleaseDevice, ReleaseHealth
-from ota.services import audit, release_rows
+from ota.models import App, HealthPolicy, Release, ReleaseHealth
+from ota.services import audit, health_tests, release_rows
 from ota.services.audit import SYSTEM, Actor
+from ota.services.health_tests import Found
 from ota.services.tallies import insert
 
 WATCHED_FOR = timedelta(days=30)
 """So long after its start a release that is open to everybody is watched."""
 
-_POINTS = 200
 _ENDLESS = 1_000_000
 _DECIDED_SHARE = 0.0
 
@@ -46,15 +46,17 @@ def rules_of(session: Session, app_id: int) -> Rules:
         return Rules(Policy())
     policy = Policy(
         alpha=row.alpha, tolerated_ratio=row.tolerated_ratio, window=timedelta(hours=row.window_hours),
-        min_failing_devices=row.min_failing_devices, acceptable_rate=row.acceptable_rate,
+        min_failing_devices=row.min_failing_devices, acceptable_rate=row.acceptable_rate, silence=timedelta(hours=row.silence_hours),
     )  # fmt: skip
     return Rules(policy, HealthAction(row.action), row.min_reports, row.revision)
 
 
 def set_rules(session: Session, actor: Actor, app: App, wanted: Rules, *, revision: int | None = None, now: datetime) -> Rules:
     """Choose the app's policy. Raises `Invalid` for windows that are no whole hours, `Conflict` when somebody was faster."""
-    if wanted.policy.window % timedelta(hours=1) or not 0 <= wanted.min_reports <= 1_000_000:
-        raise Invalid("bad_policy", "The window is whole hours, and min_reports 0 to 1000000 devices.")
+    if (wanted.policy.window % timedelta(hours=1), wanted.policy.silence % timedelta(hours=1)) != (timedelta(0), timedelta(0)):
+        raise Invalid("bad_policy", "The window and the silence are whole hours.")
+    if not 0 <= wanted.min_reports <= 1_000_000:
+        raise Invalid("bad_policy", f"min_reports is {wanted.min_reports}: expected 0 to 1000000 devices.")
     before = rules_of(session, app.id)
     seen = before.revision if revision is None else revision
     values = {**_plain(wanted), "revision": seen + 1}
@@ -95,21 +97,21 @@ def evaluate(session: Session, release_id: int, *, now: datetime) -> ReleaseHeal
     rules = rules_of(session, release.version.app_id)
     before = session.get(ReleaseHealth, release_id)
     since = release.starts_at if before is None else before.since
-    members = _members(session, release_id, since)
-    verdict, has_control = _verdict(members, rules.policy, now)
-    found = _keep(session, release, since, verdict, reported(members, rules.policy, now, _DECIDED_SHARE), has_control=has_control, now=now)
+    members = health_tests.members(session, release_id, since)
+    found = health_tests.run(session, release, members, rules.policy, since=since, now=now)
+    row = _keep(session, release, since, found, reported(members, rules.policy, now, _DECIDED_SHARE), now=now)
     was_bad = before is not None and before.is_bad
-    found.is_bad = verdict.is_bad or was_bad
-    if found.is_bad and not was_bad:
-        _act(session, release, rules, found, now=now)
-    return found
+    row.is_bad = was_bad or any(each.verdict.is_bad for each in found)
+    if row.is_bad and not was_bad:
+        _act(session, release, rules, row, now=now)
+    return row
 
 
 def restart(session: Session, release_id: int, *, now: datetime) -> None:
     """A person has resumed the release: what was found so far is known to them, and a new test begins."""
     row = session.get(ReleaseHealth, release_id)
     if row is not None:
-        row.since, row.is_bad, row.evidence, row.peak, row.curve = now, False, 1.0, 1.0, []
+        row.since, row.is_bad, row.evidence, row.peak, row.tests = now, False, 1.0, 1.0, []
 
 
 def why_waiting(session: Session, release: Release) -> str | None:
@@ -125,39 +127,21 @@ def why_waiting(session: Session, release: Release) -> str | None:
 
 def sentence(row: ReleaseHealth) -> str:
     """What was found, with its numbers."""
-    beside = f", against {row.failing_control:,} of {row.control:,} on the version before" if row.has_control else ""
+    test = HealthTest(row.test)
+    beside = "" if test is HealthTest.ALONE else f", against {row.failing_control:,} of {row.control:,} on the version before"
+    happened = "devices that normally call fell silent" if test is HealthTest.SILENCE else "devices failed"
     evidence = f"{row.peak:,.0f}" if row.peak < _ENDLESS else f"more than {_ENDLESS:,}"
-    return f"{row.failing_rollout:,} of {row.rollout:,} devices failed{beside}: evidence {evidence}, and {row.threshold:,.0f} is enough."
-
-
-def _verdict(members: Sequence[Member], policy: Policy, now: datetime) -> tuple[Verdict, bool]:
-    """Both tests share the alpha, so that whichever speaks, a good release is halted with that probability at most.
-
-    The one that has more to say is told: with a control while there is one, else the one without.
-    """
-    halved = replace(policy, alpha=policy.alpha / 2)
-    compared, alone = with_control(members, halved, now), without_control(members, halved, now)
-    if compared.is_bad or not alone.is_bad:
-        has_control = compared.control > 0 and (compared.is_bad or compared.evidence >= alone.evidence)
-        return (compared, True) if has_control else (alone, False)
-    return alone, False
-
-
-def _members(session: Session, release_id: int, since: datetime) -> list[Member]:
-    query = select(
-        ReleaseDevice.enrolled_at, ReleaseDevice.failed_at, ReleaseDevice.is_control, ReleaseDevice.left_at, ReleaseDevice.healthy_at
-    ).where(ReleaseDevice.release_id == release_id, ReleaseDevice.enrolled_at >= since)
-    return [Member(*row) for row in session.execute(query)]  # type: ignore[arg-type]  # Who has enrolled has a time.
+    return f"{row.failing_rollout:,} of {row.rollout:,} {happened}{beside}: evidence {evidence}, and {row.threshold:,.0f} is enough."
 
 
 def _keep(
-    session: Session, release: Release, since: datetime, verdict: Verdict, decided: Reported, *, has_control: bool, now: datetime
+    session: Session, release: Release, since: datetime, found: Sequence[Found], decided: Reported, *, now: datetime
 ) -> ReleaseHealth:
+    first = health_tests.speaking(found)
+    told = health_tests.told(first)
     values: dict[str, Any] = {
-        "since": since, "evaluated_at": now, "has_control": has_control, "evidence": verdict.evidence, "peak": verdict.peak,
-        "threshold": verdict.threshold, "rollout": verdict.rollout, "control": verdict.control,
-        "failing_rollout": verdict.failing_rollout, "failing_control": verdict.failing_control,
-        "reported": decided.devices, "enrolled": decided.enrolled, "curve": [_plain_point(each) for each in _thinned(verdict.curve)],
+        "since": since, "evaluated_at": now, **{name: value for name, value in told.items() if name != "curve"},
+        "reported": decided.devices, "enrolled": decided.enrolled, "tests": [health_tests.told(each) for each in found],
     }  # fmt: skip
     row = session.get(ReleaseHealth, release.id)
     if row is None:
@@ -195,18 +179,5 @@ def _plain(rules: Rules) -> dict[str, Any]:
         "action": rules.action.value, "alpha": policy.alpha, "tolerated_ratio": policy.tolerated_ratio,
         "window_hours": int(policy.window / timedelta(hours=1)), "min_failing_devices": policy.min_failing_devices,
         "acceptable_rate": policy.acceptable_rate, "min_reports": rules.min_reports,
+        "silence_hours": int(policy.silence / timedelta(hours=1)),
     }  # fmt: skip
-
-
-def _thinned(curve: Sequence[Point]) -> Sequence[Point]:
-    """At most so many points, with the first, the last and the highest."""
-    if len(curve) <= _POINTS:
-        return curve
-    step = len(curve) / (_POINTS - 2)
-    kept = {*(int(number * step) for number in range(_POINTS - 2)), len(curve) - 1}
-    kept.add(max(range(len(curve)), key=lambda place: curve[place].evidence))
-    return [curve[place] for place in sorted(kept)]
-
-
-def _plain_point(point: Point) -> list[float]:
-    return [point.at.timestamp(), point.rollout, point.control, point.failing_rollout, point.failing_control, round(point.evidence, 6)]

@@ -42,32 +42,44 @@ def stacked(series: Series, *, title: str, label: Callable[[datetime], str], nam
     return _figure(Markup("").join(parts), title, [compact(top), compact(top / 2), "0"], marks, names)
 
 
-def evidence(curve: Sequence[Sequence[float]], threshold: float, *, title: str, label: Callable[[float], str]) -> Markup:
-    """The course of a health test on a logarithmic scale, with the line that it must not reach. Empty without two points in time."""
-    if len(curve) < 2 or curve[-1][0] <= curve[0][0]:
+def evidence(
+    curves: Sequence[tuple[str, Sequence[Sequence[float]]]], threshold: float, *, title: str, label: Callable[[float], str]
+) -> Markup:
+    """The courses of health tests by name, on a logarithmic scale, with the line that none must reach. Empty without two points in
+    time."""
+    curves = [(name, curve) for name, curve in curves if len(curve) > 1]
+    start = min((curve[0][0] for _, curve in curves), default=0.0)
+    length = max((curve[-1][0] for _, curve in curves), default=0.0) - start
+    if length <= 0:
         return Markup("")
-    highest = max(threshold, *(point[5] for point in curve))
+    highest = max(threshold, *(point[5] for _, curve in curves for point in curve))
     top = min(math.ceil(math.log10(threshold)) + 4, math.ceil(math.log10(highest) + 0.25))
-    start, length = curve[0][0], curve[-1][0] - curve[0][0]
 
     def height(value: float) -> float:
         power = max(_LOWEST, min(top, math.log10(value) if value > 0 else _LOWEST))
         return _HEIGHT * (1 - (power - _LOWEST) / (top - _LOWEST))
 
-    places = [((point[0] - start) / length * _WIDTH, height(point[5])) for point in curve]
-    path = f"M{_short(places[0][0])} {_short(places[0][1])}" + "".join(f"H{_short(x)}V{_short(y)}" for x, y in places[1:])
+    def path(curve: Sequence[Sequence[float]]) -> str:
+        places = [((point[0] - start) / length * _WIDTH, height(point[5])) for point in curve]
+        return f"M{_short(places[0][0])} {_short(places[0][1])}" + "".join(f"H{_short(x)}V{_short(y)}" for x, y in places[1:])
+
     line = _short(height(threshold))
     grid = Markup("").join(
         Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_WIDTH, y, y)
         for y in (_short(height(10.0**power)) for power in range(_LOWEST + 1, top))
     )
-    drawn = Markup(
-        '{}<rect class="zone" width="{}" height="{}"/><line class="limit" x1="0" x2="{}" y1="{}" y2="{}"/><path class="curve" d="{}"/>'
-    ).format(grid, _WIDTH, line, _WIDTH, line, line, path)
+    limit = Markup('<rect class="zone" width="{}" height="{}"/><line class="limit" x1="0" x2="{}" y1="{}" y2="{}"/>').format(
+        _WIDTH, line, _WIDTH, line, line
+    )
+    drawn = Markup("").join(
+        Markup('<path class="curve curve-{}" d="{}"><title>{}</title></path>').format(number, path(curve), name)
+        for number, (name, curve) in enumerate(curves, 1)
+    )
     powers = range(top, _LOWEST - 1, -1)
     ticks = [_power(power) for power in powers] if len(powers) <= 8 else [_power(top), _power(_LOWEST)]
-    names = [("series-curve", "evidence against the release"), ("series-limit", f"enough to call it bad: {threshold:,.0f}")]
-    return _figure(drawn, title, ticks, [label(start), label(start + length / 2), label(start + length)], names)
+    names = [(f"series-{number}", name) for number, (name, _) in enumerate(curves, 1)]
+    names.append(("series-limit", f"enough to call it bad: {threshold:,.0f}"))
+    return _figure(grid + limit + drawn, title, ticks, [label(start), label(start + length / 2), label(start + length)], names)
 
 
 def bar(value: float, of: float, css: str = "series-1") -> Markup:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ota.core.lifecycle import HealthAction
+from ota.core.lifecycle import HealthAction, HealthTest
 from ota.core.statistics import Share
 
 
@@ -50,20 +50,27 @@ class HealthPoint(Struct, kw_only=True):
 
 
 class HealthTestView(Struct, kw_only=True):
-    """The sequential test of the release at its last look."""
+    """One of the sequential tests of a release at its last look: failures against the control, failures alone against the acceptable
+    rate, or silence of devices that normally call."""
 
-    since: datetime
-    evaluated_at: datetime
-    is_bad: bool
-    has_control: bool
+    test: HealthTest
     evidence: float
     peak: float
     threshold: Annotated[float, Meta(description="The evidence that is enough to call the release bad.")]
     rollout: ShareView | None
     control: ShareView | None
+    curve: list[HealthPoint]
+
+
+class HealthView(HealthTestView, kw_only=True):
+    """The test that speaks, with what was found by all of them. ``has_control``: it compares with devices outside of the rollout."""
+
+    since: datetime
+    evaluated_at: datetime
+    is_bad: bool
+    has_control: bool
     enrolled: int
     reported: Annotated[int, Meta(description="Devices of which it is decided how they do.")]
-    curve: list[HealthPoint]
 
 
 class ReleaseHealthAnswer(Struct, kw_only=True):
@@ -72,7 +79,8 @@ class ReleaseHealthAnswer(Struct, kw_only=True):
     ok: bool = True
     release_id: int
     funnel: Annotated[dict[str, int], Meta(description="Devices by the stage that they have reached.")]
-    test: HealthTestView | None
+    test: HealthView | None
+    tests: Annotated[list[HealthTestView], Meta(description="Each test that could say something.")]
     failures: list[FailureView]
     message: str
 
@@ -87,6 +95,7 @@ class PolicyView(Struct, kw_only=True):
     min_failing_devices: int
     acceptable_rate: float
     min_reports: int
+    silence_hours: int
     revision: int
 
 
@@ -104,6 +113,9 @@ class PolicyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         UNSET
     )
     min_reports: Annotated[int, Meta(ge=0, le=1_000_000, description="A plan waits for so many devices.")] | UnsetType = UNSET
+    silence_hours: (
+        Annotated[int, Meta(ge=0, le=720, description="A device that normally calls and has not for so long failed; 0: never.")] | UnsetType
+    ) = UNSET
     revision: Annotated[int, Meta(ge=0, le=2**31 - 2, description="The revision that you saw; 0 for the defaults.")] | None = None
 
 

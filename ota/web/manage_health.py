@@ -7,19 +7,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from flask import Blueprint
 from msgspec import UNSET
 
 from ota.clock import utcnow
 from ota.core.health import Policy
+from ota.core.lifecycle import HealthTest
 from ota.core.permissions import Access
 from ota.core.statistics import Share
 from ota.db import reader, transaction
 from ota.errors import Invalid
 from ota.models import ReleaseHealth
-from ota.services import apps, health, release_rows
+from ota.services import apps, fleet_figures, health, release_rows
 from ota.services.fleet_figures import Failures
 from ota.services.health import Rules
+from ota.services.health_tests import Told
 from ota.web import monitoring
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
@@ -27,6 +30,7 @@ from ota.web.health_schemas import (
     FailureView,
     HealthPoint,
     HealthTestView,
+    HealthView,
     PolicyAnswer,
     PolicyRequest,
     PolicyView,
@@ -45,7 +49,8 @@ def show(release_id: int) -> ReleaseHealthAnswer:
     """How far devices came with a release, what failed, and what the health test has found so far."""
     found = monitoring.of(reader(), release_rows.get(reader(), release_id))
     return ReleaseHealthAnswer(
-        release_id=release_id, funnel=dict(found.funnel), test=_test(found.row, dict(found.rates)) if found.row else None,
+        release_id=release_id, funnel=dict(found.funnel), test=_health(found.row) if found.row else None,
+        tests=[_test(each) for each in found.row.tests] if found.row else [],
         failures=failure_views(found.failures), message=found.sentence,
     )  # fmt: skip
 
@@ -72,8 +77,9 @@ def changed(rules: Rules, values: dict[str, Any]) -> Rules:
     """The rules with what is given in other words; UNSET stays. Raises `Invalid` for what can't be meant."""
     given = {name: value for name, value in values.items() if value is not UNSET}
     of_policy = {name: given[name] for name in _POLICY if name in given}
-    if "window_hours" in given:
-        of_policy["window"] = timedelta(hours=given["window_hours"])
+    for name in ("window", "silence"):
+        if f"{name}_hours" in given:
+            of_policy[name] = timedelta(hours=given[f"{name}_hours"])
     try:
         policy: Policy = replace(rules.policy, **of_policy)
     except ValueError as error:
@@ -101,18 +107,39 @@ def _answer(rules: Rules) -> PolicyAnswer:
     view = PolicyView(
         action=rules.action, alpha=policy.alpha, tolerated_ratio=policy.tolerated_ratio,
         window_hours=int(policy.window / timedelta(hours=1)), min_failing_devices=policy.min_failing_devices,
-        acceptable_rate=policy.acceptable_rate, min_reports=rules.min_reports, revision=rules.revision,
+        acceptable_rate=policy.acceptable_rate, min_reports=rules.min_reports,
+        silence_hours=int(policy.silence / timedelta(hours=1)), revision=rules.revision,
     )  # fmt: skip
     return PolicyAnswer(policy=view, message=meaning(policy.alpha))
 
 
-def _test(row: ReleaseHealth, rates: dict[str, Share]) -> HealthTestView:
+def _health(row: ReleaseHealth) -> HealthView:
+    first = next(each for each in row.tests if each["test"] == row.test) if row.tests else None
+    return HealthView(
+        since=row.since, evaluated_at=row.evaluated_at, is_bad=row.is_bad, has_control=row.test != HealthTest.ALONE,
+        enrolled=row.enrolled, reported=row.reported, **msgspec.structs.asdict(_test(first or _nothing_yet(row))),
+    )  # fmt: skip
+
+
+def _nothing_yet(row: ReleaseHealth) -> Told:
+    """A new test that has not looked yet."""
+    return Told(
+        test=row.test, evidence=1.0, peak=1.0, threshold=row.threshold, rollout=0, control=0, failing_rollout=0, failing_control=0, curve=[]
+    )
+
+
+def _test(told: Told) -> HealthTestView:
+    rollout, control = fleet_figures.rates_of(told)
+    curve = [
+        HealthPoint(
+            at=datetime.fromtimestamp(at, UTC), rollout=int(rollout), control=int(control), failing_rollout=int(failing),
+            failing_control=int(beside), evidence=evidence,
+        )
+        for at, rollout, control, failing, beside, evidence in told["curve"]
+    ]  # fmt: skip
     return HealthTestView(
-        since=row.since, evaluated_at=row.evaluated_at, is_bad=row.is_bad, has_control=row.has_control, evidence=row.evidence,
-        peak=row.peak, threshold=row.threshold, rollout=_share(rates.get("Rollout")), control=_share(rates.get("Control")),
-        enrolled=row.enrolled, reported=row.reported,
-        curve=[HealthPoint(**dict(zip(HealthPoint.__struct_fields__, [datetime.fromtimestamp(at, UTC), *rest], strict=True)))
-               for at, *rest in row.curve],
+        test=HealthTest(told["test"]), evidence=told["evidence"], peak=told["peak"], threshold=told["threshold"],
+        rollout=_share(rollout), control=_share(control), curve=curve,
     )  # fmt: skip
 
 

@@ -71,8 +71,8 @@ def test_a_bad_release_is_halted_with_its_numbers(in_app: Flask) -> None:
     release = begin(make(2), rollout=1_000)
     fleet(release, rollout=(300, 60), control=(3_000, 60))
     found = evaluate(release)
-    assert (found.is_bad, found.has_control, found.failing_rollout, found.rollout, found.failing_control, found.control) == (
-        True, True, 60, 300, 60, 3_000,
+    assert (found.is_bad, found.test, found.failing_rollout, found.rollout, found.failing_control, found.control) == (
+        True, "control", 60, 300, 60, 3_000,
     )  # fmt: skip
     halted = look(release)
     assert halted.state == ReleaseState.HALTED
@@ -81,8 +81,10 @@ def test_a_bad_release_is_halted_with_its_numbers(in_app: Flask) -> None:
         "60 of 300 devices failed, against 60 of 3,000 on the version before: evidence more than 1,000,000, and 200"
     )
     assert acts()[-2:] == ["release.found_bad", "release.halted"]
-    assert len(found.curve) <= 201
-    assert found.curve[-1][3:5] == [60, 60]
+    curves = {each["test"]: each["curve"] for each in found.tests}
+    assert list(curves) == ["control", "alone"]
+    assert len(curves["control"]) <= 201
+    assert curves["control"][-1][3:5] == [60, 60]
 
 
 def test_a_good_release_goes_on(in_app: Flask) -> None:
@@ -97,7 +99,7 @@ def test_a_release_for_everybody_is_judged_by_the_acceptable_rate(in_app: Flask)
     bad, good = begin(make(2)), begin(make(3))
     fleet(bad, rollout=(500, 100))
     fleet(good, rollout=(500, 9))
-    assert (evaluate(bad).has_control, evaluate(bad).is_bad, evaluate(good).is_bad) == (False, True, False)
+    assert (evaluate(bad).test, evaluate(bad).is_bad, evaluate(good).is_bad) == ("alone", True, False)
     assert look(bad).state == ReleaseState.HALTED
 
 

@@ -81,7 +81,7 @@ def test_the_form_of_the_policy_comes_back_with_both_states(sign_in: Callable[..
     assert "Of 100 good releases a year at most 1 " in page.text
     typed: dict[str, Any] = {
         "csrf_token": csrf_of(page), "revision": "0", "action": "notify", "alpha": "2,5", "tolerated_ratio": "2", "acceptable_rate": "3",
-        "window_hours": "48", "min_failing_devices": "4", "min_reports": "10",
+        "window_hours": "48", "min_failing_devices": "4", "min_reports": "10", "silence_hours": "24",
     }  # fmt: skip
     assert browser.post(path, data={**typed, "window_hours": "0"}).status_code == 422
     assert browser.post(path, data={**typed, "alpha": "60"}).status_code == 422
@@ -89,6 +89,7 @@ def test_the_form_of_the_policy_comes_back_with_both_states(sign_in: Callable[..
     again = browser.post(path, data={**typed, "alpha": "7"})
     assert again.status_code == 409
     assert "notify, 2.5 % by chance, 2 times the control" in again.text
+    assert "silence after 24 h" in again.text
     assert 'value="7"' in again.text
 
 

@@ -45,6 +45,7 @@ class PolicyForm(Form):
     window_hours = IntegerField("Failures count for hours after installing", [_NEEDED, Between(1, 2160, "Expected 1 to 2160 hours.")])
     min_failing_devices = IntegerField("Failing devices at least", [_NEEDED, Between(1, 1_000_000, "Expected 1 to 1000000 devices.")])
     min_reports = IntegerField("A plan waits for devices", [_NEEDED, Between(0, 1_000_000, "Expected 0 to 1000000 devices.")])
+    silence_hours = IntegerField("Silent for hours is a failure too", [_NEEDED, Between(0, 720, "Expected 0 to 720 hours.")])
     revision = HiddenField()
 
 
@@ -98,7 +99,8 @@ def _form(rules: Rules) -> PolicyForm:
     return PolicyForm(
         action=rules.action.value, alpha=_plain(100 * chosen.alpha), tolerated_ratio=_plain(chosen.tolerated_ratio),
         acceptable_rate=_plain(100 * chosen.acceptable_rate), window_hours=int(chosen.window / timedelta(hours=1)),
-        min_failing_devices=chosen.min_failing_devices, min_reports=rules.min_reports, revision=rules.revision,
+        min_failing_devices=chosen.min_failing_devices, min_reports=rules.min_reports,
+        silence_hours=int(chosen.silence / timedelta(hours=1)), revision=rules.revision,
     )  # fmt: skip
 
 
@@ -111,7 +113,7 @@ def _values(form: PolicyForm) -> dict[str, Any]:
         "action": HealthAction(form.action.data), "alpha": float(form.alpha.data) / 100,
         "acceptable_rate": float(form.acceptable_rate.data) / 100, "tolerated_ratio": float(form.tolerated_ratio.data),
         "window_hours": form.window_hours.data, "min_failing_devices": form.min_failing_devices.data,
-        "min_reports": form.min_reports.data,
+        "min_reports": form.min_reports.data, "silence_hours": form.silence_hours.data,
     }  # fmt: skip
 
 
@@ -121,7 +123,8 @@ def _stale(app: App) -> Stale:
     now = (
         f"{rules.action.value.replace('_', ' ')}, {100 * chosen.alpha:g} % by chance, {chosen.tolerated_ratio:g} times the control, "
         f"{100 * chosen.acceptable_rate:g} % without one, {chosen.window / timedelta(hours=1):g} h, "
-        f"{chosen.min_failing_devices} failing devices, plans wait for {rules.min_reports}"
+        f"{chosen.min_failing_devices} failing devices, plans wait for {rules.min_reports}, "
+        f"silence after {chosen.silence / timedelta(hours=1):g} h"
     )
     since = [each for each in history.last_act(reader(), "app", app.id) if each.action == "app.health_policy"]
     return Stale(saw=None, now=now, revision=rules.revision, wanted="What you entered is below. Save it again to have it all the same.",

@@ -1,0 +1,78 @@
+"""Noticing which devices of a release, and of its control, have ceased to call."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from ota.core.health import Member, Policy, placed_at
+from ota.core.silence import KNOWN_FOR, SHARE_OF_SILENCE
+from ota.models import Device, Release, ReleaseDevice
+
+_AT_ONCE = 5_000
+"""So many silent devices are noted in one transaction; the next look goes on."""
+
+_BEGAN = func.coalesce(ReleaseDevice.offered_at, ReleaseDevice.enrolled_at)
+"""A device of the release is watched from its offer on: one that did not survive the installation never reports that."""
+
+
+def note(session: Session, release: Release, policy: Policy, *, since: datetime, now: datetime) -> None:
+    """Look whether devices normally call, and which have been silent for ``policy.silence``. What is noted once stays.
+
+    A device that asks only now and then is passed over for good when it is first seen here. Nobody is silent for longer than the last
+    check of any device is old: while checks wait to be counted, all would seem to be.
+    """
+    _note_regular(session, release, policy.silence, since)
+    last = session.scalar(select(func.max(Device.last_seen_at)).where(*_of_platform(release)))
+    if last is not None:
+        _note_silent(session, release, policy, since, min(last, now), now)
+
+
+def members(session: Session, release_id: int, since: datetime) -> list[Member]:
+    """The devices that normally call, as they were offered the release, or enrolled in its control, since then."""
+    query = select(_BEGAN, ReleaseDevice.silent_at, ReleaseDevice.is_control, ReleaseDevice.left_at)
+    rows = session.execute(query.where(ReleaseDevice.release_id == release_id, ReleaseDevice.is_regular.is_(True), since <= _BEGAN))
+    return [Member(*row) for row in rows]
+
+
+def _note_regular(session: Session, release: Release, silence: timedelta, since: datetime) -> None:
+    calls = exists().where(
+        *_is_device(release), Device.longest_gap <= int(silence.total_seconds()) // SHARE_OF_SILENCE,
+        Device.first_seen_at <= since - KNOWN_FOR * silence,
+    )  # fmt: skip
+    new = ReleaseDevice.release_id == release.id, ReleaseDevice.is_regular.is_(None), since <= _BEGAN
+    _execute(session, update(ReleaseDevice).where(*new).values(is_regular=calls))
+
+
+def _note_silent(session: Session, release: Release, policy: Policy, since: datetime, last: datetime, now: datetime) -> None:
+    # A device that was offered something else since then may have been silenced by that.
+    other = aliased(ReleaseDevice)
+    moved_on = exists().where(other.device_id == ReleaseDevice.device_id, other.release_id != release.id, other.offered_at > _BEGAN)
+    query = (
+        select(ReleaseDevice.device_id, ReleaseDevice.is_control, Device.last_seen_at)
+        .join(Device, and_(*_is_device(release)))
+        .where(
+            ReleaseDevice.release_id == release.id, ReleaseDevice.is_regular.is_(True), ReleaseDevice.silent_at.is_(None),
+            ReleaseDevice.left_at.is_(None), since <= _BEGAN, Device.last_seen_at <= last - policy.silence, ~moved_on,
+        )
+        .limit(_AT_ONCE)
+    )  # fmt: skip
+    for device, is_control, seen_at in session.execute(query).all():
+        which = ReleaseDevice.device_id == device, ReleaseDevice.is_control == is_control, ReleaseDevice.silent_at.is_(None)
+        at = placed_at(seen_at + policy.silence, now, policy)
+        _execute(session, update(ReleaseDevice).where(ReleaseDevice.release_id == release.id, *which).values(silent_at=at))
+
+
+def _of_platform(release: Release) -> tuple[ColumnElement[bool], ...]:
+    return Device.app_id == release.version.app_id, Device.platform == release.platform
+
+
+def _is_device(release: Release) -> tuple[ColumnElement[bool], ...]:
+    return *_of_platform(release), Device.device_hash == ReleaseDevice.device_id
+
+
+def _execute(session: Session, statement: Any) -> None:
+    session.execute(statement, execution_options={"synchronize_session": False})
