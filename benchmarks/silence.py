@@ -71,7 +71,7 @@ def member_of(draw: random.Random, world: World, started: float, policy: Policy)
         if last is not None:
             gap = longest_gap(gap, timedelta(hours=at - last))
             if at - last >= silence and (asked or offered):
-                silent.setdefault(offered is not None, last + silence)
+                silent.setdefault(offered is not None, last)
         last = at
         if at < started:
             continue
@@ -86,7 +86,7 @@ def member_of(draw: random.Random, world: World, started: float, policy: Policy)
     if not is_regular or last is None:
         return []
     if last + silence < end and (asked or offered):
-        silent.setdefault(offered is not None, last + silence)
+        silent.setdefault(offered is not None, last)
     found = []
     if asked is not None:
         found.append(Member(_at(asked), _at_or_none(silent.get(False)), is_control=True, left_at=_at_or_none(offered)))

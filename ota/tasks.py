@@ -13,7 +13,7 @@ from celery.signals import worker_ready
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from ota import queue, sending
+from ota import queue, sending, watching
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
@@ -86,11 +86,10 @@ def advance_plans() -> None:
 
 @shared_task(name="ota.evaluate_health")
 def evaluate_health() -> None:
-    """Look at what the devices of each release reported, and stop one that is bad; one transaction for each."""
+    """Look at what the devices of each release reported, and stop one that is bad; a short transaction for each."""
     with database_may_be_away():
         for release_id in health.watched(reader(), now=utcnow()):
-            with transaction() as session:
-                health.evaluate(session, release_id, now=utcnow())
+            watching.look_once(release_id)
 
 
 @shared_task(name="ota.roll_up")

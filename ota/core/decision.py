@@ -140,6 +140,11 @@ def latest_for_everybody(catalog: Catalog, now: datetime) -> Candidate | None:
     return next((c for c in catalog.candidates if c.is_open_to_all and c.has_started(now)), None)
 
 
+def could_install(candidate: Candidate, query: UpdateQuery) -> bool:
+    """Would the device's phone take the release, whoever it is open to?"""
+    return _misfit(candidate, query) is None
+
+
 def _started(catalog: Catalog, now: datetime, trace: Trace | None) -> Sequence[Candidate]:
     if not catalog.is_timed:
         return catalog.candidates

@@ -73,7 +73,7 @@ class Member(NamedTuple):
     """One device, one vote. All times as ``placed_at`` gives them."""
 
     enrolled_at: datetime
-    """Its window began: it installed the release; a device of the control: it was first seen after the release started."""
+    """Its window began (`ota.core.members`)."""
     failed_at: datetime | None = None
     """Its first failure. One before the enrolment, after the window or after it left doesn't count."""
     is_control: bool = False
@@ -81,6 +81,8 @@ class Member(NamedTuple):
     """It moved to another version (a device of the control: also when it got this release)."""
     healthy_at: datetime | None = None
     """It first said that all is well. No test asks for it, only ``reported``: health comes late, and may not come."""
+    until: datetime | None = None
+    """When its window ends; None: ``Policy.window`` after the enrolment."""
 
 
 class Point(NamedTuple):
@@ -180,7 +182,7 @@ class _Arm:
         self.entries.append(member.enrolled_at)
         failed_at = _failed_at(member, self._window, self._end)
         if failed_at is None:
-            over = member.enrolled_at + self._window
+            over = member.until or member.enrolled_at + self._window
             self._exits.append(over if member.left_at is None else min(over, member.left_at))
         else:
             self.failures.append(failed_at)
@@ -197,7 +199,7 @@ class _Arm:
 def _failed_at(member: Member, window: timedelta, end: datetime) -> datetime | None:
     """When the device failed, if that counts and is no younger than ``end``."""
     at = member.failed_at
-    if at is None or not member.enrolled_at <= at <= min(end, member.enrolled_at + window):
+    if at is None or not member.enrolled_at <= at <= min(end, member.until or member.enrolled_at + window):
         return None
     return None if member.left_at is not None and at > member.left_at else at
 
@@ -221,8 +223,9 @@ def without_control(members: Iterable[Member], policy: Policy, now: datetime) ->
     supermartingale (in n) that Ville's inequality bounds. For the same reason E over each beginning of the row may be looked at, not
     only over the whole row: bad is a release for which E reached 1/alpha with enough failing devices after any n.
 
-    This asks that the server learns of an enrolment within ``settling``, whether the device fails or not. Each point of the curve is at
-    an enrolment, with the devices counted so far in ``rollout``.
+    This asks that the server learns of an enrolment within ``settling``, whether the device fails or not. A device that has not failed may
+    move back in the row later, when it is offered the release once more: that too lets E only grow. Each point of the curve is at an
+    enrolment, with the devices counted so far in ``rollout``.
     """
     end = now - policy.settling
     row = sorted(

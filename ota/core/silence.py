@@ -33,5 +33,12 @@ def longest_gap(before: int, gap: timedelta) -> int:
 
 
 def at_risk_of_silence(members: Iterable[Member], after: timedelta) -> list[Member]:
-    """The members as the test looks at them: none can be silent for so long before as much time has passed since it was enrolled."""
-    return [member._replace(enrolled_at=member.enrolled_at + after) for member in members]
+    """The members as the test looks at them. ``failed_at`` is the last call of one that fell silent; all of it shows so much later."""
+    return [
+        member._replace(
+            enrolled_at=member.enrolled_at + after,
+            failed_at=None if member.failed_at is None else member.failed_at + after,
+            until=None if member.until is None else member.until + after,
+        )
+        for member in members
+    ]

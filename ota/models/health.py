@@ -36,10 +36,11 @@ class HealthPolicy(Base):
 
 class ReleaseHealth(Base):
     """What the tests of one release found at their last look. ``since``: members who enrolled before do not count; a resumed release
-    starts anew.
+    starts anew, and ``rounds`` counts how often it did.
 
-    ``is_bad`` stays true for as long as ``since`` does. ``test`` is the one that speaks (the one that calls the release bad, else the
-    one with the most evidence), and the numbers beside it are its own. ``tests`` are all of them, as `ota.services.health_tests.Told`.
+    ``is_bad`` stays true for as long as ``since`` does. ``is_suspect``: with what was reported last, and is not settled yet, it would be
+    bad. ``test`` is the one that speaks (the one that calls the release bad, else the one with the most evidence), and the numbers beside
+    it are its own. ``tests`` are all of them, as `ota.services.health_tests.Told`.
     """
 
     __tablename__ = "release_health"
@@ -48,7 +49,9 @@ class ReleaseHealth(Base):
     release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"), primary_key=True)
     since: Mapped[datetime]
     evaluated_at: Mapped[datetime]
+    rounds: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     is_bad: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_suspect: Mapped[bool] = mapped_column(default=False, server_default=false())
     test: Mapped[str] = mapped_column(String(10))
     evidence: Mapped[float]
     peak: Mapped[float]

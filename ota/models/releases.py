@@ -65,7 +65,7 @@ class Release(Base):
     of the step it is at, ``next_step_at`` when the next one is due; while the release is not active the seconds that are left of
     the soak wait in ``soak_left``. ``mandatory_from``: from then on mandatory for everybody; ``critical_from`` (inclusive) and
     ``critical_below`` (exclusive): mandatory for devices on versions between. ``reason``: why it was halted or ended, with its
-    numbers where there are some. ``revision`` grows with every change.
+    numbers where there are some. ``full_since``: open to everybody since then. ``revision`` grows with every change.
     """
 
     __tablename__ = "releases"
@@ -90,6 +90,7 @@ class Release(Base):
     bucket_from: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     salt: Mapped[str] = mapped_column(String(32))
     starts_at: Mapped[datetime]
+    full_since: Mapped[datetime | None]
     plan: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     plan_step: Mapped[int | None]
     next_step_at: Mapped[datetime | None]

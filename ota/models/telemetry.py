@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ota.core.platforms import Platform
@@ -101,11 +101,14 @@ class FailureSignature(Base):
 
 
 class ReleaseDevice(Base):
-    """One device's way with one release: its one vote.
+    """One device's way with one release: its one vote (`ota.core.members`).
 
     ``is_control``: it asked while the release was open to others only, and runs ``version_code`` of old; else ``version_code`` is the
-    release's own. A device that is let in later has a row of each kind. Each time is the first one. ``enrolled_at`` is when the
-    device began to count: it installed the release, or (in the control) it asked. ``left_at``: it runs something else since then.
+    release's own. A device that is let in later has rows of each kind, one of the control has one for each ``turn``; ``bucket`` says when
+    it will be let in. Each time is the first one, but for ``enrolled_at``: when the device began to count, that is, the last time it was
+    offered the release while it ran something else; in the control: it asked. ``left_at``: it runs something else since then.
+    ``crashed_at`` is its first failure that is none of the installation itself. ``is_known``: it had asked before the release started,
+    and ``is_drawn``: the draw of the rollout let it in; who is not votes in no test, or not against the control.
     ``is_regular``: it normally calls, and ``silent_at`` it had not for as long as the policy says; None where nobody looked.
     """
 
@@ -118,13 +121,18 @@ class ReleaseDevice(Base):
     release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"), primary_key=True)
     device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     is_control: Mapped[bool] = mapped_column(primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=0, server_default=text("0"))
     version_code: Mapped[int] = mapped_column(BigInteger)
+    bucket: Mapped[int | None]
+    is_known: Mapped[bool] = mapped_column(default=True, server_default=true())
+    is_drawn: Mapped[bool] = mapped_column(default=True, server_default=true())
     offered_at: Mapped[datetime | None]
     downloaded_at: Mapped[datetime | None]
     installed_at: Mapped[datetime | None]
     healthy_at: Mapped[datetime | None]
     enrolled_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
+    crashed_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(String(20))
     left_at: Mapped[datetime | None]
     is_regular: Mapped[bool | None]

@@ -10,13 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.core.platforms import Platform
+from ota.core.rollout import FULL, bucket
 from ota.core.silence import longest_gap
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.models import Channel, Device, Release, UpdateCheck, Version
 from ota.services import apps, controls, devices, release_devices
 from ota.services.devices import Sighting
 from ota.services.records import Check
-from ota.services.release_devices import Completion
+from ota.services.release_devices import Completion, Offered
 from ota.services.tallies import Tallies
 
 Key = tuple[int, str, str]
@@ -43,8 +44,20 @@ class Known(NamedTuple):
     """What a device was known to be before the batch."""
 
     app_version: str
+    first_seen_at: datetime
     last_seen_at: datetime
     longest_gap: int
+
+
+class Offer(NamedTuple):
+    """What a release offers, and to whom."""
+
+    version: str
+    version_code: int
+    starts_at: datetime
+    salt: str
+    bucket_from: int
+    rollout: int
 
 
 def count(session: Session, tallies: Tallies, checks: Sequence[Check], keeping: Mapping[int, bool], *, secret: str, now: datetime) -> None:
@@ -57,14 +70,12 @@ def count(session: Session, tallies: Tallies, checks: Sequence[Check], keeping: 
     offers = _offered(session, seen)
     _write(session, seen, offers)
     of_devices = [each for each in seen if each.device is not None]
-    # Offers first: a later check of the same batch may show that the device has taken it.
-    made = ((each.check.release_id, each.device or "", offers[each.check.release_id][1], each.check.at)
-            for each in of_devices if each.check.release_id in offers)  # fmt: skip
-    release_devices.offer(session, tallies, made)
     known = _known_devices(session, of_devices)
+    # Offers first: a later check of the same batch may show that the device has taken it.
+    release_devices.offer(session, tallies, _made(of_devices, offers, known))
     _follow(session, tallies, of_devices, known)
+    controls.enrol(session, [each for each in of_devices if each.check.release_id is None], known, now=now)
     devices.note(session, _sightings(of_devices, known))
-    controls.enrol(session, [each for each in of_devices if each.check.release_id is None], now=now)
 
 
 def _known(session: Session, checks: Sequence[Check], keeping: Mapping[int, bool], secret: str) -> list[Seen]:
@@ -82,19 +93,34 @@ def _known(session: Session, checks: Sequence[Check], keeping: Mapping[int, bool
     return seen
 
 
-def _offered(session: Session, seen: Iterable[Seen]) -> dict[int | None, tuple[str, int]]:
-    """Name and code of what the releases offered."""
+def _offered(session: Session, seen: Iterable[Seen]) -> dict[int | None, Offer]:
+    """What the releases offered."""
     ids = {each.check.release_id for each in seen} - {None}
-    query = select(Release.id, Version.version, Version.version_code).join(Release.version).where(Release.id.in_(ids))
-    return {row.id: (row.version, row.version_code) for row in session.execute(query)}
+    query = select(
+        Release.id, Version.version, Version.version_code, Release.starts_at, Release.salt, Release.bucket_from, Release.rollout
+    ).join(Release.version)
+    return {row[0]: Offer(*row[1:]) for row in session.execute(query.where(Release.id.in_(ids)))}
 
 
-def _write(session: Session, seen: Iterable[Seen], offers: Mapping[int | None, tuple[str, int]]) -> None:
+def _made(seen: Iterable[Seen], offers: Mapping[int | None, Offer], known: Mapping[Key, Known]) -> Iterable[Offered]:
+    """The offers to devices. Who is let in by a group, or because a person asked, was not drawn."""
+    for each in seen:
+        offer, release_id = offers.get(each.check.release_id), each.check.release_id
+        if offer is None or release_id is None:
+            continue
+        device = known.get(each.key)
+        is_known = device is not None and device.first_seen_at < offer.starts_at
+        is_drawn = offer.rollout == FULL or 0 <= bucket(offer.salt, each.check.said.device_id or "") - offer.bucket_from < offer.rollout
+        yield Offered(release_id, each.key[2], offer.version_code, each.check.at, is_known, is_drawn)
+
+
+def _write(session: Session, seen: Iterable[Seen], offers: Mapping[int | None, Offer]) -> None:
     rows = [
         {
             "app_id": each.app_id, "channel_id": each.check.channel_id, "device_id": each.device, "platform": each.platform,
             "current_version": each.current.text, "release_id": each.check.release_id, "reason": each.check.reason,
-            "offered_version": offers.get(each.check.release_id, (None, 0))[0], "created_at": each.check.at,
+            "offered_version": offers[each.check.release_id].version if each.check.release_id in offers else None,
+            "created_at": each.check.at,
         }
         for each in seen
     ]  # fmt: skip
@@ -107,6 +133,8 @@ def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen], known: Map
     runs = {key: device.app_version for key, device in known.items()}
     moved: list[Completion] = []
     for each in seen:
+        if each.key in known and each.check.at < known[each.key].last_seen_at:
+            continue  # From another machine's journal: what it ran then is no news.
         before, runs[each.key] = runs.get(each.key), each.current.text
         if before is not None and before != each.current.text:
             moved.append(Completion(each.app_id, each.platform, each.key[2], before, each.current.text, each.current.build, each.check.at))
@@ -114,7 +142,10 @@ def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen], known: Map
 
 
 def _known_devices(session: Session, seen: Sequence[Seen]) -> dict[Key, Known]:
-    query = select(Device.app_id, Device.platform, Device.device_hash, Device.app_version, Device.last_seen_at, Device.longest_gap)
+    query = select(
+        Device.app_id, Device.platform, Device.device_hash, Device.app_version, Device.first_seen_at, Device.last_seen_at,
+        Device.longest_gap,
+    )  # fmt: skip
     # Naming apps and platforms lets the database use the index that begins with them, and not read all devices for each batch.
     whose = Device.app_id.in_({each.app_id for each in seen}), Device.platform.in_({each.platform for each in seen})
     found = session.execute(query.where(*whose, Device.device_hash.in_({each.device for each in seen})))

@@ -79,15 +79,23 @@ def _take(session: Session, tallies: Tallies, report: EventReport, ways: Sequenc
     kind = EventKind(report.kind)
     stage = STAGES.get(kind)
     at = placed_at(report.at, report.received_at, _POLICY)
+    asked: set[int] = set()
     for way in ways:
         if way.left_at is not None and at >= way.left_at:
             continue
         if way.is_control:
-            if kind in FAILURES - {EventKind.INSTALL_FAILED}:
-                release_devices.reach(session, tallies, way, Stage.FAILED, at, kind)
+            # The turn in which it was when it failed, which is the last one that had begun.
+            is_turn = way.release_id not in asked and way.enrolled_at is not None and way.enrolled_at <= at
+            if is_turn:
+                asked.add(way.release_id)
+                if kind in FAILURES - {EventKind.INSTALL_FAILED}:
+                    release_devices.fail(session, tallies, way, kind, at)
             continue
         if kind in _RUNS_IT and way.installed_at is None:
-            release_devices.reach(session, tallies, way, Stage.INSTALLED, at)
+            release_devices.reach(session, tallies, way, Stage.INSTALLED, max(at, way.enrolled_at or at))
         if stage is not None:
             tallies.stage(way.release_id, stage, at, events=1)
-            release_devices.reach(session, tallies, way, stage, at, kind if stage is Stage.FAILED else None)
+        if stage is Stage.FAILED:
+            release_devices.fail(session, tallies, way, kind, at)
+        elif stage is not None:
+            release_devices.reach(session, tallies, way, stage, at)

@@ -177,7 +177,7 @@ def _become_release(session: Session, actor: Actor, winner: Version, experiment:
         releases.publish_version(session, actor, winner, channel, revision=None, now=now)
         release = Release(
             channel_id=channel.id, version_id=winner.id, platform=winner.platform, state=ReleaseState.ACTIVE, rollout=FULL,
-            salt=releases.new_salt(), starts_at=now,
+            salt=releases.new_salt(), starts_at=now, full_since=now,
         )  # fmt: skip
         releases.add(session, actor, release, winner, channel, now=now, won=experiment.name)
         return

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ota.core.health import Member, Point, Policy, Verdict, with_control, without_control
+from ota.core import members
+from ota.core.health import Member, Point, Policy, Reported, Verdict, reported, with_control, without_control
 from ota.core.lifecycle import HealthTest
+from ota.core.members import Turn, Way
 from ota.core.silence import at_risk_of_silence
 from ota.models import Release, ReleaseDevice
-from ota.services import silence
 
 _POINTS = 200
 
@@ -41,28 +42,83 @@ class Told(TypedDict):
     curve: list[list[float]]
 
 
-def members(session: Session, release_id: int, since: datetime) -> list[Member]:
-    """The devices that enrolled in the release or in its control since then, each with its one vote."""
-    query = select(
-        ReleaseDevice.enrolled_at, ReleaseDevice.failed_at, ReleaseDevice.is_control, ReleaseDevice.left_at, ReleaseDevice.healthy_at
-    ).where(ReleaseDevice.release_id == release_id, ReleaseDevice.enrolled_at >= since)
-    return [Member(*row) for row in session.execute(query)]  # type: ignore[arg-type]  # Who has enrolled has a time.
+class Crowd(NamedTuple):
+    """The devices that enrolled in a release, and in its control, since a test began; ``drawn``: those that the draw let in.
+    ``regular`` are those that normally call, in the form in which silence is tested."""
+
+    ways: Sequence[Way]
+    drawn: Sequence[Way]
+    turns: Sequence[Turn]
+    regular: Sequence[Member]
 
 
-def run(session: Session, release: Release, enrolled: Sequence[Member], policy: Policy, *, since: datetime, now: datetime) -> list[Found]:
+def crowd(session: Session, release: Release, policy: Policy, since: datetime) -> Crowd:
+    """Those who count. An id that was not known before the release started votes in no test."""
+    row = ReleaseDevice
+    query = (
+        select(
+            row.device_id, row.is_control, row.is_drawn, row.is_regular, row.offered_at, row.silent_at, row.enrolled_at, row.installed_at,
+            row.failed_at, row.crashed_at, row.left_at, row.healthy_at,
+        )
+        .where(row.release_id == release.id, row.enrolled_at >= since, row.is_known)
+        .order_by(row.device_id, row.turn)
+    )  # fmt: skip
+    ways, drawn, turns, regular, calling = [], [], [], list[Member](), []
+    for each in session.execute(query):
+        if each.is_control:
+            turn = Turn(each.device_id, each.enrolled_at, each.crashed_at or each.failed_at, each.left_at)
+            turns.append(turn)
+            if each.is_regular:
+                calling.append(turn._replace(failed_at=_last_call(each.silent_at, policy)))
+            continue
+        way = Way(each.enrolled_at, each.installed_at, each.failed_at, each.crashed_at, each.left_at, each.healthy_at)
+        ways.append(way)
+        if each.is_drawn:
+            drawn.append(way)
+        if each.is_drawn and each.is_regular and each.offered_at is not None and each.offered_at >= since:
+            regular.append(Member(each.offered_at, _last_call(each.silent_at, policy), left_at=each.left_at))
+    return Crowd(ways, drawn, turns, at_risk_of_silence([*regular, *members.control(calling, policy)], policy.silence))
+
+
+def _last_call(silent_at: datetime | None, policy: Policy) -> datetime | None:
+    return None if silent_at is None else silent_at - policy.silence
+
+
+def run(release: Release, seen: Crowd, policy: Policy, now: datetime) -> list[Found]:
     """Each test that can say something. They share the alpha in equal parts, so that whichever speaks, a good release is called bad
-    with that probability at most."""
-    has_silence = bool(policy.silence)
-    shared = replace(policy, alpha=policy.alpha / (3 if has_silence else 2))
-    found = [
-        Found(HealthTest.CONTROL, with_control(enrolled, shared, now)),
-        Found(HealthTest.ALONE, without_control(enrolled, shared, now)),
-    ]
-    if has_silence:
-        silence.note(session, release, policy, since=since, now=now)
-        regular = at_risk_of_silence(silence.members(session, release.id, since), policy.silence)
-        found.append(Found(HealthTest.SILENCE, with_control(regular, shared, now)))
-    return [each for each in found if each.test is HealthTest.ALONE or each.verdict.control]
+    with that probability at most.
+
+    Against the acceptable rate are held those that nobody can be compared with: all where there is no control, else those that came when
+    the release was open to everybody.
+    """
+    shared = replace(policy, alpha=policy.alpha / (3 if policy.silence else 2))
+    found = []
+    if seen.turns:
+        beside = members.control(seen.turns, policy)
+        found.append(
+            Found(HealthTest.CONTROL, with_control([*(members.compared(way, policy) for way in seen.drawn), *beside], shared, now))
+        )
+    full_since = release.full_since
+    ways = [way for way in seen.ways if not seen.turns or (full_since is not None and way.offered_at >= full_since)]
+    if ways or not found:
+        found.append(Found(HealthTest.ALONE, without_control((members.alone(way, policy) for way in ways), shared, now)))
+    if policy.silence and any(each.is_control for each in seen.regular):
+        found.append(Found(HealthTest.SILENCE, with_control(seen.regular, shared, now)))
+    return found
+
+
+def decided(session: Session, release: Release, policy: Policy, now: datetime) -> Reported:
+    """Of how many of all devices that have installed the release it is known how they do, also before a person resumed it."""
+    row = ReleaseDevice
+    query = select(row.installed_at, row.failed_at, row.left_at, row.healthy_at)
+    rows = session.execute(query.where(row.release_id == release.id, row.is_control.is_(False), row.installed_at.is_not(None)))
+    installed = [Member(at, failed_at, left_at=left_at, healthy_at=healthy_at) for at, failed_at, left_at, healthy_at in rows if at]
+    return reported(installed, policy, now, 0.0)
+
+
+def is_suspect(release: Release, seen: Crowd, policy: Policy, now: datetime) -> bool:
+    """Would the release be bad with what was reported last? That may not be the whole truth yet, but no plan should go on over it."""
+    return any(each.verdict.is_bad for each in run(release, seen, replace(policy, settling=timedelta(0)), now))
 
 
 def speaking(found: Sequence[Found]) -> Found:

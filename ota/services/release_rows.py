@@ -15,7 +15,7 @@ from ota.core.rollout import FULL
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, NotFound, OtaError
 from ota.models import App, Channel, Release, Version
-from ota.services import audit, catalogs
+from ota.services import audit, catalogs, release_devices
 from ota.services.audit import Actor
 
 _WITH = (joinedload(Release.version), joinedload(Release.channel), selectinload(Release.groups))
@@ -96,22 +96,34 @@ def change(
 ) -> None:  # fmt: skip
     """The one way to change a release's row: compare-and-set on the revision that the caller saw, with its line in the history.
 
-    ``expected`` names more columns that must still be as they were seen; ``more`` goes into the line. Raises `Conflict`
-    (``stale_revision``) with the present state when somebody was faster.
+    ``expected`` names more columns that must still be as they were seen; ``more`` goes into the line. Who is let in by a larger rollout
+    leaves the control at once. Raises `Conflict` (``stale_revision``) with the present state when somebody was faster.
     """
     release_id, app_id, name = release.id, release.version.app_id, release.version.version
     seen = release.revision if revision is None else revision
     before = {column: getattr(release, column) for column in values}
     catalogs.touch(session, app_id)
     wanted = {**(expected or {}), "revision": seen}
-    if not compare_and_set(session, Release, {"id": release_id}, wanted, {**values, "revision": seen + 1}):
+    written = {**values, **full_since(values, release.starts_at, before=release.full_since, now=now), "revision": seen + 1}
+    bucket_from = release.bucket_from
+    if not compare_and_set(session, Release, {"id": release_id}, wanted, written):
         raise stale(release)
+    if "rollout" in values:
+        release_devices.let_in(session, release_id, bucket_from, values["rollout"], now=now)
     changed = {column: value for column, value in values.items() if before[column] != value}
     audit.record(
         session, actor, f"release.{action}", ("release", release_id), now=now, app_id=app_id,
         before={column: plain(before[column]) for column in changed},
         after={"version": name, **{column: plain(value) for column, value in changed.items()}, **more, "revision": seen + 1},
     )  # fmt: skip
+
+
+def full_since(values: Mapping[str, Any], starts_at: datetime, *, before: datetime | None = None, now: datetime) -> dict[str, Any]:
+    """Since when a release is open to everybody, if these values say something about that."""
+    starts_at = values.get("starts_at", starts_at)
+    if values.get("rollout", FULL if before else 0) < FULL:
+        return {"full_since": None} if "rollout" in values else {}
+    return {"full_since": max(before if before is not None and before <= now else now, starts_at)}
 
 
 def check_seen(release: Release, revision: int | None) -> None:

@@ -17,7 +17,7 @@ from ota.errors import Conflict, Invalid, OtaError
 from ota.models import App, Channel, Release, Version
 from ota.services import apps, audit, catalogs, health, preflight, release_terms, soaking, two_person, versions
 from ota.services.audit import Actor
-from ota.services.release_rows import change, live, plain, standing, summary, words
+from ota.services.release_rows import change, full_since, live, plain, standing, summary, words
 from ota.services.release_terms import Terms
 from ota.services.two_person import Approval
 
@@ -141,8 +141,8 @@ def change_state(
     if new is ReleaseState.ACTIVE:
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     seen = release.revision if revision is None else revision
-    if old is ReleaseState.HALTED and new is ReleaseState.ACTIVE:
-        health.restart(session, release.id, now=now)
+    if new is ReleaseState.ACTIVE and (old is ReleaseState.HALTED or health.was_found_bad(session, release)):
+        health.restart(session, release, now=now)
     if new not in LIVE_STATES:
         _leave(session, release, new, now=now)
     _move(session, actor, release, new, revision=seen, reason=reason, now=now)
@@ -198,6 +198,7 @@ def drafted(session: Session, version: Version, channel: Channel, rollout: int |
     if terms.is_floor:
         release_terms.check_floor(opened, plan, starts_at, now)
     return Release(
+        **full_since({"rollout": opened}, starts_at, now=now),
         channel_id=channel.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=opened,
         salt=new_salt(), starts_at=starts_at, plan=plan, plan_step=0 if plan else None,
         next_step_at=next_step_at(terms.plan, 0, starts_at) if plan else None, mandatory_from=terms.mandatory_from,

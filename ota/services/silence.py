@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from ota.core.health import Member, Policy, placed_at
+from ota.core.health import Policy, placed_at
 from ota.core.silence import KNOWN_FOR, SHARE_OF_SILENCE
 from ota.models import Device, Release, ReleaseDevice
 
@@ -29,13 +29,6 @@ def note(session: Session, release: Release, policy: Policy, *, since: datetime,
     last = session.scalar(select(func.max(Device.last_seen_at)).where(*_of_platform(release)))
     if last is not None:
         _note_silent(session, release, policy, since, min(last, now), now)
-
-
-def members(session: Session, release_id: int, since: datetime) -> list[Member]:
-    """The devices that normally call, as they were offered the release, or enrolled in its control, since then."""
-    query = select(_BEGAN, ReleaseDevice.silent_at, ReleaseDevice.is_control, ReleaseDevice.left_at)
-    rows = session.execute(query.where(ReleaseDevice.release_id == release_id, ReleaseDevice.is_regular.is_(True), since <= _BEGAN))
-    return [Member(*row) for row in rows]
 
 
 def _note_regular(session: Session, release: Release, silence: timedelta, since: datetime) -> None:

@@ -37,6 +37,8 @@ from ota.web.health_schemas import (
     ReleaseHealthAnswer,
     ShareView,
 )
+from ota.web.manage_releases import done, verb
+from ota.web.release_schemas import ReleaseAnswer, StopRequest
 
 blueprint = Blueprint("manage_health", __name__)
 
@@ -53,6 +55,15 @@ def show(release_id: int) -> ReleaseHealthAnswer:
         tests=[_test(each) for each in found.row.tests] if found.row else [],
         failures=failure_views(found.failures), message=found.sentence,
     )  # fmt: skip
+
+
+@blueprint.post("/api/releases/<int:release_id>/test-anew")
+@operation(verb("Begin a new health test"))
+def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
+    """You have looked at a release that was found bad and is not stopped, and let it go on: what was found so far counts no more."""
+    with transaction() as session:
+        release = health.begin_anew(session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow())
+    return done(release, "A new test has begun, with the devices that come from now on.")
 
 
 @blueprint.get("/api/apps/<slug>/health-policy")

@@ -65,6 +65,7 @@ ACTIONS = {
     "release.paused": "paused the release",
     "release.plan_step": "took the next step of the plan",
     "release.resumed": "resumed the release",
+    "release.test_anew": "began a new test of the release's health",
     "release.rolled_back": "rolled the release back",
     "release.rollout_changed": "changed the rollout",
     "release.started": "published",

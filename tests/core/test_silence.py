@@ -39,7 +39,7 @@ def test_a_gap_that_was_long_ago_fades(before: int, checks: int) -> None:
 def test_nobody_is_at_risk_before_the_silence_could_have_been_noticed() -> None:
     after = timedelta(hours=24)
     crowd = [Member(START + number * timedelta(minutes=1), is_control=number % 10 > 0) for number in range(1_000)]
-    silent = [member._replace(failed_at=member.enrolled_at + after) for member in crowd if not member.is_control][:50]
+    silent = [member._replace(failed_at=member.enrolled_at + HOUR) for member in crowd if not member.is_control][:50]
     at_risk = at_risk_of_silence([*crowd, *silent], after)
     assert not with_control(at_risk, Policy(), START + timedelta(hours=23)).curve
     found = with_control(at_risk, Policy(), START + timedelta(hours=60))

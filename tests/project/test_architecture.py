@@ -28,7 +28,8 @@ ALLOWED = {
     "ota.sending": {"ota.clock", "ota.config", "ota.db", "ota.senders", "ota.services"},
     "ota.message_files": set(),
     "ota.queue": {"ota.config", "ota.db", "ota.message_files"},
-    "ota.tasks": {"ota.clock", "ota.db", "ota.processing", "ota.queue", "ota.sending", "ota.services"},
+    "ota.tasks": {"ota.clock", "ota.db", "ota.processing", "ota.queue", "ota.sending", "ota.services", "ota.watching"},
+    "ota.watching": {"ota.clock", "ota.db", "ota.errors", "ota.services"},
     "ota.supervisor": {"ota.config"},
     "ota.draining": {"ota.clock", "ota.config", "ota.db", "ota.journal", "ota.services"},
     "ota.affinity": set(),
@@ -49,6 +50,7 @@ WITHOUT_FRAMEWORKS = (
     "ota.journal",
     "ota.senders",
     "ota.sending",
+    "ota.watching",
 )
 
 

@@ -103,8 +103,7 @@ def test_a_later_check_shows_that_the_update_was_completed(in_app: Flask, api: A
     (completion,) = rows(UpdateCompletion)
     assert (completion.from_version, completion.to_version, completion.is_inferred) == ("1.0.0+1", "1.1.0+2", True)
     way = rows(ReleaseDevice)[0]
-    assert way.installed_at == way.enrolled_at
-    assert way.offered_at < way.installed_at
+    assert way.offered_at == way.enrolled_at < way.installed_at
     report(
         in_app, CompletionReport(app_id=1, platform="android", device_id="phone", from_version="1.0.0+1", to_version="1.1.0+2", at=utcnow())
     )
@@ -245,21 +244,32 @@ def drawn(release: Release, *, inside: bool) -> list[str]:
     return [f"phone {n}" for n in range(200) if (bucket(release.salt, f"phone {n}") < release.rollout) is inside]
 
 
+def known_before(app: Flask, api: Api, release: Release, *ids: str) -> None:
+    """Devices that asked a day before the release started."""
+    for each in ids:
+        api.check("1.2.0+3", device_id=each)
+    drain(app)
+    with transaction() as session:
+        session.query(Device).update({"first_seen_at": release.starts_at - timedelta(days=1)})
+
+
 def test_who_asks_and_is_outside_becomes_the_control(in_app: Flask, api: Api) -> None:
     api.published(1, "1.0.0")
     made = api.version(code=2, version="1.1.0")
     api.post(f"/api/versions/{made['id']}/releases", {"rollout": 1000})
     release = release_of(made)
     inside, outside = drawn(release, inside=True), drawn(release, inside=False)
+    known_before(in_app, api, release, inside[0], *outside[:3])
     api.check("1.0.0+1", device_id=inside[0])
     api.check("1.0.0+1", device_id=outside[0])
+    api.check("1.0.0+1", device_id=outside[3])  # Nobody knew it before the release started.
     api.check("0.9.0+0", device_id=outside[1])  # Offered 1.0.0: it is about to change.
     api.check("1.2.0+3", device_id=outside[2])  # Newer than the release.
     drain(in_app)
     found = {each.is_control: each for each in rows(ReleaseDevice) if each.release_id == release.id}
     assert len(found) == 2
     assert (found[True].version_code, found[True].enrolled_at is not None, found[True].left_at) == (1, True, None)
-    assert (found[False].version_code, found[False].enrolled_at) == (2, None)
+    assert (found[False].version_code, found[False].enrolled_at) == (2, found[False].offered_at)
     old = reader().scalars(select(Version).where(Version.version_code == 1)).one()
     report(in_app, happened({"id": old.id}, "crash", outside[0]))
     assert [each.failed_at is not None for each in rows(ReleaseDevice) if each.is_control] == [True]

@@ -16,7 +16,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import Proposal, Release
-from ota.services import approvals, devices, release_edits, release_rows, releases, soaking
+from ota.services import approvals, devices, health, release_edits, release_rows, releases, soaking
 from ota.services.release_edits import ReleaseEdit
 from ota.web import history
 from ota.web.access import actor, page
@@ -53,6 +53,20 @@ def pause(slug: str, release_id: int) -> ResponseReturnValue:
 def resume(slug: str, release_id: int) -> ResponseReturnValue:
     """Offer it again."""
     return _run(slug, release_id, Act(_to(ReleaseState.ACTIVE), "{} is offered again.", "Do you still want to resume it?", "Resume"))
+
+
+@blueprint.post("/test-anew")
+@page(Access.PUBLISH)
+def begin_anew(slug: str, release_id: int) -> ResponseReturnValue:
+    """Let a release go on that was found bad and is not stopped."""
+
+    def do(session: Session, release: Release, revision: int) -> Release:
+        return health.begin_anew(session, actor(), release, revision=revision, now=utcnow())
+
+    question = "Do you still want to begin a new test?"
+    return _run(
+        slug, release_id, Act(do, "A new test of {} has begun, with the devices that come from now on.", question, "Begin a new test")
+    )
 
 
 @blueprint.post("/advance")

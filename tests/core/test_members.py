@@ -1,0 +1,56 @@
+"""From when to when a device counts in the health tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from ota.core.health import Policy
+from ota.core.members import TURNS_A_ROUND, Turn, Way, alone, compared, control, turn_of
+
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+POLICY = Policy()
+
+
+def at(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def test_a_device_is_at_risk_until_its_window_after_the_installation_ends() -> None:
+    found = compared(Way(at(1), installed_at=at(5), failed_at=at(2), crashed_at=at(6)), POLICY)
+    assert (found.enrolled_at, found.failed_at, found.until, found.is_control) == (at(1), at(6), at(29), False)
+
+
+def test_while_nobody_knows_whether_it_was_installed_it_counts_as_if() -> None:
+    assert compared(Way(at(1)), POLICY).until == at(73)
+
+
+def test_an_installation_that_shows_long_after_the_offer_counts_from_its_first_sign_on() -> None:
+    found = compared(Way(at(0), installed_at=at(60)), POLICY)
+    assert (found.enrolled_at, found.until) == (at(60), at(84))
+
+
+def test_against_the_acceptable_rate_each_failure_counts_that_came_in_the_window() -> None:
+    assert alone(Way(at(0), failed_at=at(90)), POLICY).until == at(114)
+    assert alone(Way(at(0), installed_at=at(5), failed_at=at(6)), POLICY)[:2] == (at(0), at(6))
+    assert alone(Way(at(0)), POLICY).until == at(24)
+
+
+def test_a_turn_ends_when_the_next_begins_and_a_failure_is_the_last_word() -> None:
+    turns = [
+        Turn("a", at(0)),
+        Turn("a", at(20)),
+        Turn("a", at(50), failed_at=at(51)),
+        Turn("a", at(80)),
+        Turn("b", at(1), failed_at=at(30)),
+    ]
+    found = control(turns, POLICY)
+    assert [(each.enrolled_at, each.until, each.failed_at) for each in found] == [
+        (at(0), at(20), None), (at(20), at(44), None), (at(50), at(74), at(51)), (at(1), at(25), None),
+    ]  # fmt: skip
+    assert all(each.is_control for each in found)
+
+
+def test_the_turns_of_a_new_test_are_not_those_of_the_one_before() -> None:
+    assert [turn_of(at(hours), START, 0) for hours in (-1, 0, 23.9, 24)] == [0, 0, 0, 1]
+    assert turn_of(at(24), START, 1) == TURNS_A_ROUND + 1
+    assert turn_of(at(24 * 20_000), START, 0) < TURNS_A_ROUND
