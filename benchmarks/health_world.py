@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ota.core import members
 from ota.core.health import Policy, placed_at
-from ota.core.members import Turn, Way, turn_of
+from ota.core.members import TURN, Turn, Way, turn_of
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 HOUR = 3600.0
@@ -132,6 +132,8 @@ def crowd_of(reports: Iterable[Report], world: World, policy: Policy) -> Crowd:
     turns: dict[tuple[int, int], Turn] = {}
     opened = START + timedelta(hours=world.opens_at) if world.opens_at < NEVER else None
     for report in reports:
+        if report.kind is Kind.ASKED and (report.device, int(report.happened / TURN.total_seconds())) in turns:
+            continue  # As `turn_of` says; most reports are such.
         at = placed_at(START + timedelta(seconds=report.happened), START + timedelta(seconds=report.received), policy)
         way = ways.get(report.device)
         if report.kind is Kind.OFFERED:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, delete, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, CursorResult, delete, exists, or_, select
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from ota.core.platforms import Platform
 from ota.errors import NotFound
@@ -149,11 +149,14 @@ def _delete(session: Session, model: Any, *which: ColumnElement[bool]) -> int:
 
 
 def _ways(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[ReleaseDevice, Release]]:
+    later = aliased(ReleaseDevice)
+    same = (later.release_id == ReleaseDevice.release_id, later.device_id == device_hash, later.is_control == ReleaseDevice.is_control)
+    is_last = ~exists().where(*same, later.turn > ReleaseDevice.turn)  # Of its turns in a control.
     query = (
         select(ReleaseDevice, Release)
         .join(Release, Release.id == ReleaseDevice.release_id)
         .join(Release.version)
-        .where(ReleaseDevice.device_id == device_hash, Version.app_id == app_id)
+        .where(ReleaseDevice.device_id == device_hash, Version.app_id == app_id, is_last)
         .options(joinedload(Release.version), joinedload(Release.channel))
     )
     rows = session.execute(query.order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.is_control).limit(_WAYS))
