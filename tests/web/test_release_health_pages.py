@@ -18,6 +18,7 @@ from ota.db import reader, transaction
 from ota.models import Release, ReleaseCount, ReleaseDevice, ReleaseHealth
 from ota.services import health
 from tests.conftest import EMAILS, Api
+from tests.web.release_helpers import send, with_devices, words_of
 
 HOUR = timedelta(hours=1)
 
@@ -110,3 +111,26 @@ def test_an_app_that_keeps_nothing_says_what_that_means(app: Flask, release: int
         assert "No device has been offered it yet" not in text
         assert "devices known" not in text
     assert "An administrator can change that" in sign_in(EMAILS[Role.VIEWER]).get("/apps/my-app/fleet").text
+
+
+def test_a_halted_release_is_offered_again_only_after_a_look_at_the_numbers(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
+    with_devices(app, 30, "1.0.0", 1)
+    with_devices(app, 60, "1.1.0", 2)
+    install(app, release, 60, utcnow() - 4 * HOUR, failing=30)
+    look(app, release)
+    browser, home = sign_in(), f"/apps/my-app/releases/{release}"
+    page = browser.get(home)
+    assert f'action="{home}/resume"' not in page.text
+    assert f'<a class="button " href="{home}/resume"' in page.text
+    asked = browser.get(f"{home}/resume")
+    for said in ("about 30 devices of 90 active; 60 run it already", "Halted: 30 of 60 devices failed", "it is halted again"):
+        assert said in words_of(asked), said
+    with app.app_context():
+        assert reader().get_one(Release, release).state == "halted"
+    assert send(browser, f"{home}/resume", asked).status_code == 303
+    assert "1.1.0 is offered again" in browser.get(home).text
+    with app.app_context(), transaction() as session:
+        session.execute(update(Release).values(state="paused"))
+    assert f'action="{home}/resume"' in browser.get(home).text
