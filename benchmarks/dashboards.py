@@ -215,7 +215,8 @@ def _way(number: int, release_id: int, now: datetime) -> dict[str, Any]:
     return {
         "release_id": release_id, "device_id": f"{number:064}", "is_control": is_control, "version_code": 4 if is_control else 5,
         "offered_at": None if is_control else at, "downloaded_at": None, "installed_at": None if is_control else at, "healthy_at": None,
-        "enrolled_at": at, "failed_at": at if number % 97 == 0 else None, "crashed_at": at if number % 97 == 0 else None, "failure": EventKind.CRASH if number % 97 == 0 else None,
+        "enrolled_at": at, "failed_at": at if number % 97 == 0 else None, "crashed_at": at if number % 97 == 0 else None,
+        "failure": EventKind.CRASH if number % 97 == 0 else None,
         "left_at": None,
     }  # fmt: skip
 

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, distinct, func, select
 from sqlalchemy.orm import Session
 
 from ota.core.lifecycle import HealthTest
 from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
-from ota.models import Adoption, CheckCount, Device, FailureSignature, ReleaseCount, ReleaseHealth, Version
+from ota.core.versions import parse_current_version
+from ota.models import Adoption, CheckCount, Device, Event, FailureSignature, ReleaseCount, ReleaseHealth, Version
 from ota.services.health_tests import Told
 
 TOP = 8
 OTHER = "other"
+COUNTED_DAYS = 30
+"""Over so many days failures are counted from single events; over more of them each signature's count since it began is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Numbers over time: for each moment (the start of a span) and name how many. ``names`` from the largest down, `OTHER` last."""
+    """Numbers over time: for each moment (the start of a span) and name how many. ``names`` are in the order in which they are drawn,
+    `OTHER` last."""
 
     moments: Sequence[datetime]
     names: Sequence[str]
@@ -45,7 +49,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failures of one version that look alike."""
+    """Failures of one version that look alike. ``devices`` and ``events`` are those of the time that was asked about."""
 
     version: str
     version_code: int
@@ -60,7 +64,8 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Everything that the page of a platform tells. ``unseen`` by days: so many known devices have not asked for so long."""
+    """Everything that is told of a platform. ``unseen`` by days: so many known devices have not asked for so long. ``is_counted``: the
+    failures are those of these days, not of each signature since it began."""
 
     platform: Platform
     days: int
@@ -71,28 +76,41 @@ class Fleet:
     unseen: Mapping[int, int]
     known: int
     failures: Sequence[Failures]
+    is_counted: bool
 
 
-def fleet(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Fleet:
-    """The figures of the last ``days`` days."""
+def fleet(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime, most_failures: int | None = 10) -> Fleet:
+    """The figures of the last ``days`` days; ``most_failures`` of what fails, all of it with None."""
     counted_on = session.scalar(select(func.max(Adoption.day)).where(Adoption.app_id == app_id, Adoption.platform == platform))
     known, unseen = _unseen(session, app_id, platform, now)
     return Fleet(
-        platform, days, adoption=adoption(session, app_id, platform, days=max(days, 7), now=now),
+        platform, days, adoption=adoption(session, app_id, platform, days=days, now=now),
         running=running(session, app_id, platform, counted_on), counted_on=counted_on,
         checks=checks(session, app_id, platform, days=days, now=now), unseen=unseen, known=known,
-        failures=top_failures(session, app_id, platform, since=now - timedelta(days=days)),
+        failures=top_failures(session, app_id, platform, since=now - timedelta(days=days), now=now, limit=most_failures),
+        is_counted=days <= COUNTED_DAYS,
     )  # fmt: skip
 
 
 def adoption(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
-    """How many active devices ran each version at the end of each day: the `TOP` versions by name, the rest together."""
+    """How many active devices ran each version at the end of each day: the `TOP` versions, the newest first, the rest together."""
     first = now.date() - timedelta(days=days - 1)
     query = select(Adoption.day, Adoption.app_version, Adoption.devices).where(
         Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day >= first
     )
     rows = [(_midnight(row.day), row.app_version, row.devices) for row in session.execute(query)]
-    return _series([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
+    found = _series([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
+    rest = [name for name in found.names if name == OTHER]
+    return replace(found, names=[*sorted((name for name in found.names if name != OTHER), key=age, reverse=True), *rest])
+
+
+def age(version: str) -> tuple[object, ...]:
+    """What devices say they run, in order: by build, without one by name, and what can't be read first."""
+    try:
+        found = parse_current_version(version)
+    except ValueError:
+        return 0, version
+    return 1, -1 if found.build is None else found.build, found.name, version
 
 
 def running(session: Session, app_id: int, platform: Platform, on: date | None) -> Sequence[tuple[str, int]]:
@@ -141,23 +159,41 @@ def rates_of(told: Told | None) -> tuple[Share | None, Share | None]:
 
 
 def top_failures(
-    session: Session, app_id: int, platform: str, *, since: datetime | None = None, version_id: int | None = None, limit: int = 10
+    session: Session, app_id: int, platform: str, *, since: datetime, now: datetime, limit: int | None = 10
 ) -> Sequence[Failures]:
-    """What fails on the most devices: of one version, or of all that had such a failure ``since`` then."""
+    """What failed on the most devices of all versions since then."""
+    if now - since > timedelta(days=COUNTED_DAYS):
+        return _failures(session, app_id, platform, FailureSignature.last_at >= since, limit)
+    # The sum keeps databases from the index of signatures, with which they would read all events instead of the last ones.
+    signature = (Event.signature_id + 0).label("signature_id")
+    counted = (
+        select(signature, func.count(distinct(Event.device_id)).label("devices"), func.count().label("events"))
+        .where(Event.received_at >= since, Event.app_id == app_id, signature > 0).group_by(signature).subquery()
+    )  # fmt: skip
+    query = (
+        select(FailureSignature, Version, counted.c.devices, counted.c.events)
+        .join(counted, counted.c.signature_id == FailureSignature.id).join(Version, Version.id == FailureSignature.version_id)
+        .where(Version.platform == platform).order_by(counted.c.devices.desc(), FailureSignature.id.desc()).limit(limit)
+    )  # fmt: skip
+    return [_failure(each, version, devices, events) for each, version, devices, events in session.execute(query)]
+
+
+def failures_of(session: Session, version: Version, *, limit: int) -> Sequence[Failures]:
+    """What failed on the most devices of a version since it is there."""
+    return _failures(session, version.app_id, version.platform, Version.id == version.id, limit)
+
+
+def _failures(session: Session, app_id: int, platform: str, which: ColumnElement[bool], limit: int | None) -> Sequence[Failures]:
     query = select(FailureSignature, Version).join(Version, Version.id == FailureSignature.version_id)
-    query = query.where(Version.app_id == app_id, Version.platform == platform)
-    if version_id is not None:
-        query = query.where(Version.id == version_id)
-    if since is not None:
-        query = query.where(FailureSignature.last_at >= since)
+    query = query.where(Version.app_id == app_id, Version.platform == platform, which)
     rows = session.execute(query.order_by(FailureSignature.devices.desc(), FailureSignature.id.desc()).limit(limit))
-    return [
-        Failures(
-            version.version, version.version_code, version.id, each.kind, each.signature, each.sample, each.devices, each.events,
-            each.last_at,
-        )
-        for each, version in rows
-    ]  # fmt: skip
+    return [_failure(each, version, each.devices, each.events) for each, version in rows]
+
+
+def _failure(each: FailureSignature, version: Version, devices: int, events: int) -> Failures:
+    return Failures(
+        version.version, version.version_code, version.id, each.kind, each.signature, each.sample, devices, events, each.last_at
+    )
 
 
 def _unseen(session: Session, app_id: int, platform: Platform, now: datetime) -> tuple[int, Mapping[int, int]]:

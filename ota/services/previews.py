@@ -13,6 +13,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ota.core.catalog import Candidate, Catalog
 from ota.core.decision import NoUpdate, Reason, UpdateQuery, decide, latest_for_everybody
+from ota.core.lifecycle import ReleaseState
 from ota.core.versions import parse_current_version, parse_name
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
@@ -61,8 +62,8 @@ def draft(
     return made
 
 
-def preview(session: Session, release: Release, now: datetime, rollout: int | None = None) -> Preview:
-    """Who would be offered the release, as it is or with another ``rollout`` in basis points.
+def preview(session: Session, release: Release, now: datetime, rollout: int | None = None, *, is_resumed: bool = False) -> Preview:
+    """Who would be offered the release, as it is or with another ``rollout`` in basis points, or once it is resumed.
 
     Which device follows which channel is not known, so all active devices of the app on the platform are taken as if they followed
     this one. One that is scheduled is looked at as of its start. The devices' ids are not known: their stored hashes stand in for
@@ -71,6 +72,8 @@ def preview(session: Session, release: Release, now: datetime, rollout: int | No
     candidate = catalogs.candidate_of(session, release, release.version, release.channel, [group.id for group in release.groups])
     if rollout is not None:
         candidate = replace(candidate, rollout=rollout)
+    if is_resumed:
+        candidate = replace(candidate, state=ReleaseState.ACTIVE)
     before = catalogs.load(session, release.channel_id, release.platform)
     trial = _Trial.of(candidate, before, now)
     app_id, platform = release.version.app_id, release.platform

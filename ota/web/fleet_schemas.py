@@ -10,8 +10,6 @@ from msgspec import Meta, Struct
 from ota.web.health_schemas import FailureView
 from ota.web.schemas import PlatformText
 
-PERIODS = (1, 7, 30, 90)
-
 
 class FleetQuery(Struct, kw_only=True):
     """Which devices, over how many days."""
@@ -55,5 +53,8 @@ class FleetAnswer(Struct, kw_only=True):
     running: list[RunningView]
     adoption: list[AdoptionPoint]
     checks: list[ChecksPoint]
-    failures: list[FailureView]
+    failures: Annotated[
+        list[FailureView],
+        Meta(description="The hundred on the most devices, counted over these days; over more than 30 days each since it began."),
+    ]
     message: str

@@ -15,13 +15,17 @@ from ota.web.manage_health import failure_views
 
 blueprint = Blueprint("manage_fleet", __name__)
 
+_FAILURES = 100
+
 
 @blueprint.get("/api/apps/<slug>/fleet")
 @operation(Operation(access=Access.VIEW, summary="Show the fleet", tag=MANAGING, query=FleetQuery, answer=FleetAnswer))
 def show(slug: str, query: FleetQuery) -> FleetAnswer:
     """The numbers of the fleet page: one platform's devices over a period."""
     app = apps.find(reader(), slug)
-    found = fleet_figures.fleet(reader(), app.id, apps.find_platform(query.platform), days=query.days, now=utcnow())
+    found = fleet_figures.fleet(
+        reader(), app.id, apps.find_platform(query.platform), days=query.days, now=utcnow(), most_failures=_FAILURES
+    )
     return _answer(found)
 
 

@@ -1,20 +1,25 @@
-"""How a release goes, as its page and the API tell it."""
+"""How a release goes, as its page, the page of the fleet and the API tell it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ota.clock import utcnow
 from ota.core.lifecycle import HealthTest
+from ota.core.platforms import Platform
 from ota.core.statistics import Share
-from ota.models import Release, ReleaseHealth
-from ota.services import fleet_figures, health
+from ota.core.telemetry import Stage
+from ota.models import App, Release, ReleaseDevice, ReleaseHealth
+from ota.services import fleet_figures, health, release_rows
 from ota.services.fleet_figures import Failures
 from ota.web import charts
+from ota.web.release_wording import span
 
 _NAMES = {
     HealthTest.CONTROL: "failures against the control",
@@ -24,12 +29,23 @@ _NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What can be said of a release's health so far. ``tone`` is that of the pill with the ``label``: good only where devices are
+    judged already."""
+
+    label: str
+    tone: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Monitoring:
     """``rates`` are the shares of failing and ``silent`` of silent devices, of the rollout and of the control; ``most`` is the largest
-    number of the funnel."""
+    number of the funnel. ``settling``: how long reports are given to arrive, in words."""
 
     row: ReleaseHealth | None
-    sentence: str
+    judgement: Judgement
+    settling: str
     chart: Markup
     funnel: Mapping[str, int]
     rates: Sequence[tuple[str, Share]]
@@ -37,8 +53,18 @@ class Monitoring:
     failures: Sequence[Failures]
 
     @property
+    def sentence(self) -> str:
+        return self.judgement.sentence
+
+    @property
     def most(self) -> int:
         return max(self.funnel.values())
+
+    def is_unreported(self, stage: str) -> bool:
+        """Do devices tell nothing of this stage? They have the release, and none has said it."""
+        if stage == Stage.FAILED or self.funnel[stage]:
+            return False
+        return self.funnel[Stage.INSTALLED] > 0 or self.funnel[Stage.HEALTHY] > 0
 
     @staticmethod
     def scale(rates: Sequence[tuple[str, Share]]) -> float:
@@ -53,8 +79,15 @@ class Monitoring:
     @staticmethod
     def when(seconds: float) -> str:
         """3 Mar 14:00."""
-        at = datetime.fromtimestamp(seconds, UTC)
-        return f"{at.day} {at:%b %H:%M}"
+        return _time(datetime.fromtimestamp(seconds, UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A release that devices can be offered, and its health in a line."""
+
+    release: Release
+    judgement: Judgement
 
 
 def of(session: Session, release: Release) -> Monitoring:
@@ -65,11 +98,60 @@ def of(session: Session, release: Release) -> Monitoring:
         curves = [(_NAMES[HealthTest(each["test"])], each["curve"]) for each in row.tests]
         chart = charts.evidence(curves, row.threshold, title="Evidence against the release over time", label=Monitoring.when)
     return Monitoring(
-        row, health.sentence(row) if row else "No look was taken yet.", chart,
+        row, judged(session, release, now=utcnow()), span(int(_settling(session, release) / timedelta(minutes=1))), chart,
         {stage.value: number for stage, number in fleet_figures.funnel(session, release.id).items()},
         _beside(fleet_figures.failure_rates(row)), _beside(fleet_figures.silence_rates(row)),
-        fleet_figures.top_failures(session, release.version.app_id, release.platform, version_id=release.version_id, limit=5),
+        fleet_figures.failures_of(session, release.version, limit=5),
     )  # fmt: skip
+
+
+def standing(session: Session, app: App, platform: Platform, *, now: datetime) -> list[Standing]:
+    """The releases of a platform that its devices can be offered, the default channel first, each with its health."""
+    offered = [each for each in release_rows.offered(session, app, now=now) if each.platform == platform and each.starts_at <= now]
+    offered.sort(key=lambda each: (not each.channel.is_default, each.channel_id))
+    return [Standing(each, judged(session, each, now=now)) for each in offered]
+
+
+def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
+    """What the tests say of the release, or why they can't say anything yet."""
+    row = session.get(ReleaseHealth, release.id)
+    if row is not None and row.is_bad:
+        return Judgement("bad", "bad", health.sentence(row))
+    if row is not None and any(each["rollout"] for each in row.tests):
+        return Judgement("nothing found", "good", health.sentence(row))
+    if not release.version.app.keeps_devices:
+        return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
+    if not release.is_live:
+        return Judgement("not judged", "quiet", "It ended before devices could be judged.")
+    return _too_early(session, release, row, now=now)
+
+
+def _too_early(session: Session, release: Release, row: ReleaseHealth | None, *, now: datetime) -> Judgement:
+    is_again = row is not None and row.since > release.starts_at
+    since = row.since if row is not None else release.starts_at
+    label = "a new test" if is_again else "too early"
+    began = f"A new test began at {_clock(since, now)}: devices that install it from then on are judged. " if is_again else ""
+    query = select(func.min(ReleaseDevice.enrolled_at), func.count()).where(
+        ReleaseDevice.release_id == release.id, ReleaseDevice.enrolled_at >= since, ReleaseDevice.is_control.is_(False)
+    )
+    first, number = session.execute(query).one()
+    if first is None:
+        return Judgement(label, "quiet", f"{began}{'None has yet.' if is_again else 'No device has installed it yet.'}")
+    have = f"{number:,} {'device has' if number == 1 else 'devices have'}"
+    at = _clock(first + _settling(session, release), now)
+    return Judgement(label, "quiet", f"{began}{have}{' done so' if is_again else ' installed it'}; failures are judged from {at} on.")
+
+
+def _settling(session: Session, release: Release) -> timedelta:
+    return health.rules_of(session, release.version.app_id).policy.settling
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{_time(at)} UTC"
+
+
+def _time(at: datetime) -> str:
+    return f"{at.day} {at:%b %H:%M}"
 
 
 def _beside(rates: tuple[Share | None, Share | None]) -> Sequence[tuple[str, Share]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from sqlalchemy import select
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.models import Adoption, App, CheckCount, FailureSignature, ReleaseCount, ReleaseDevice
+from ota.models import Adoption, App, CheckCount, Event, FailureSignature, ReleaseCount, ReleaseDevice
 from ota.services import health
+from ota.web import charts
 from tests.conftest import EMAILS, Api, csrf_of
 
 
@@ -33,8 +36,14 @@ def release(app: Flask, api: Api) -> int:
                                           enrolled_at=start + timedelta(minutes=number),
                                           failed_at=start + timedelta(hours=2) if number in (10, 20, 30) else None))  # fmt: skip
             session.add(ReleaseCount(release_id=found, hour=start, stage="offered", devices=40, events=90))
-            session.add(FailureSignature(version_id=made["version"]["id"], kind="crash", signature="<b>NullPointer</b> in start", devices=3,
-                                         sample="at <script>", events=5, first_at=start, last_at=start))  # fmt: skip
+            signature = FailureSignature(version_id=made["version"]["id"], kind="crash", signature="<b>NullPointer</b> in start", devices=3,
+                                         sample="at <script>", events=5, first_at=start, last_at=start)  # fmt: skip
+            session.add(signature)
+            session.flush()
+            for place, number in enumerate((10, 20, 30, 30, 30)):
+                at = start + timedelta(hours=2)
+                session.add(Event(app_id=1, device_id=f"{number:064}", event_id=f"event-{place}", kind="crash", signature_id=signature.id,
+                                  version_id=signature.version_id, at=at, received_at=at))  # fmt: skip
         with transaction() as session:
             health.evaluate(session, found, now=utcnow())
     return found
@@ -91,6 +100,36 @@ def test_the_form_of_the_policy_comes_back_with_both_states(sign_in: Callable[..
     assert "notify, 2.5 % by chance, 2 times the control" in again.text
     assert "silence after 24 h" in again.text
     assert 'value="7"' in again.text
+
+
+def test_wrong_fields_of_the_policy_are_all_named_at_once(sign_in: Callable[..., FlaskClient]) -> None:
+    browser = sign_in(EMAILS[Role.ADMIN])
+    path = "/apps/my-app/health-policy"
+    typed: dict[str, Any] = {
+        "csrf_token": csrf_of(browser.get(path)), "revision": "0", "action": "halt", "alpha": "sNaN", "tolerated_ratio": "Infinity",
+        "acceptable_rate": "0.00001", "window_hours": "x", "min_failing_devices": "0", "min_reports": "-1", "silence_hours": "721",
+    }  # fmt: skip
+    answer = browser.post(path, data=typed)
+    assert (answer.status_code, answer.text.count('aria-invalid="true"')) == (422, 7)
+    assert answer.text.count('class="wrong"') == 7
+    for said in ("Expected a number, such as 12.5.", "Expected 0.0001 to 50 percent.", "Expected 1 to 1000000 devices."):
+        assert said in answer.text, said
+
+
+def test_what_was_chosen_by_program_can_be_saved_in_the_form(app: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+    admin, browser = Api(app, Role.ADMIN), sign_in(EMAILS[Role.ADMIN])
+    path, chosen = "/apps/my-app/health-policy", {"alpha": 0.000001, "acceptable_rate": 0.00125, "tolerated_ratio": 1.12345678}
+    assert admin.patch(f"/api{path}", chosen).status_code == 200
+    page = browser.get(path)
+    for shown in ('value="0.0001"', 'value="0.125"', 'value="1.12345678"'):
+        assert shown in page.text, shown
+    typed = {
+        "csrf_token": csrf_of(page), "revision": "1", "action": "halt", "alpha": "0,0001", "tolerated_ratio": "1,12345678",
+        "acceptable_rate": "0,125", "window_hours": "24", "min_failing_devices": "3", "min_reports": "0", "silence_hours": "0",
+    }  # fmt: skip
+    assert browser.post(path, data=typed).status_code == 303
+    policy = admin.get(f"/api{path}").json["policy"]
+    assert (policy["revision"], {name: policy[name] for name in chosen}) == (2, chosen)
 
 
 def test_an_app_may_keep_nothing_about_single_devices(app: Flask, api: Api, sign_in: Callable[..., FlaskClient]) -> None:
@@ -154,9 +193,64 @@ def test_the_fleet_by_program_has_the_numbers_of_the_page(app: Flask, api: Api, 
     )  # fmt: skip
     assert [point["devices"] for point in found["adoption"]] == [4, 5]
     assert [point["devices"] for point in viewer.get("/api/apps/my-app/fleet?days=90").json["adoption"]] == [3, 4, 5]
+    assert [point["devices"] for point in viewer.get("/api/apps/my-app/fleet?days=1").json["adoption"]] == [5]
     assert (found["unseen"], found["failures"][0]["devices"]) == ({"7": 0, "30": 0}, 3)
     other = viewer.get("/api/apps/my-app/fleet?platform=ios").json
     assert (other["counted_on"], other["running"], other["message"]) == (None, [], "0 devices are known on iOS.")
     for wrong, status in (("days=0", 400), ("days=91", 400), ("days=x", 400), ("platform=windows", 400)):
         assert viewer.get(f"/api/apps/my-app/fleet?{wrong}").status_code == status, wrong
     assert viewer.get("/api/apps/nobodys/fleet").status_code == 404
+
+
+def test_what_fails_is_counted_over_the_time_that_is_asked_about(app: Flask, api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+    version_id, now = api.published(2, "1.1.0")["version"]["id"], utcnow()
+    with app.app_context(), transaction() as session:
+        for place, (name, ages) in enumerate({"old": [40] * 9 + [2], "new": [0, 0], **{f"rare {n}": [0] for n in range(12)}}.items()):
+            first = now - timedelta(days=max(ages))
+            signature = FailureSignature(version_id=version_id, kind="crash", signature=name, devices=len(ages), events=len(ages),
+                                         first_at=first, last_at=now - timedelta(days=min(ages)))  # fmt: skip
+            session.add(signature)
+            session.flush()
+            for number, days in enumerate(ages):
+                at = now - timedelta(days=days, minutes=5)
+                session.add(Event(app_id=1, device_id=f"{number:064}", event_id=f"{place}-{number}", kind="crash", version_id=version_id,
+                                  signature_id=signature.id, at=at, received_at=at))  # fmt: skip
+    browser = sign_in(EMAILS[Role.VIEWER])
+
+    def rows(days: int) -> list[str]:
+        lines = browser.get(f"/apps/my-app/fleet.csv?chart=failures&days={days}").text.splitlines()[1:]
+        return [",".join(line.split(",")[3:5]) for line in lines]
+
+    assert (rows(1)[0], len(rows(1)), "old,1" in rows(1)) == ("new,2", 13, False)
+    assert (rows(7)[0], len(rows(7)), "old,1" in rows(7)) == ("new,2", 14, True)
+    assert (rows(90)[0], len(rows(90))) == ("old,10", 14)
+    assert "Devices on which it failed in the last 24 hours." in browser.get("/apps/my-app/fleet?days=1").text
+    assert "counted since each failure began" in browser.get("/apps/my-app/fleet?days=90").text
+    assert len(Api(app, Role.VIEWER).get("/api/apps/my-app/fleet?days=1").json["failures"]) == 13
+
+
+def test_a_version_keeps_its_colour_over_all_times(app: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+    day = utcnow().date()
+    with app.app_context(), transaction() as session:
+        counted = {0: {"1.2.0+12": 9, "1.1.0+11": 2, "1.0.0+3": 1}, 20: {"1.1.0+11": 7, "1.0.0+3": 8}, 60: {"1.0.0+3": 90}}
+        for ago, counts in counted.items():
+            for name, devices in counts.items():
+                session.add(Adoption(app_id=1, platform="android", day=day - timedelta(days=ago), app_version=name, devices=devices))
+    browser = sign_in(EMAILS[Role.VIEWER])
+    pages = [browser.get(f"/apps/my-app/fleet?days={days}").text for days in (1, 7, 30, 90)]
+    legends = [re.findall(r'<span class="swatch (series-\w+)"></span>(1\.\d\.0\+\d+)', page) for page in pages]
+    # The builds 12 and 3 would like the same colour: the newer one has it.
+    assert legends == [[("series-4", "1.2.0+12"), ("series-3", "1.1.0+11"), ("series-5", "1.0.0+3")]] * 4
+    assert [line.split(",")[0] for line in browser.get("/apps/my-app/fleet.csv?days=1").text.splitlines()[1:]] == [f"{day}"] * 3
+
+
+def test_the_threshold_of_a_health_test_is_named_on_its_axis() -> None:
+    for highest in (1.0, 150.0, 1e9, 1e80):
+        curve = [[0, 0, 0, 0, 0, 1.0], [3_600, 9, 9, 1, 0, highest], [7_200, 9, 9, 2, 0, 0.5]]
+        drawn = charts.evidence([("failures", curve)], 200, title="Evidence", label=str)
+        marks = [(float(y), text) for y, text in re.findall(r'<text class="[^"]*" x="52" y="([0-9.]+)">([^<]+)</text>', drawn)]
+        assert "200" in [text for _, text in marks], highest
+        assert "1" in [text for _, text in marks], highest
+        heights = sorted(y for y, _ in marks)
+        assert len(heights) >= 4
+        assert all(below - above >= 12 for above, below in pairwise(heights)), (highest, marks)

@@ -245,7 +245,7 @@ def test_the_fragment_says_it_in_a_sentence(app: Flask, api: Api, sign_in: Calla
     [
         ("rollout=101", "0 to 100 percent"),
         ("rollout=1.005", "At most two decimals"),
-        ("rollout=nan", "0 to 100"),
+        ("rollout=nan", "Expected a number"),
         ("rollout=much", "Expected a number"),
         ("rollout=10&channel=nowhere", "has no channel"),
     ],

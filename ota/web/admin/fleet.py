@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -11,13 +12,14 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
+from ota.core.decision import Reason
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import Invalid
 from ota.services import apps, fleet_figures
 from ota.services.fleet_figures import Fleet
-from ota.web import charts
+from ota.web import charts, monitoring
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
 from ota.web.templating import render_page
@@ -25,20 +27,32 @@ from ota.web.templating import render_page
 blueprint = Blueprint("admin_fleet", __name__, url_prefix="/apps/<slug>")
 
 PERIODS = {1: "24 h", 7: "7 d", 30: "30 d", 90: "90 d"}
+_ADOPTION_DAYS = 7
+"""Of adoption, which is counted by the day, the page shows so many days at least."""
+
+_RUNNING = 12
 
 
 @blueprint.get("/fleet")
 @page(Access.VIEW)
 def show(slug: str) -> ResponseReturnValue:
     """One platform's devices over a period; platforms are never put together."""
-    app = app_in_view(slug)
-    found = _asked(app.id)
+    app, now = app_in_view(slug), utcnow()
+    found = _asked(app.id, now)
     by_hour = _hour if found.days <= 7 else _day
-    adoption = charts.stacked(found.adoption, title="Active devices by version, day by day", label=_day)
-    checks = charts.stacked(found.checks, title="Update checks by answer", label=by_hour, named=_words)
+    long = fleet_figures.adoption(reader(), app.id, found.platform, days=max(PERIODS), now=now)
+    versions = charts.colours_of((name, _number(name)) for name in (*long.names, *(name for name, _ in found.running[:_RUNNING])))
+    reasons = charts.colours_of((reason.value, number) for number, reason in enumerate(Reason))
+    checks = charts.stacked(found.checks, title="Update checks by answer", label=by_hour, colours=reasons, named=_words)
+    adoption = found.adoption if found.days >= _ADOPTION_DAYS else fleet_figures.adoption(
+        reader(), app.id, found.platform, days=_ADOPTION_DAYS, now=now
+    )  # fmt: skip
+    adoption_chart = charts.stacked(adoption, title="Active devices by version, day by day", label=_day, colours=versions)
     return render_page(
-        "fleet.html", app=app, fleet=found, periods=PERIODS, platforms=list(Platform), adoption_chart=adoption, checks_chart=checks,
-        day_label=_day, hour_label=by_hour, words=_words, plain=str,
+        "fleet.html", app=app, fleet=found, periods=PERIODS, platforms=list(Platform), adoption=adoption, adoption_chart=adoption_chart,
+        adoption_days=len(adoption.moments), checks_chart=checks, day_label=_day, hour_label=by_hour, words=_words, plain=str,
+        running=[(name, number, charts.series_class(name, versions)) for name, number in found.running[:_RUNNING]],
+        standing=monitoring.standing(reader(), app, found.platform, now=now),
     )  # fmt: skip
 
 
@@ -46,7 +60,7 @@ def show(slug: str) -> ResponseReturnValue:
 @page(Access.VIEW)
 def export(slug: str) -> Response:
     """The numbers of one chart for a spreadsheet. Times are UTC; only what is not zero has a row."""
-    found, chart = _asked(app_in_view(slug).id), request.args.get("chart") or "adoption"
+    found, chart = _asked(app_in_view(slug).id, utcnow(), most_failures=None), request.args.get("chart") or "adoption"
     if chart not in _TABLES:
         raise Invalid("unknown_chart", f"chart: there is no chart {chart[:40]!r}. Expected one of: {', '.join(_TABLES)}.", field="chart")
     text = io.StringIO()
@@ -81,10 +95,17 @@ _TABLES: Mapping[str, tuple[Sequence[str], Callable[[Fleet], Iterable[Sequence[o
 """Of each chart the names of its columns, and its rows."""
 
 
-def _asked(app_id: int) -> Fleet:
+def _asked(app_id: int, now: datetime, *, most_failures: int | None = 10) -> Fleet:
     platform = apps.find_platform(request.args.get("platform") or Platform.ANDROID.value)
     days = request.args.get("days", 7, type=int)
-    return fleet_figures.fleet(reader(), app_id, platform, days=days if days in PERIODS else 7, now=utcnow())
+    days = days if days in PERIODS else 7
+    return fleet_figures.fleet(reader(), app_id, platform, days=days, now=now, most_failures=most_failures)
+
+
+def _number(version: str) -> int:
+    """What a version's colour is chosen by: its build, which lies beside those of its neighbours."""
+    build = fleet_figures.age(version)[1]
+    return build if isinstance(build, int) and build >= 0 else zlib.crc32(version.encode())
 
 
 def _words(reason: str) -> str:

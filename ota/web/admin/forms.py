@@ -32,6 +32,7 @@ _INSTALL_ACCESS = [
     SelectChoice(InstallAccess.LINKS.value, "Only with a share link"),
     SelectChoice(InstallAccess.OFF.value, "Off"),
 ]
+_NUMBER = "Expected a number, such as 12.5."
 _PLATFORMS = [SelectChoice(platform.value, platform.label) for platform in Platform]
 
 
@@ -48,13 +49,17 @@ class Between(NumberRange):  # type: ignore[misc]
     """A range that numbers of any length can be held against: the library's own fails on one that is no float."""
 
     def __call__(self, form: Any, field: Field) -> None:
+        if field.data is None and field.errors:
+            return  # Not a number: that is said already.
         if field.data is not None and abs(field.data) > self.max:
             raise ValidationError(self.message)
         super().__call__(form, field)
 
 
-class Percent(DecimalField):  # type: ignore[misc]
-    """A percentage to two decimals, with a point or a comma; nothing typed is None. What its range is, each form says."""
+class Number(DecimalField):  # type: ignore[misc]
+    """A number with a point or a comma; nothing typed is None, and so is what is no finite number."""
+
+    data: Any
 
     def __init__(self, label: str, validators: Sequence[Any] = (), **options: Any) -> None:
         super().__init__(label, validators, places=None, **options)
@@ -63,10 +68,17 @@ class Percent(DecimalField):  # type: ignore[misc]
         try:
             super().process_formdata([value.replace(",", ".") for value in valuelist])
         except ValueError:
-            raise ValueError("Expected a number, such as 12.5.") from None
+            raise ValueError(_NUMBER) from None
+        if self.data is not None and not self.data.is_finite():
+            self.data = None
+            raise ValueError(_NUMBER)
+
+
+class Percent(Number):
+    """A share of devices in percent, which the server counts in hundredths. What its range is, each form says."""
 
     def post_validate(self, form: Any, validation_stopped: bool) -> None:
-        is_share = not validation_stopped and not self.errors and self.data is not None and self.data.is_finite() and 0 <= self.data <= 100
+        is_share = not validation_stopped and not self.errors and self.data is not None and 0 <= self.data <= 100
         if is_share and (self.data * 100) % 1:
             raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
 
@@ -155,7 +167,7 @@ class RolloutForm(Form):
     def validate_rollout(self, field: Field) -> None:
         if field.data is None:
             return  # Not a number: that is said already.
-        if not field.data.is_finite() or not 0 <= field.data <= 100:
+        if not 0 <= field.data <= 100:
             raise ValidationError("Expected 0 to 100 percent.")
 
 

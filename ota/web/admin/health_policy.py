@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import DecimalField, HiddenField, IntegerField, SelectField
+from wtforms import HiddenField, IntegerField, SelectField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
@@ -22,7 +23,7 @@ from ota.services.health import Rules
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import Between, Form, Percent, seen_revision, show_error
+from ota.web.admin.forms import Between, Form, Number, seen_revision, show_error
 from ota.web.history import Stale
 from ota.web.manage_health import changed, meaning
 from ota.web.templating import render_page
@@ -30,22 +31,37 @@ from ota.web.templating import render_page
 blueprint = Blueprint("admin_health", __name__, url_prefix="/apps/<slug>")
 
 _NEEDED = InputRequired("Enter a number.")
+_LEAST = Decimal("0.0001")
 _ACTIONS = [
     SelectChoice(HealthAction.NOTIFY.value, "Only say so"),
-    SelectChoice(HealthAction.HALT.value, "Halt it: no new offers until a person decides"),
-    SelectChoice(HealthAction.ROLL_BACK.value, "Roll it back: the release before it is offered again"),
+    SelectChoice(HealthAction.HALT.value, "Halt it"),
+    SelectChoice(HealthAction.ROLL_BACK.value, "Roll it back"),
 ]
 
 
 class PolicyForm(Form):
     action = SelectField("When a release is bad", choices=_ACTIONS)
-    alpha = Percent("Good releases called bad by chance, in percent", [_NEEDED])
-    tolerated_ratio = DecimalField("Tolerated: times the failures of the control", [_NEEDED], places=None)
-    acceptable_rate = Percent("Acceptable without a control: percent of devices that fail", [_NEEDED])
-    window_hours = IntegerField("Failures count for hours after installing", [_NEEDED, Between(1, 2160, "Expected 1 to 2160 hours.")])
-    min_failing_devices = IntegerField("Failing devices at least", [_NEEDED, Between(1, 1_000_000, "Expected 1 to 1000000 devices.")])
-    min_reports = IntegerField("A plan waits for devices", [_NEEDED, Between(0, 1_000_000, "Expected 0 to 1000000 devices.")])
-    silence_hours = IntegerField("Silent for hours is a failure too", [_NEEDED, Between(0, 720, "Expected 0 to 720 hours.")])
+    alpha = Number(
+        "So many percent of good releases may be called bad by chance", [_NEEDED, Between(_LEAST, 20, "Expected 0.0001 to 20 percent.")]
+    )
+    tolerated_ratio = Number(
+        "With a control, failures are tolerated up to so many times its own", [_NEEDED, Between(1, 100, "Expected 1 to 100 times.")]
+    )
+    acceptable_rate = Number(
+        "Without one, so many percent of the devices may fail", [_NEEDED, Between(_LEAST, 50, "Expected 0.0001 to 50 percent.")]
+    )
+    window_hours = IntegerField(
+        "A failure counts within so many hours after installing", [_NEEDED, Between(1, 2160, "Expected 1 to 2160 hours.")]
+    )
+    min_failing_devices = IntegerField(
+        "A release is bad only when so many devices have failed", [_NEEDED, Between(1, 1_000_000, "Expected 1 to 1000000 devices.")]
+    )
+    min_reports = IntegerField(
+        "A plan waits until so many devices have reported", [_NEEDED, Between(0, 1_000_000, "Expected 0 to 1000000 devices.")]
+    )
+    silence_hours = IntegerField(
+        "A device that normally calls has failed after so many silent hours", [_NEEDED, Between(0, 720, "Expected 0 to 720 hours.")]
+    )
     revision = HiddenField()
 
 
@@ -105,13 +121,13 @@ def _form(rules: Rules) -> PolicyForm:
 
 
 def _plain(value: float) -> str:
-    return f"{value:.6g}"
+    return f"{value:.12g}"
 
 
 def _values(form: PolicyForm) -> dict[str, Any]:
     return {
-        "action": HealthAction(form.action.data), "alpha": float(form.alpha.data) / 100,
-        "acceptable_rate": float(form.acceptable_rate.data) / 100, "tolerated_ratio": float(form.tolerated_ratio.data),
+        "action": HealthAction(form.action.data), "alpha": float(form.alpha.data / 100),
+        "acceptable_rate": float(form.acceptable_rate.data / 100), "tolerated_ratio": float(form.tolerated_ratio.data),
         "window_hours": form.window_hours.data, "min_failing_devices": form.min_failing_devices.data,
         "min_reports": form.min_reports.data, "silence_hours": form.silence_hours.data,
     }  # fmt: skip

@@ -16,7 +16,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import Proposal, Release
-from ota.services import approvals, devices, health, release_edits, release_rows, releases, soaking
+from ota.services import approvals, devices, health, previews, release_edits, release_rows, releases, soaking
 from ota.services.release_edits import ReleaseEdit
 from ota.web import history
 from ota.web.access import actor, page
@@ -48,10 +48,12 @@ def pause(slug: str, release_id: int) -> ResponseReturnValue:
     return _run(slug, release_id, Act(_to(ReleaseState.PAUSED), done, "Do you still want to pause it?", "Pause"))
 
 
-@blueprint.post("/resume")
+@blueprint.route("/resume", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def resume(slug: str, release_id: int) -> ResponseReturnValue:
-    """Offer it again."""
+    """Offer it again; one that was halted after a look at why, and at how many will be offered it."""
+    if request.method == "GET":
+        return _confirm(slug, release_id, "resume", "partials/confirm_resume.html")
     return _run(slug, release_id, Act(_to(ReleaseState.ACTIVE), "{} is offered again.", "Do you still want to resume it?", "Resume"))
 
 
@@ -226,9 +228,13 @@ def _stale(release: Release, act: Act, revision: int | None, **sent: Any) -> Sta
 
 
 def _confirm(slug: str, release_id: int, what: str, dialog: str) -> ResponseReturnValue:
-    app, now = app_in_view(slug), utcnow()
-    release = release_rows.get(reader(), release_id, app=app)
+    app, now, session = app_in_view(slug), utcnow(), reader()
+    release = release_rows.get(session, release_id, app=app)
+    context: dict[str, Any] = {"stranded": devices.stranded(session, release.version, now=now)}
+    if what == "resume":
+        context |= {"preview": previews.preview(session, release, now, is_resumed=True), "rules": health.rules_of(session, app.id)}
+    else:
+        context["successor"] = release_rows.successor(session, release, now=now)
     return render_page(
-        "confirm.html", dialog, what=what, dialog=dialog, app=app, release=release, form=ConfirmForm(revision=release.revision),
-        successor=release_rows.successor(reader(), release, now=now), stranded=devices.stranded(reader(), release.version, now=now),
-    )  # fmt: skip
+        "confirm.html", dialog, what=what, dialog=dialog, app=app, release=release, form=ConfirmForm(revision=release.revision), **context
+    )
