@@ -80,18 +80,21 @@ class Journal:
         # By name in the order in which they were begun; two processes never choose the same.
         path = self._folder / f"{time.time_ns():020d}-{os.getpid()}-{self._number}{SUFFIX}"
         hidden = path.with_suffix(".new")
-        descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = None
         try:
+            descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             _reserve(descriptor, self._bytes)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             made = mmap.mmap(descriptor, self._bytes)  # Keeps a duplicate of the descriptor, and with it the lock.
             hidden.rename(path)
             return made
         except OSError as error:
-            hidden.unlink(missing_ok=True)
+            if descriptor is not None:
+                hidden.unlink(missing_ok=True)
             raise JournalFull(error.errno, f"there is no room for the journal: {error.strerror}") from error
         finally:
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -9,16 +9,19 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
-from ota.models import App, JournalPosition
+from ota.models import App, JournalPosition, Version
 from ota.services import count_checks, count_events, late_reports, records
 from ota.services.records import Check, CompletionReport, EventReport
 from ota.services.tallies import Tallies, insert
+
+DONE = -1
+"""The position of a segment that was counted to its end and is deleted, or about to be."""
 
 _FORGOTTEN_AFTER = timedelta(days=30)
 
 
 def position(session: Session, name: str) -> int:
-    """How far this segment was counted: 0 for one that nobody knows."""
+    """How far this segment was counted: 0 for one that nobody knows, `DONE` for one that is of no use any more."""
     return session.scalar(select(JournalPosition.position).where(JournalPosition.name == name)) or 0
 
 
@@ -32,9 +35,16 @@ def move(session: Session, name: str, *, since: int, to: int, now: datetime) -> 
     return cast("CursorResult[Any]", found).rowcount == 1
 
 
+def finish(session: Session, name: str, *, since: int, now: datetime) -> bool:
+    """Say that the segment is counted to its end, before it is deleted. False: somebody else has counted more of it."""
+    return since == 0 or move(session, name, since=since, to=DONE, now=now)
+
+
 def forget_positions(session: Session, *, now: datetime) -> None:
-    """Segments that were deleted long ago need no position."""
-    session.execute(delete(JournalPosition).where(JournalPosition.updated_at < now - _FORGOTTEN_AFTER))
+    """Segments that were deleted long ago need no position. One that is still there needs it, however quiet it is: only whoever deletes it
+    knows that it has gone, and says so with `finish`."""
+    old = JournalPosition.position == DONE, JournalPosition.updated_at < now - _FORGOTTEN_AFTER
+    session.execute(delete(JournalPosition).where(*old))
 
 
 def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetime) -> int:
@@ -47,6 +57,13 @@ def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetim
     tallies = Tallies(session)
     count_checks.count(session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now)
     said = [each for each in found if isinstance(each, EventReport | CompletionReport) and keeping.get(each.app_id)]
-    count_events.count(session, tallies, said, secret=secret)
+    count_events.count(session, tallies, _of_versions_that_are(session, said), secret=secret)
     tallies.write()
     return sum(each is None for each in found)
+
+
+def _of_versions_that_are(session: Session, said: Sequence[EventReport | CompletionReport]) -> list[EventReport | CompletionReport]:
+    """Without events of versions that were deleted since they were reported."""
+    ids = {each.version_id for each in said if isinstance(each, EventReport)}
+    there = set(session.scalars(select(Version.id).where(Version.id.in_(ids)))) if ids else set()
+    return [each for each in said if isinstance(each, CompletionReport) or each.version_id in there]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ota.errors import OtaError
@@ -15,18 +16,23 @@ log = logging.getLogger(__name__)
 
 def judged(session: Session, record: Record | None) -> Record | None:
     """The report that a late one has become; other records stay as they are. A late one that is refused stays a `LateReport`, which
-    nothing counts: nobody is there any more to be told why."""
+    nothing counts: nobody is there any more to be told why. Only what the database raises is raised."""
     if not isinstance(record, LateReport):
         return record
     try:
         return _judge(session, record)
     except OtaError as error:
         log.info("a report that was taken while the database was away is not counted: %s", error.message)
-        return record
+    except SQLAlchemyError:
+        raise
+    except Exception:  # A mistake of ours: the door would have answered that it failed.
+        log.exception("a report that was taken while the database was away is not counted")
+    return record
 
 
 def shortened(event: LateEvent) -> LateEvent:
-    """Without what would be cut off anyway: the journal has little room for one record."""
+    """Without what would be cut off anyway: the journal has little room for one record. Raises `Invalid` for what it can't hold."""
+    event.duration_ms = telemetry.duration(event.duration_ms)
     event.signature = telemetry.short(event.signature, telemetry.MAX_SIGNATURE)
     event.text = telemetry.short(event.text, telemetry.MAX_TEXT)
     return event

@@ -67,6 +67,13 @@ class CompletionReport(Struct, kw_only=True):
     at: datetime
 
 
+class _Received(Struct):
+    """The moment of a report, of whatever kind."""
+
+    received_at: datetime | None = None
+    at: datetime | None = None
+
+
 class LateEvent(Struct, kw_only=True):
     """An event as the device told it."""
 
@@ -98,6 +105,7 @@ _said = msgspec.json.Decoder(CheckSaid)
 _event = msgspec.json.Decoder(EventReport)
 _completion = msgspec.json.Decoder(CompletionReport)
 _late = msgspec.json.Decoder(LateReport)
+_received = msgspec.json.Decoder(_Received)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -135,9 +143,21 @@ def read(record: bytes) -> Record | None:
             return _completion.decode(rest)
         if kind == _LATE:
             return _late.decode(rest)
-    except (msgspec.MsgspecError, struct.error, ValueError, RecursionError):
+    except (msgspec.MsgspecError, struct.error, ValueError, OverflowError, RecursionError):
         return None
     return None
+
+
+def moment(record: bytes) -> tuple[datetime, bool]:
+    """When the server got it, and is it a report of a device: at the same moment checks come first. For putting records in order; one that
+    can't be read is as old as can be."""
+    try:
+        if record[:1] == _CHECK:
+            return _EPOCH + timedelta(microseconds=_AT.unpack_from(record, 1)[0]), False
+        found = _received.decode(record[1:])
+        return (found.received_at or found.at or _EPOCH).astimezone(UTC), True
+    except (msgspec.MsgspecError, struct.error, ValueError, OverflowError, RecursionError):
+        return _EPOCH, False
 
 
 def _read_check(rest: bytes) -> Check:

@@ -41,17 +41,25 @@ class Happened(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who reports. ``behind`` is how much its clock is behind ours; None where it did not say what it shows."""
+    """Who reports. ``behind`` is how much its clock is behind ours: nothing where it did not say what it shows, and what is wrong with what
+    it said where that can't be read. That spoils only what is told with a time."""
 
     app: App
     platform: Platform
     device_id: str
-    behind: timedelta | None
+    behind: timedelta | Invalid
     versions: Mapping[str, int]
 
 
 def sender(
-    session: Session, *, app: str | None, platform: str, device_id: str, sent_at: datetime | None, versions: Iterable[str], now: datetime
+    session: Session,
+    *,
+    app: str | None,
+    platform: str,
+    device_id: str,
+    sent_at: datetime | Invalid | None,
+    versions: Iterable[str],
+    now: datetime,
 ) -> Sender:
     """The device, with those of these versions that exist. ``sent_at`` is the device's clock when it sent this. Raises `Invalid` or
     `NotFound` for what makes all of it useless."""
@@ -59,7 +67,7 @@ def sender(
     if not device_id.strip():
         raise Invalid("missing_field", "device_id: expected the id that the device sends with its checks.", field="device_id")
     known = _existing(session, found, on, versions)
-    return Sender(found, on, device_id, None if sent_at is None else now - _aware(sent_at, "sent_at"), known)
+    return Sender(found, on, device_id, _behind(sent_at, now), known)
 
 
 def judge(who: Sender, happened: Happened, *, now: datetime) -> EventReport:
@@ -77,7 +85,7 @@ def judge(who: Sender, happened: Happened, *, now: datetime) -> EventReport:
     keeps_text = kind in WITH_TEXT
     return EventReport(
         app_id=who.app.id, platform=who.platform, device_id=who.device_id, event_id=happened.event_id.strip(), kind=kind,
-        version_id=version_id, at=_moment(who, happened.at, now), received_at=now, duration_ms=_duration(happened.duration_ms),
+        version_id=version_id, at=_moment(who, happened.at, now), received_at=now, duration_ms=duration(happened.duration_ms),
         signature=short(happened.signature, MAX_SIGNATURE) if keeps_text else None,
         text=short(happened.text, MAX_TEXT) if keeps_text else None,
     )  # fmt: skip
@@ -115,11 +123,25 @@ def _existing(session: Session, app: App, platform: Platform, versions: Iterable
     return {text: version_id for text, version_id in found.items() if version_id is not None}
 
 
+def _behind(sent_at: datetime | Invalid | None, now: datetime) -> timedelta | Invalid:
+    if sent_at is None or isinstance(sent_at, Invalid):
+        return sent_at or timedelta()
+    try:
+        return now - _aware(sent_at, "sent_at")
+    except Invalid as error:
+        return error
+
+
 def _moment(who: Sender, at: datetime | None, now: datetime) -> datetime:
     """When it happened by our clock; never after it was received."""
     if at is None:
         return now
-    corrected = _aware(at, "at") + (who.behind or timedelta())
+    if isinstance(who.behind, Invalid):
+        raise who.behind
+    try:
+        corrected = _aware(at, "at") + who.behind
+    except OverflowError:
+        raise bad_time("at") from None
     if corrected > now + AHEAD:
         raise Invalid(
             "event_in_the_future", "at: this moment is still to come. Send sent_at, what the device's clock shows, and it is corrected.",
@@ -132,14 +154,20 @@ def _moment(who: Sender, at: datetime | None, now: datetime) -> datetime:
 
 def _aware(at: datetime, field: str) -> datetime:
     if at.tzinfo is None:
-        raise Invalid("invalid_field", f"{field}: expected a time with its zone, for example 2026-03-01T12:00:00Z.", field=field)
+        raise bad_time(field)
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise Invalid("invalid_field", f"{field}: this time can't be read.", field=field) from None
+        raise bad_time(field) from None
 
 
-def _duration(milliseconds: int | None) -> int | None:
+def bad_time(field: str) -> Invalid:
+    """The error for what is no time, or none that this world will see."""
+    return Invalid("invalid_field", f"{field}: expected a time with its zone, for example 2026-03-01T12:00:00Z.", field=field)
+
+
+def duration(milliseconds: int | None) -> int | None:
+    """Raises `Invalid` for one that can't be."""
     if milliseconds is not None and not 0 <= milliseconds <= LONGEST_MS:
         raise Invalid("bad_duration", f"duration_ms: expected 0 to {LONGEST_MS} milliseconds.", field="duration_ms")
     return milliseconds

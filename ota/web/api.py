@@ -21,6 +21,7 @@ MANAGING = "Managing"
 SYSTEM = "System"
 
 JSON = "application/json"
+EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 encode = msgspec.json.Encoder().encode
@@ -183,5 +184,7 @@ def invalid_field(error: msgspec.ValidationError) -> Invalid:
         )
         return Invalid("missing_field" if is_missing else "unknown_field", sentence, field=field)
     hint = _HINTS.get(field or "", "")
+    if "datetime" in problem:
+        problem = f"expected a time with its zone, for example {EXAMPLE_TIME}"
     problem = problem.replace("`", "").replace("Expected", "expected").replace("str", "text").replace("int", "whole number")
     return Invalid("invalid_field", f"{field or 'body'}: {problem}.{hint}", **({"field": field} if field else {}))

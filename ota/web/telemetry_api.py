@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 from flask import Blueprint, request
@@ -74,10 +75,11 @@ def events(raw: bytes) -> EventsAnswer:
     report_limits().note(request.remote_addr or "", min(len(given), MAX_EVENTS))
     items = [_read(each) for each in given[:MAX_EVENTS]]
     versions = [each.version for each in items if isinstance(each, EventItem)]
+    sent_at = _sent_at(body)
     who: Sender | None = None
     try:
         who = telemetry.sender(
-            reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=body.sent_at, versions=versions, now=now
+            reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=sent_at, versions=versions, now=now
         )
     except AWAY as error:
         _say_late(error)
@@ -86,7 +88,7 @@ def events(raw: bytes) -> EventsAnswer:
         try:
             if isinstance(item, OtaError):
                 raise item
-            _take_later(body, item) if who is None else _take(who, item)
+            _take_later(body, item, sent_at) if who is None else _take(who, item)
             taken += 1
         except OtaError as error:
             refused.append(_refused(index, given[index], error))
@@ -104,6 +106,14 @@ def _given(body: EventsRequest, raw: bytes) -> Sequence[msgspec.Raw]:
     return [msgspec.Raw(raw)]
 
 
+def _sent_at(body: EventsRequest) -> datetime | Invalid | None:
+    """What the device's clock shows. One that can't be read spoils only what is told with a time."""
+    try:
+        return None if body.sent_at is UNSET else msgspec.json.decode(body.sent_at, type=datetime | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return telemetry.bad_time("sent_at")
+
+
 def _read(raw: msgspec.Raw) -> EventItem | OtaError:
     try:
         found: EventItem = decode(bytes(raw), EventItem)
@@ -116,10 +126,14 @@ def _take(who: Sender, item: EventItem) -> None:
     reports().keep_or_fail(records.event(telemetry.judge(who, item, now=utcnow())))
 
 
-def _take_later(body: EventsRequest, item: EventItem) -> None:
+def _take_later(body: EventsRequest, item: EventItem, sent_at: datetime | Invalid | None) -> None:
     """The device need not keep it while the database is away: it is judged when it is counted."""
+    if isinstance(sent_at, Invalid):
+        if item.at is not None:
+            raise sent_at
+        sent_at = None
     event = convert(item, LateEvent, from_attributes=True)
-    report = LateReport(platform=body.platform, device_id=body.device_id, received_at=utcnow(), app=body.app, sent_at=body.sent_at)
+    report = LateReport(platform=body.platform, device_id=body.device_id, received_at=utcnow(), app=body.app, sent_at=sent_at)
     report.event = late_reports.shortened(event)
     reports().keep_or_fail(records.late(report))
 

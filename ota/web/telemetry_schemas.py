@@ -62,7 +62,16 @@ class EventsRequest(Struct, kw_only=True):
     ) = UNSET
     event: Annotated[str, Meta(description="Without `events`: the one event, with its other fields beside it.")] | UnsetType = UNSET
     app: AppSlug | None = None
-    sent_at: Annotated[datetime, Meta(description="What the device's clock shows: a wrong one is corrected.")] | None = None
+    sent_at: (
+        Annotated[
+            msgspec.Raw,
+            Meta(
+                description="What the device's clock shows: a wrong one is corrected.",
+                extra_json_schema={"type": ["string", "null"], "format": "date-time"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class RefusedEvent(Struct, kw_only=True):

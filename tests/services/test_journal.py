@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ota.config import ROOT
-from ota.journal import Journal, JournalFull, segments
+from ota.journal import Journal, JournalFull, forget_old, segments, set_aside
 from ota.journal.form import MAX_PAYLOAD, payload_at, record
 
 SMALL = 4096
@@ -40,7 +42,7 @@ def journal(folder: Path, *, most_bytes: int = 10**8) -> Journal:
 
 
 def everything(folder: Path) -> list[bytes]:
-    return [payload for segment in segments(folder) for batch, _ in segment.batches(0, 7) for payload in batch]
+    return [payload for segment in segments(folder) for payload, _ in segment.records(0)]
 
 
 def test_what_was_appended_is_read_in_order_across_segments(tmp_path: Path) -> None:
@@ -61,11 +63,74 @@ def test_reading_goes_on_from_where_it_was(tmp_path: Path) -> None:
     for number in range(10):
         written.append(b"%d" % number)
     (segment,) = segments(tmp_path)
-    steps = list(segment.batches(0, 4))
-    assert [list(batch) for batch, _ in steps] == [[b"0", b"1", b"2", b"3"], [b"4", b"5", b"6", b"7"], [b"8", b"9"]]
+    found = list(segment.records(0))
+    assert [payload for payload, _ in found] == [b"%d" % number for number in range(10)]
     written.append(b"later")
-    assert [list(batch) for batch, _ in segment.batches(steps[0][1], 100)] == [[b"4", b"5", b"6", b"7", b"8", b"9", b"later"]]
-    assert list(segment.batches(list(segment.batches(steps[-1][1], 100))[-1][1], 100)) == []
+    assert [payload for payload, _ in segment.records(found[3][1])] == [b"4", b"5", b"6", b"7", b"8", b"9", b"later"]
+    ((_, end),) = segment.records(found[-1][1])
+    assert list(segment.records(end)) == []
+    assert segment.has_more(found[-1][1])
+    assert not segment.has_more(end)
+
+
+def test_what_was_read_is_wiped_while_the_writer_goes_on(tmp_path: Path) -> None:
+    written = journal(tmp_path)
+    for number in range(300, 310):
+        written.append(b"secret" * number)
+        (segment, *_) = segments(tmp_path)[-1:]
+        ((_, end),) = list(segment.records(0))[-1:]
+        segment.wipe(0, end)
+        assert b"secret" not in segment.path.read_bytes()
+        written.append(b"more")
+        assert list(segment.records(end)) == [(b"more", end + 12)]
+        assert segment.after_wiped(0) == segment.after_wiped(end) == end
+        segment.wipe(end, end + 12)
+        assert segment.after_wiped(0) == 0
+        written.close()
+
+
+@given(st.integers(1, 70_000), st.integers(0, 100))
+def test_the_first_record_behind_what_was_wiped_is_found(tmp_path_factory: pytest.TempPathFactory, length: int, wiped: int) -> None:
+    path = tmp_path_factory.mktemp("found") / "one.journal"
+    path.write_bytes(bytes(wiped) + record(b"x" * min(length, MAX_PAYLOAD)) + bytes(10))
+    assert segments(path.parent)[0].after_wiped(0) == wiped
+
+
+def test_a_segment_that_somebody_else_deleted_is_read_as_nothing(tmp_path: Path) -> None:
+    written = journal(tmp_path)
+    written.append(b"x")
+    (segment,) = segments(tmp_path)
+    segment.delete()
+    assert segment.is_finished()
+    assert not segment.has_more(0)
+    assert list(segment.records(0)) == []
+    assert segment.after_wiped(0) == 0
+    segment.wipe(0, 9)
+    segment.delete()
+
+
+def test_what_is_set_aside_can_be_counted_again_and_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = set_aside(tmp_path, "1-2-3", 40, b"odd")
+    assert kept == set_aside(tmp_path, "1-2-3", 40, b"odd")
+    assert kept
+    kept.rename(kept.with_suffix(".journal"))
+    assert everything(tmp_path) == [b"odd"]
+    assert len([each for each in (set_aside(tmp_path, "1-2-3", number, b"x") for number in range(250)) if each]) == 200
+    forget_old(tmp_path)
+    assert len(list(tmp_path.glob("poison-*.record"))) == 200
+    monkeypatch.setattr("ota.journal.aside.time.time", lambda: kept.with_suffix(".journal").stat().st_mtime + 31 * 86_400)
+    forget_old(tmp_path)
+    assert [each.suffix for each in tmp_path.iterdir()] == [".journal"]
+
+
+@pytest.mark.parametrize("reason", [errno.EROFS, errno.EMFILE, errno.ENOSPC])
+def test_no_new_file_is_a_full_journal_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int) -> None:
+    def refused(*_: Any, **__: Any) -> int:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr("ota.journal.writing.os.open", refused)
+    with pytest.raises(JournalFull, match="there is no room"):
+        journal(tmp_path).append(b"x")
 
 
 def test_a_process_that_is_killed_loses_nothing_that_it_appended(tmp_path: Path) -> None:
