@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ota import affinity, bootstrap, cli, db, logs, queue, supervisor, web
 from ota.config import ROOT, Settings, SettingsError, from_environment
-from ota.services import outbox
 from ota.storage.incoming import Incoming
 from ota.storage.local import LocalStore
 
@@ -30,7 +29,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["ota_incoming"] = Incoming(settings.incoming_path)
     db.init_app(app, settings)
     queue.init_app(app, settings).set_default()
-    queue.hint_deliveries(app, outbox.WAITING)
     web.init_app(app, settings)
     cli.init_app(app)
     from ota import tasks  # noqa: F401  Registers the tasks with the Celery application made above.

@@ -80,6 +80,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
         return self.data_path / "worker.alive"
 
     @property
+    def sender_sign_path(self) -> Path:
+        """The same of the process that sends alerts."""
+        return self.data_path / "sender.alive"
+
+    @property
     def resend_interval(self) -> float:
         """Seconds between two looks for uploads that stayed behind."""
         return max(1.0, min(10.0, self.lease_seconds / 4))

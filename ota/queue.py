@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from typing import Any
 
 from celery import Celery, Task
@@ -12,7 +11,7 @@ from flask import Flask
 
 from ota import message_files  # noqa: F401  Registers the scheme of the default broker URL.
 from ota.config import Settings
-from ota.db import after_commit, db
+from ota.db import db
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +21,6 @@ HARD_TIME_LIMIT = 600
 _VISIBILITY_TIMEOUT = HARD_TIME_LIMIT + 60
 
 PROCESS_UPLOAD = "ota.process_upload"
-DELIVER_ALERTS = "ota.deliver_alerts"
 
 
 def init_app(app: Flask, settings: Settings) -> Celery:
@@ -58,16 +56,6 @@ def enqueue(app: Flask, task: str, *args: Any) -> bool:
     return True
 
 
-def hint_deliveries(app: Flask, waiting: str) -> None:
-    """After each transaction that leaves something to be sent, a message says so. ``waiting`` is the key that it leaves behind."""
-
-    def tell(keys: Collection[tuple[str, int]]) -> None:
-        if any(kind == waiting for kind, _ in keys):
-            enqueue(app, DELIVER_ALERTS)
-
-    after_commit(app, tell)
-
-
 def check_broker(app: Flask) -> None:
     """Raises what the broker raises when it can't be reached."""
     celery: Celery = app.extensions["celery"]
@@ -101,7 +89,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "resend-stalled": {"task": "ota.resend_stalled", "schedule": settings.resend_interval, "options": {"expires": 30}},
             "advance-plans": {"task": "ota.advance_plans", "schedule": 15.0, "options": {"expires": 60}},
             "evaluate-health": {"task": "ota.evaluate_health", "schedule": 60.0, "options": {"expires": 60}},
-            "deliver-alerts": {"task": DELIVER_ALERTS, "schedule": 15.0, "options": {"expires": 15}},
             "warn-expiring": {"task": "ota.warn_expiring", "schedule": 86_400.0, "options": {"expires": 3600}},
             "forget-deliveries": {"task": "ota.forget_deliveries", "schedule": 86_400.0, "options": {"expires": 3600}},
             "heartbeat": {"task": "ota.heartbeat", "schedule": 20.0, "options": {"expires": 60}},

@@ -4,56 +4,156 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import msgspec
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ota.clock import utcnow
 from ota.config import Settings
-from ota.db import reader, transaction
+from ota.db import first_line, reader, transaction
 from ota.senders import http, mail
 from ota.services import deliveries
-from ota.services.deliveries import Outcome, Parcel
+from ota.services.deliveries import Due, Outcome, Parcel
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
-_LONGEST_RUN = 60.0
+AT_ONCE = 16
+AT_ONE_HOST = 2
+EVERY = 0.5
+_AFTER_FAILURE = 2.0
+_LAST_WAIT = 12.0
 _random = secrets.SystemRandom()
 
 
-def deliver_due(settings: Settings, *, clock: Callable[[], datetime] = utcnow) -> int:
-    """Try what is due, some at a time, for about a minute; answers how many were tried. May run any number of times, at once.
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A delivery on its way. What became of it is written down until ``lands_by``; after that somebody else may have it."""
 
-    No connection of the database is held while a stranger is waited for.
+    parcel: Parcel
+    host: str
+    lands_by: float
+
+
+class Sender:
+    """Sends what is due, many at once and few to one host; begins the next as soon as one has ended.
+
+    Only the threads of the pool wait for strangers. None of them knows the database, and no connection of it is held meanwhile.
     """
-    tried, until = 0, time.monotonic() + _LONGEST_RUN
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        while time.monotonic() < until:
-            parcels = _claim(clock)
-            if parcels is None:
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utcnow, alive: Callable[[], None] = lambda: None) -> None:
+        self._settings, self._clock, self._alive = settings, clock, alive
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="send")
+        self._flights: dict[Future[Outcome], _Flight] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Send until told to stop; then what is on its way has some seconds to arrive and be written down."""
+        while not stop.is_set():
+            self._alive()
+            pause = EVERY
+            try:
+                self.settle()
+                self.start()
+            except SQLAlchemyError as error:
+                pause = _AFTER_FAILURE
+                if not isinstance(error, DBAPIError):
+                    log.exception("alerts wait")
+                else:
+                    log.warning("alerts wait, the database does not answer: %s", first_line(error))
+            except Exception:  # What goes wrong today must not end the sending.
+                pause = _AFTER_FAILURE
+                log.exception("alerts wait")
+            self._wait(pause, stop)
+        self._land()
+
+    def start(self) -> int:
+        """Begin to send what is due, as far as there is room; answers how many were begun."""
+        begun = 0
+        busy = Counter(flight.host for flight in self._flights.values())
+        reader().rollback()
+        waiting = deliveries.due(reader(), now=self._clock())
+        reader().rollback()
+        for each in waiting:
+            if len(self._flights) >= AT_ONCE:
                 break
-            for parcel, outcome in zip(parcels, pool.map(lambda each: _send(settings, each, clock()), parcels), strict=True):
+            host = _host(each)
+            if busy[host] < AT_ONE_HOST and self._begin(each, host):
+                busy[host] += 1
+                begun += 1
+        return begun
+
+    def settle(self) -> None:
+        """Write down what became of those that have ended. What the database does not take now is tried again at the next call."""
+        for future in [each for each in self._flights if each.done()]:
+            flight = self._flights[future]
+            self._alive()
+            try:
                 with transaction() as session:
-                    deliveries.settle(session, parcel, outcome, share=_random.random(), now=clock())
-            tried += len(parcels)
-    return tried
+                    deliveries.settle(session, flight.parcel, future.result(), share=_random.random(), now=self._clock())
+            except DBAPIError as error:
+                log.warning("what became of delivery %d is not written down yet: %s", flight.parcel.delivery_id, first_line(error))
+                if time.monotonic() < flight.lands_by:
+                    continue
+            del self._flights[future]
 
+    def wait(self, seconds: float) -> bool:
+        """Until one of those on their way has ended. False when none is."""
+        wait(self._flights, seconds, FIRST_COMPLETED)
+        return bool(self._flights)
 
-def _claim(clock: Callable[[], datetime]) -> list[Parcel] | None:
-    """What this worker may send now; None when nothing is due."""
-    reader().rollback()
-    ids = deliveries.due(reader(), now=clock(), limit=AT_ONCE)
-    found = []
-    for delivery_id in ids:
+    def close(self) -> None:
+        """Those that nobody answers are left to themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, each: Due, host: str) -> bool:
+        self._alive()
+        now = self._clock()
         with transaction() as session:
-            parcel = deliveries.claim(session, delivery_id, now=clock())
-        if parcel is not None:
-            found.append(parcel)
-    return found if ids else None
+            parcel = deliveries.claim(session, each.delivery_id, now=now)
+        if parcel is None:
+            return False
+        lands_by = time.monotonic() + deliveries.HOLD.total_seconds()
+        self._flights[self._pool.submit(_send, self._settings, parcel, now)] = _Flight(parcel, host, lands_by)
+        return True
+
+    def _wait(self, seconds: float, stop: threading.Event) -> None:
+        # One that has ended but could not be written down must not make this a busy loop.
+        if any(each.done() for each in self._flights) or not self._flights:
+            stop.wait(seconds)
+        else:
+            self.wait(seconds)
+
+    def _land(self) -> None:
+        until = time.monotonic() + _LAST_WAIT
+        while self._flights and time.monotonic() < until:
+            self.settle()
+            self._wait(0.2, threading.Event())
+        self.close()
+
+
+def deliver_due(settings: Settings, *, clock: Callable[[], datetime] = utcnow) -> int:
+    """Try what is due until nothing is; answers how many were tried. May run any number of times, at once."""
+    sender, tried = Sender(settings, clock=clock), 0
+    try:
+        while True:
+            begun = sender.start()
+            tried += begun
+            if not sender.wait(EVERY) and not begun:
+                return tried
+            sender.settle()
+    finally:
+        sender.close()
+
+
+def _host(each: Due) -> str:
+    return "e-mail" if each.url is None else urlsplit(each.url).netloc.lower()
 
 
 def _send(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
@@ -73,7 +173,7 @@ def _post(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
     try:
         answer = http.post(parcel.url or "", body, headers, allows_private=settings.webhook_private)
     except http.NotSent as error:
-        return Outcome(is_delivered=False, said=str(error))
+        return Outcome(is_delivered=False, said=str(error), is_down=True)
     if 300 <= answer.status < 400:
         return Outcome(
             is_delivered=False, said="A redirect, which is not followed. Enter the address that it leads to.", status=answer.status
@@ -83,7 +183,7 @@ def _post(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
 
 def _mail(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
     if not settings.smtp_url:
-        return Outcome(is_delivered=False, said="No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.")
+        return Outcome(is_delivered=False, said="No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.", is_down=True)
     message = str(parcel.payload["message"])
     slug = parcel.payload["app"]["slug"]
     text = f"{message}\n\n-- \nSent by {settings.public_url}. Who gets such mails is chosen at {settings.public_url}/apps/{slug}/alerts\n"
@@ -91,4 +191,4 @@ def _mail(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
     try:
         return Outcome(is_delivered=True, said=mail.send(settings.smtp_url, letter))
     except mail.NotMailed as error:
-        return Outcome(is_delivered=False, said=str(error))
+        return Outcome(is_delivered=False, said=str(error), is_down=error.is_down, is_final=error.is_final)

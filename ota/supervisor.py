@@ -27,6 +27,7 @@ STEADY_AFTER = 60.0
 
 STARTUP_GRACE = 10.0
 STOP_TIMEOUT = 25.0
+SENDER_SILENT_AFTER = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -68,7 +69,7 @@ def free_address(settings: Settings) -> str:
 
 
 def commands(settings: Settings, address: str) -> list[Child]:
-    """The four children, in the order in which they start."""
+    """The children, in the order in which they start."""
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "-A", "celery_worker"]
     web = [
@@ -81,7 +82,8 @@ def commands(settings: Settings, address: str) -> list[Child]:
     worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
     watched = Child("worker", worker, sign_of_life=settings.worker_sign_path, silent_after=6 * settings.resend_interval)
-    return [Child("web", web), watched, Child("beat", beat), Child("drain", [python, "-m", "ota.draining"])]
+    sender = Child("deliver", [python, "-m", "ota.delivering"], sign_of_life=settings.sender_sign_path, silent_after=SENDER_SILENT_AFTER)
+    return [Child("web", web), watched, Child("beat", beat), Child("drain", [python, "-m", "ota.draining"]), sender]
 
 
 def lock_data_folder(folder: Path) -> int:

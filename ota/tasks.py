@@ -13,7 +13,7 @@ from celery.signals import worker_ready
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from ota import queue, sending, watching
+from ota import queue, watching
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
@@ -108,13 +108,6 @@ def prune_telemetry() -> None:
                 has_more = fleet.prune(session, now=utcnow())
             if not has_more:
                 return
-
-
-@shared_task(name=queue.DELIVER_ALERTS)
-def deliver_alerts() -> None:
-    """Send what is due to webhooks and by e-mail."""
-    with database_may_be_away():
-        sending.deliver_due(current_app.extensions["ota_settings"])
 
 
 @shared_task(name="ota.warn_expiring")

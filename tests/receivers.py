@@ -33,6 +33,9 @@ class Receiver:
     requests: list[Request] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
     envelopes: list[str] = field(default_factory=list)
+    replies: dict[bytes, str] = field(default_factory=dict)
+    """What a mail server says to a verb (its first four letters) instead of yes; nothing at all for an empty text."""
+
     server: Any = None
 
     @property
@@ -89,6 +92,10 @@ def receive_mail(tls: ssl.SSLContext | None = None, *, starts_plain: bool = Fals
             while line := self.rfile.readline():
                 verb = line[:4].upper()
                 receiver.envelopes.append(line.decode().strip())
+                if verb in receiver.replies:
+                    if receiver.replies[verb]:
+                        self.say(receiver.replies[verb])
+                    continue
                 if verb == b"EHLO" and tls is not None:
                     self.say("250-here")
                     self.say("250 STARTTLS" if starts_plain and not isinstance(self.connection, ssl.SSLSocket) else "250 AUTH PLAIN")

@@ -52,9 +52,9 @@ class AlertRecipient(Base):
 class Delivery(Base):
     """One telling, written in the transaction of the act itself. ``key`` is the same in all its tries.
 
-    While it is pending, ``next_try_at`` says when it may be tried; whoever tries it moves that ahead, so that nobody else does, and
-    counts ``attempts`` before anything is sent. ``last_status`` is a webhook's HTTP status; ``last_answer`` what it answered, or what
-    went wrong, cut.
+    While it is pending, ``next_try_at`` says when it may be tried. Whoever tries it counts ``attempts`` before anything is sent, and holds
+    it until ``held_until``: till then nobody else sends anything to the same webhook or recipient. ``last_status`` is a webhook's HTTP
+    status; ``last_answer`` what it answered, or what went wrong, cut.
     """
 
     __tablename__ = "deliveries"
@@ -76,6 +76,7 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(String(20), default=DeliveryState.PENDING)
     attempts: Mapped[int] = mapped_column(default=0)
     next_try_at: Mapped[datetime]
+    held_until: Mapped[datetime | None]
     last_tried_at: Mapped[datetime | None]
     last_status: Mapped[int | None]
     last_answer: Mapped[str | None] = mapped_column(Text)

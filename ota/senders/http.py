@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import http.client
-import ipaddress
-import socket
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from ota.core.addresses import is_public
+from ota.senders.wire import Guard, addresses_of, connect
 
 TIMEOUT = 10.0
 """Seconds for the whole exchange, from the first connection to the last byte that is read. Finding the address comes before it."""
 
 MAX_READ = 4096
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class NotSent(Exception):
@@ -57,8 +53,8 @@ def post(url: str, body: bytes, headers: dict[str, str], *, allows_private: bool
     deadline = time.monotonic() + timeout
     connection, guard = http.client.HTTPConnection(host, port), None
     try:
-        wire = connection.sock = _connect(addresses, port, deadline)
-        guard = _Guard(wire, deadline)
+        wire = connection.sock = connect(addresses, port, deadline)
+        guard = Guard(wire, deadline)
         if is_secure:
             connection.sock = ssl.create_default_context().wrap_socket(wire, server_hostname=host)
         connection.request("POST", target, body, {"Host": parts.netloc, **headers})
@@ -77,10 +73,9 @@ def post(url: str, body: bytes, headers: dict[str, str], *, allows_private: bool
 def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
     """The addresses that a name leads to. Raises `NotSent` when there is none, or one that must not be reached."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = addresses_of(host, port)
     except (OSError, UnicodeError) as error:
         raise NotSent(f"{host} is not known: {error}.") from error
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     for address in addresses:
         if not allows_private and not is_public(address):
             raise NotSent(f"{host} leads to {address}, which is not a public address. OTA_WEBHOOK_PRIVATE=true allows those.")
@@ -89,56 +84,9 @@ def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
     return addresses
 
 
-def is_public(text: str) -> bool:
-    """Is it an address of the open internet, whatever other address is wrapped in it?"""
-    address: Address = ipaddress.ip_address(text)
-    if address in _NAT64:
-        return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
-    wrapped = [] if isinstance(address, ipaddress.IPv4Address) else [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    every = [address, *(each for each in wrapped if each is not None)]
-    return all(each.is_global and not each.is_multicast and not each.is_reserved for each in every)
-
-
-def _connect(addresses: list[str], port: int, deadline: float) -> socket.socket:
-    """To the first address that answers, in the time that is left."""
-    problem: OSError = TimeoutError("timed out")
-    for address in addresses:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        try:
-            # An address and no name: nothing is looked up again.
-            wire = socket.create_connection((address, port), timeout=left)
-        except OSError as error:
-            problem = error
-            continue
-        wire.settimeout(max(0.1, deadline - time.monotonic()))
-        return wire
-    raise problem
-
-
 def _beginning(answer: http.client.HTTPResponse) -> str:
     """What can be had of the body. The status came before and counts in any case."""
     try:
         return answer.read(MAX_READ).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException, ValueError):
         return ""
-
-
-class _Guard:
-    """Ends a connection at its deadline: a timeout of the socket begins anew with every byte that arrives."""
-
-    def __init__(self, wire: socket.socket, deadline: float) -> None:
-        self._handle = wire.dup()  # TLS takes the socket over; this handle stays and means the same connection.
-        self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._end)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def close(self) -> None:
-        self._timer.cancel()
-        self._timer.join()
-        self._handle.close()
-
-    def _end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._handle.shutdown(socket.SHUT_RDWR)

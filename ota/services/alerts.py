@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
+from ota.core.addresses import is_inside
 from ota.core.alerts import CHOSEN, AlertKind
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
@@ -72,7 +72,7 @@ def edit_webhook(
     if not compare_and_set(session, Webhook, {"id": webhook_id}, {"revision": seen}, {**wanted, **secret, "revision": seen + 1}):
         raise _stale(webhook)
     if is_enabled is False:
-        deliveries.give_up_all(session, webhook_id, "The webhook was switched off before this was sent.")
+        deliveries.give_up_all(session, webhook_id, deliveries.OFF)
     was, becomes = _plain(before), _plain(wanted)
     changed = [name for name in becomes if before[name] != wanted[name]]
     if changed or rotates_secret:
@@ -191,7 +191,7 @@ def checked_url(url: str, *, allows_private: bool) -> str:
     url = url.strip()
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
     is_plain = len(url) <= MAX_URL and url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
@@ -203,7 +203,7 @@ def checked_url(url: str, *, allows_private: bool) -> str:
         )
     if parts.username is not None or parts.password is not None:
         raise Invalid("password_in_url", "url: leave out name and password. The signature shows the receiver who is sending.", field="url")
-    if not allows_private and _is_private_name(host):
+    if not allows_private and is_inside(host):
         raise Invalid(
             "private_address",
             f"url: {host} is inside this server's own network, where webhooks are not sent. Expected a public address; "
@@ -211,15 +211,6 @@ def checked_url(url: str, *, allows_private: bool) -> str:
             field="url",
         )
     return url
-
-
-def _is_private_name(host: str) -> bool:
-    if host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost"):
-        return True
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

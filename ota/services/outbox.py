@@ -13,11 +13,7 @@ from sqlalchemy.orm import Session
 
 from ota.core.alerts import OF_ACTION, AlertKind, DeliveryState
 from ota.core.rollout import FULL
-from ota.db import before_commit
 from ota.models import AlertRecipient, App, AuditEvent, Delivery, Release, Upload, Version, Webhook
-
-WAITING = "deliveries"
-"""The key that a transaction leaves behind when something waits to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ def put(
     session: Session, app: App, kind: AlertKind, told: Told, *, actor: str, now: datetime, webhook_id: int | None = None,
     recipient_id: int | None = None,
 ) -> Delivery:  # fmt: skip
-    """Leave one delivery, due at once."""
+    """Leave one delivery, due at once: the process that sends looks for it every half second."""
     payload = {
         "event": kind.value, "at": now.isoformat(), "app": {"slug": app.slug, "name": app.name}, "actor": actor,
         "message": told.message, "facts": told.facts,
@@ -58,17 +54,7 @@ def put(
         state=DeliveryState.PENDING, attempts=0, next_try_at=now, created_at=now,
     )  # fmt: skip
     session.add(delivery)
-    hint(session)
     return delivery
-
-
-def hint(session: Session) -> None:
-    """After the commit the worker is told that something waits; without that it looks by itself."""
-    before_commit(session, (WAITING, 0), _nothing)
-
-
-def _nothing() -> None:
-    """All is done: only the key counts."""
 
 
 def _listeners(session: Session, app_id: int, kind: AlertKind) -> tuple[Sequence[Webhook], Sequence[AlertRecipient]]:

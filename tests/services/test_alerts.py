@@ -20,22 +20,23 @@ from flask import Flask
 from sqlalchemy import select
 
 from ota import sending, tasks
-from ota.clock import utcnow
 from ota.config import Settings
+from ota.core.addresses import is_public
 from ota.core.alerts import CHOSEN, MAX_TRIES, OF_ACTION, DeliveryState, wait_after
 from ota.core.lifecycle import ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import db, reader, transaction
 from ota.errors import Conflict, Invalid
 from ota.models import Delivery, Release, Version, Webhook
-from ota.senders import http, mail
+from ota.senders import http, mail, wire
 from ota.services import alerts, apps, audit, deliveries, expiring, releases, soaking
 from ota.services.audit import SYSTEM
 from tests.builders.packages import apk, ipa
 from tests.builders.profiles import profile
 from tests.conftest import Api
 from tests.receivers import Receiver, byte_by_byte, endless, receive_mail, receive_webhooks
-from tests.services.engine import START, begin, hours, look, make
+from tests.services.alerting import hook, move, sent, write_to
+from tests.services.engine import START, begin, hours, make
 
 
 @pytest.fixture
@@ -64,30 +65,8 @@ def context(app: Flask) -> Iterator[None]:
         yield
 
 
-def hook(url: str, events: list[str] | None = None) -> int:
-    with transaction() as session:
-        app = apps.find(session, None)
-        return alerts.add_webhook(session, SYSTEM, app, url=url, events=events, allows_private=True, now=START).id
-
-
-def write_to(email: str, events: list[str] | None = None) -> int:
-    with transaction() as session:
-        return alerts.add_recipient(session, SYSTEM, apps.find(session, None), email=email, events=events, now=START).id
-
-
-def sent() -> list[Delivery]:
-    reader().rollback()
-    return list(reader().scalars(select(Delivery).order_by(Delivery.id)))
-
-
 def kinds() -> list[str]:
     return [each.event for each in sent()]
-
-
-def move(release_id: int, state: ReleaseState, reason: str | None = None, at: datetime = START) -> None:
-    with transaction() as session:
-        release = session.get_one(Release, release_id)
-        releases.change_state(session, SYSTEM, release, state, reason=reason, now=at)
 
 
 def test_a_webhook_gets_the_event_with_a_signature_that_holds(receiver: Receiver, inside: Settings) -> None:
@@ -210,6 +189,8 @@ def test_addresses_of_the_own_network_are_refused_by_name(receiver: Receiver) ->
     app = apps.find(reader(), None)
     for host in (
         "localhost", "a.localhost.", "127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[fe80::1]",
+        "127.1", "2130706433", "0x7f.1", "0x7f000001", "017700000001", "10.0x8", "[fec0::1]", "[3fff::1]", "[2002:7f00:1::]",
+        "0", "LOCALHOST",
     ):  # fmt: skip
         with pytest.raises(Invalid, match="own network"), transaction() as session:
             alerts.add_webhook(session, SYSTEM, app, url=f"http://{host}/hook", allows_private=False, now=START)
@@ -220,7 +201,7 @@ def test_addresses_of_the_own_network_are_refused_by_name(receiver: Receiver) ->
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1",
         "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::",
-        "64:ff9b::a00:1", "2001:db8::1",
+        "64:ff9b::a00:1", "2001:db8::1", "fec0::1", "3fff::1", "64:ff9b:1::a00:1",
     ],
 )  # fmt: skip
 def test_a_name_that_leads_into_the_own_network_gets_nothing(
@@ -233,7 +214,7 @@ def test_a_name_that_leads_into_the_own_network_gets_nothing(
         good = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))
         return [good, (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-    monkeypatch.setattr(http.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(wire.socket, "getaddrinfo", answer)
     with pytest.raises(http.NotSent, match="not a public address"):
         http.resolve("hooks.example.com", 80, allows_private=False)
     if address == "127.0.0.1":
@@ -244,7 +225,7 @@ def test_a_name_that_leads_into_the_own_network_gets_nothing(
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "64:ff9b::5db8:d822"])
 def test_public_addresses_are_public(address: str) -> None:
-    assert http.is_public(address)
+    assert is_public(address)
 
 
 def test_the_connection_goes_to_the_address_that_was_looked_at(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +236,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(receiver: Receive
         asked.append(host)
         return real("127.0.0.1" if host == "hooks.example.com" else host, port, *rest, **more)
 
-    monkeypatch.setattr(http.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(wire.socket, "getaddrinfo", answer)
     found = http.post(f"http://hooks.example.com:{receiver.port}/x", b"{}", {}, allows_private=True)
     assert (found.status, receiver.requests[0].headers["Host"]) == (200, f"hooks.example.com:{receiver.port}")
     assert asked.count("hooks.example.com") == 1
@@ -464,25 +445,6 @@ def test_old_deliveries_are_forgotten_but_not_those_that_wait(receiver: Receiver
     with transaction() as session:
         deliveries.forget_old(session, now=START + deliveries.KEPT_FOR + timedelta(seconds=1))
     assert kinds() == ["release.halted"]
-
-
-def test_an_act_that_somebody_is_told_about_leaves_a_message_for_the_worker(app: Flask, receiver: Receiver) -> None:
-    folder = app.extensions["ota_settings"].queue_path / "messages"
-    version_id = make(3)
-    before = len(list(folder.iterdir()))
-    hook(receiver.url, ["release.published"])
-    release_id = begin(version_id)
-    assert len(list(folder.iterdir())) == before + 1
-    move(release_id, ReleaseState.HALTED)
-    assert len(list(folder.iterdir())) == before + 1
-
-
-def test_the_task_sends_what_waits(receiver: Receiver, settings: Settings) -> None:
-    hook(receiver.url)
-    begin(make(3), at=utcnow())
-    tasks.deliver_alerts.run()
-    assert "not a public address" in (sent()[0].last_answer or "")  # As set: nothing goes into the own network.
-    assert look(1).state == ReleaseState.ACTIVE
 
 
 def test_the_waits_grow_and_are_spread() -> None:

@@ -1,0 +1,43 @@
+"""Short words for tests about alerts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from ota.core.lifecycle import ReleaseState
+from ota.db import reader, transaction
+from ota.models import Delivery, Release, Webhook
+from ota.services import alerts, apps, releases
+from ota.services.audit import SYSTEM
+from tests.services.engine import START
+
+
+def hook(url: str, events: list[str] | None = None) -> int:
+    with transaction() as session:
+        app = apps.find(session, None)
+        return alerts.add_webhook(session, SYSTEM, app, url=url, events=events, allows_private=True, now=START).id
+
+
+def write_to(email: str, events: list[str] | None = None) -> int:
+    with transaction() as session:
+        return alerts.add_recipient(session, SYSTEM, apps.find(session, None), email=email, events=events, now=START).id
+
+
+def sent() -> list[Delivery]:
+    reader().rollback()
+    return list(reader().scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def move(release_id: int, state: ReleaseState, reason: str | None = None, at: datetime = START) -> None:
+    with transaction() as session:
+        release = session.get_one(Release, release_id)
+        releases.change_state(session, SYSTEM, release, state, reason=reason, now=at)
+
+
+def try_out(webhook_id: int, times: int = 1, at: datetime = START) -> None:
+    """Leave so many tests to be sent."""
+    with transaction() as session:
+        for _ in range(times):
+            alerts.test_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=at)
