@@ -117,6 +117,10 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
     row = session.get(ReleaseHealth, release.id)
     if row is not None and row.is_bad:
         return Judgement("bad", "bad", health.sentence(row))
+    if row is not None and row.is_suspect and release.is_live:
+        return Judgement(
+            "looks bad", "warn", f"{health.sentence(row)} What was reported last is not settled yet; with it, it would be bad."
+        )
     if row is not None and any(each["rollout"] for each in row.tests):
         return Judgement("nothing found", "good", health.sentence(row))
     if not release.version.app.keeps_devices:
@@ -130,16 +134,16 @@ def _too_early(session: Session, release: Release, row: ReleaseHealth | None, *,
     is_again = row is not None and row.since > release.starts_at
     since = row.since if row is not None else release.starts_at
     label = "a new test" if is_again else "too early"
-    began = f"A new test began at {_clock(since, now)}: devices that install it from then on are judged. " if is_again else ""
+    began = f"A new test began at {_clock(since, now)}: devices that are offered it from then on are judged. " if is_again else ""
     query = select(func.min(ReleaseDevice.enrolled_at), func.count()).where(
         ReleaseDevice.release_id == release.id, ReleaseDevice.enrolled_at >= since, ReleaseDevice.is_control.is_(False)
     )
     first, number = session.execute(query).one()
     if first is None:
-        return Judgement(label, "quiet", f"{began}{'None has yet.' if is_again else 'No device has installed it yet.'}")
-    have = f"{number:,} {'device has' if number == 1 else 'devices have'}"
+        return Judgement(label, "quiet", f"{began}{'None has been yet.' if is_again else 'No device has been offered it yet.'}")
+    have = f"{number:,} {'device has' if number == 1 else 'devices have'} been"
     at = _clock(first + _settling(session, release), now)
-    return Judgement(label, "quiet", f"{began}{have}{' done so' if is_again else ' installed it'}; failures are judged from {at} on.")
+    return Judgement(label, "quiet", f"{began}{have}{'' if is_again else ' offered it'}; failures are judged from {at} on.")
 
 
 def _settling(session: Session, release: Release) -> timedelta:

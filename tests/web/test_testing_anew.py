@@ -1,0 +1,80 @@
+"""A release that was found bad and is not stopped: a person has looked at it, and a new test begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ota.clock import utcnow
+from ota.core.permissions import Role
+from ota.db import reader, transaction
+from ota.models import ReleaseDevice, ReleaseHealth
+from ota.services import health, release_rows
+from tests.conftest import EMAILS, Api, csrf_of
+
+
+def evaluate(app: Flask, release_id: int) -> dict[str, Any]:
+    with app.app_context():
+        with transaction() as session:
+            health.evaluate(session, release_id, now=utcnow())
+        reader().rollback()
+        row = reader().get_one(ReleaseHealth, release_id)
+        return {"is_bad": row.is_bad, "state": release_rows.get(reader(), release_id).state}
+
+
+def fails(app: Flask, release_id: int, numbers: range) -> None:
+    at = utcnow() - timedelta(hours=3)
+    with app.app_context(), transaction() as session:
+        session.connection().exec_driver_sql(f"UPDATE releases SET starts_at = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'")
+        session.connection().exec_driver_sql(f"UPDATE releases SET full_since = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'")
+        for number in numbers:
+            session.add(ReleaseDevice(release_id=release_id, device_id=f"{number:064}", is_control=False, version_code=2, offered_at=at,
+                                      enrolled_at=at, installed_at=at, failed_at=at, crashed_at=at))  # fmt: skip
+
+
+@pytest.fixture
+def release(app: Flask, api: Api) -> int:
+    Api(app, Role.ADMIN).patch("/api/apps/my-app/health-policy", {"action": "notify"})
+    found: int = api.published(2, "1.1.0")["release"]["id"]
+    return found
+
+
+def test_where_it_is_only_told_a_person_begins_a_new_test(app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+    path = f"/api/releases/{release}/test-anew"
+    assert (api.post(path).status_code, api.post(path).json["code"]) == (409, "not_found_bad")
+    fails(app, release, range(40))
+    assert evaluate(app, release) == {"is_bad": True, "state": "active"}
+    assert Api(app, Role.VIEWER).post(path).status_code == 403
+    browser = sign_in(EMAILS[Role.PUBLISHER])
+    page = browser.get(f"/apps/my-app/releases/{release}")
+    assert "Begin a new test" in page.text
+    revision = api.get(f"/api/releases/{release}").json["release"]["revision"]
+    sent = {"csrf_token": csrf_of(page), "revision": str(revision)}
+    assert browser.post(f"/apps/my-app/releases/{release}/test-anew", data=sent).status_code == 303
+    assert "began a new test of the release" in browser.get("/apps/my-app/activity").text
+    assert "Begin a new test" not in browser.get(f"/apps/my-app/releases/{release}").text
+    assert evaluate(app, release) == {"is_bad": False, "state": "active"}
+
+
+def test_a_release_that_was_found_bad_while_paused_is_tested_anew_when_it_is_resumed(app: Flask, api: Api, release: int) -> None:
+    Api(app, Role.ADMIN).patch("/api/apps/my-app/health-policy", {"action": "halt"})
+    api.post(f"/api/releases/{release}/pause")
+    fails(app, release, range(40))
+    assert evaluate(app, release) == {"is_bad": True, "state": "paused"}
+    api.post(f"/api/releases/{release}/resume")
+    assert evaluate(app, release) == {"is_bad": False, "state": "active"}
+    with app.app_context(), transaction() as session:
+        session.query(ReleaseHealth).update({"since": utcnow() - timedelta(hours=4)})
+    assert evaluate(app, release) == {"is_bad": True, "state": "halted"}
+
+
+def test_a_policy_that_is_tightened_stops_what_was_found_bad_before(app: Flask, release: int) -> None:
+    fails(app, release, range(40))
+    assert evaluate(app, release) == {"is_bad": True, "state": "active"}
+    Api(app, Role.ADMIN).patch("/api/apps/my-app/health-policy", {"action": "halt"})
+    assert evaluate(app, release) == {"is_bad": True, "state": "halted"}
