@@ -10,6 +10,8 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
 from app import create_app
 from ota import bootstrap
 from ota.clock import utcnow
@@ -20,20 +22,26 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
-from ota.models import Version
-from ota.services import apps, channels, experiments, groups, health, release_edits, release_rows, releases, versions
+from ota.models import AuditEvent, Version
+from ota.services import apps, channels, experiments, groups, release_edits, release_rows, releases, versions
 from ota.services.audit import Actor
 from ota.services.experiments import Draft
 from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft
-from scripts.demo_fleet import Fleet, Tried, grow
+from ota.web.reports import hashed
+from scripts.demo_fleet import grow
+from scripts.demo_rows import Fleet
+from scripts.demo_tried import Tried
 
 MAYA = Actor(label="maya@example.com", role=Role.ADMIN)
 NOTES = (
     "Orders are found by their number again.", "Sign in with a passkey.", "Less data on slow networks.", "A map for the whole day.",
     "Photos are sent when there is a network again.", "Scanning works in the dark.", "The list remembers where you were.",
 )  # fmt: skip
+SHOWN = 7
+"""courier-android-7 has a story to look at."""
+
 STEPS = (PlanStep(1_000, 24 * 60), PlanStep(5_000, 24 * 60), PlanStep(10_000))
 
 
@@ -50,6 +58,8 @@ def main() -> int:
             return 2
         now = utcnow().replace(microsecond=0)
         _courier(now)
+        if first is not None:
+            _replace_first_app(now)
         _depot(now)
         _field(now)
         with transaction() as session:
@@ -64,7 +74,19 @@ def _print_access(settings: Settings, first: bootstrap.FirstAccess | None) -> No
         password = first.password or "as in OTA_ADMIN_PASSWORD"
         token = first.token or "as in OTA_ADMIN_TOKEN"
         print(f"First administrator, shown once: {first.email}, password {password}, API token {token}")
-    print(f"Then: {settings.public_url}/")
+    print(f"Then: {settings.public_url}/apps/courier/fleet")
+
+
+def _replace_first_app(now: datetime) -> None:
+    """A fresh server has an empty app: here the courier's takes its place."""
+    with transaction() as session:
+        empty = apps.find(session, None)
+        apps.make_default(session, MAYA, apps.find(session, "courier"), now=now)
+        told = session.scalars(select(AuditEvent).where(AuditEvent.app_id == empty.id))
+        for row in (*told, *empty.platforms, *empty.channels):
+            session.delete(row)
+        session.flush()
+        session.delete(empty)
 
 
 def _make_app(slug: str, name: str, now: datetime) -> None:
@@ -88,7 +110,9 @@ def _version(slug: str, platform: Platform, name: str, code: int, now: datetime,
 def _release(version_id: int, at: datetime, *, channel: str | None = None, rollout: int | None = None, terms: Terms | None = None) -> int:
     with transaction() as session:
         version = session.get_one(Version, version_id)
-        return releases.start(session, MAYA, version, channel=channel, rollout=rollout, terms=terms, now=at).id
+        made = releases.start(session, MAYA, version, channel=channel, rollout=rollout, terms=terms, now=at)
+        made.salt = f"demo-{version.version_code}-1"  # The same devices are let in each time.
+        return made.id
 
 
 def _widen(release_id: int, rollout: int, at: datetime) -> None:
@@ -119,16 +143,18 @@ def _courier(now: datetime) -> None:
     _make_app("courier", "Courier", now - timedelta(days=190))
     for platform, devices in ((Platform.ANDROID, 6_000), (Platform.IOS, 2_200)):
         made = _months("courier", platform, now, ["3.0.0", "3.1.0", "3.1.1", "3.2.0", "3.3.0", "3.4.0", "3.4.1", "3.5.0", "3.6.0", "3.7.0"])
-        fleet = Fleet("courier", platform, devices, seed=devices)
+        fleet = Fleet("courier", platform, devices, seed=devices, shown=SHOWN if platform is Platform.ANDROID else None)
         if platform is Platform.ANDROID:
             began = now - timedelta(days=2, hours=6)
             bad = _release(_version("courier", platform, "3.8.0", 110, began - timedelta(hours=2)), began, terms=Terms(plan=STEPS))
-            grow(fleet, made, now, newest=Tried(bad, began, 0.1, 0.06), until=began + timedelta(hours=8))
-            _watch(bad, began)
+            grow(fleet, made, now, Tried(bad, began, 0.06, is_watched=True))
         else:
             grow(fleet, made, now)
     with transaction() as session:
         app = apps.find(session, "courier")
+        (testers,) = groups.find(session, app, ["testers"])
+        office = [f"courier-android-{number}" for number in range(1, 25)]
+        groups.add_devices(session, MAYA, testers, office, hashed=hashed, note="Phones of the office", now=now - timedelta(days=40))
         beta = apps.find_channel(app, "beta")
         channels.edit(session, MAYA, beta, channels.ChannelEdit(("stable",), 5_000), now=now - timedelta(days=30))
     _release(
@@ -137,14 +163,6 @@ def _courier(now: datetime) -> None:
         channel="beta",
         rollout=5_000,
     )
-
-
-def _watch(release_id: int, began: datetime) -> None:
-    """Look every ten minutes, as the server does every minute, until it is halted."""
-    for minutes in range(60, 60 * 10, 10):
-        with transaction() as session:
-            if health.evaluate(session, release_id, now=began + timedelta(minutes=minutes)).is_bad:
-                return
 
 
 def _depot(now: datetime) -> None:
@@ -158,8 +176,10 @@ def _depot(now: datetime) -> None:
         draft = Draft(name="List or cards", arms=tuple(Arm(version_id, 3_000) for version_id in arms))
         made_experiment = experiments.start(session, MAYA, app_id, draft, now=began)
         how = ((0.012, 0.71), (0.015, 0.82))
-        tried = [Tried(arm.id, began, 0.3, *rates) for arm, rates in zip(made_experiment.arms, how, strict=True)]
-    grow(Fleet("depot", Platform.ANDROID, 3_600, seed=3), made, now, newest=tried[0], beside=tried[1])
+        tried = [Tried(arm.id, began, *rates) for arm, rates in zip(made_experiment.arms, how, strict=True)]
+        for arm in (made_experiment, *made_experiment.arms):
+            arm.salt = "demo-depot"
+    grow(Fleet("depot", Platform.ANDROID, 3_600, seed=3), made, now, *tried)
 
 
 def _field(now: datetime) -> None:
@@ -172,7 +192,7 @@ def _field(now: datetime) -> None:
     _move(taken_back, ReleaseState.ROLLED_BACK, now - timedelta(days=8), "Photos were sent twice.")
     began = now - timedelta(hours=20)
     running = _release(_version("field", Platform.ANDROID, "1.1.0", 119, began), began, terms=Terms(plan=STEPS))
-    grow(Fleet("field", Platform.ANDROID, 420, seed=7), made, now, newest=Tried(running, began, 0.1, 0.01))
+    grow(Fleet("field", Platform.ANDROID, 420, seed=7), made, now, Tried(running, began, 0.01))
     later = _version("field", Platform.ANDROID, "1.2.0", 120, now - timedelta(hours=1))
     _release(later, now - timedelta(minutes=30), rollout=500, terms=Terms(starts_at=now + timedelta(days=2)))
     made_ios = _months("field", Platform.IOS, now, ["0.9.0", "1.0.0"])

@@ -3,105 +3,44 @@
 from __future__ import annotations
 
 import math
-import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from ota.core.platforms import Platform
-from ota.core.telemetry import EventKind, Stage
+from ota.core.telemetry import Stage
 from ota.db import transaction
-from ota.models import (
-    Adoption,
-    CheckCount,
-    Device,
-    Event,
-    FailureSignature,
-    Release,
-    ReleaseCount,
-    ReleaseDevice,
-    UpdateCheck,
-    UpdateCompletion,
-    Version,
-)
-from ota.models.base import Base
+from ota.models import Adoption, CheckCount, Device, ReleaseCount, Version
 from ota.services import apps
 from ota.services.tallies import hour_of
-from ota.web.reports import hashed
+from scripts import demo_histories, demo_tried
+from scripts.demo_rows import Fleet, of, running, store
+from scripts.demo_tried import Trial, Tried
 
 Standing = tuple[int, int, datetime]
 """A version, its release, and when that began."""
 
-
-class Tried(NamedTuple):
-    """A partial release, when it began, the share of devices that it is open to, and of those the shares that fail and that install."""
-
-    release_id: int
-    began: datetime
-    share: float
-    failing: float
-    installing: float = 1.0
-
-
 DAYS, HOURS = 120, 24 * 14
-CRASHES = (
-    ("NullPointerException at OrderList.bind", "java.lang.NullPointerException\n  at com.example.OrderList.bind(OrderList.java:71)"),
-    ("OutOfMemoryError in PhotoStore", "java.lang.OutOfMemoryError\n  at com.example.PhotoStore.load(PhotoStore.java:208)"),
-    ("IllegalStateException at Scanner.start", "java.lang.IllegalStateException: camera is in use"),
-)
 
 
-@dataclass
-class Fleet:
-    """The devices of an app on a platform."""
-
-    app: str
-    platform: Platform
-    devices: int
-    seed: int
-    dice: random.Random = field(init=False)
-    seen: dict[int, datetime] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.dice = random.Random(self.seed)
-
-    def hash_of(self, number: int) -> str:
-        """Of the device with the id courier-android-7 and the like."""
-        return hashed(f"{self.app}-{self.platform}-{number}")
-
-
-def grow(
-    fleet: Fleet,
-    made: Sequence[Standing],
-    now: datetime,
-    newest: Tried | None = None,
-    beside: Tried | None = None,
-    until: datetime | None = None,
-) -> None:
-    """Let the fleet have used the versions in ``made`` until ``now``, and try what was released last ``until`` it was stopped."""
+def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, *tried: Tried) -> None:
+    """Let the fleet have used the versions in ``made`` until ``now``, and try what was released last."""
     with transaction() as session:
         app = apps.find(session, fleet.app)
         named = [(session.get_one(Version, version_id), release_id, at) for version_id, release_id, at in made]
         _adoption(session, app.id, fleet, named, now)
-        runs = _devices(session, app.id, fleet, named, now)
+        runs = _drawn(fleet, named, now)
+        before, trials = dict(runs), list[Trial]()
+        for each in tried:
+            trials.append(demo_tried.attempt(session, app.id, fleet, runs, each, trials, now))
+        store(session, Device, [_device(app.id, fleet, number, version) for number, version in runs.items()])
         for version, release_id, at in named[-3:]:
             _funnel(session, fleet, version, release_id, at, now, share=1.0, failing=0.006)
-        _checks(session, app.id, app.channels[0].id, fleet, named[-1], now)
-        _histories(session, app.id, app.channels[0].id, fleet, named, runs)
-        taken: set[int] = set()
-        for tried in (newest, beside):
-            if tried is not None:
-                _try(session, app.id, fleet, runs, tried, until or now, taken)
-
-
-def _insert(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        session.execute(insert(model), list(rows))
+        _checks(session, app.id, app.channels[0].id, fleet, named[-1], now, is_partial=bool(tried))
+        demo_histories.tell(session, app, fleet, before, runs, trials)
 
 
 def _taken(days: float) -> float:
@@ -119,29 +58,30 @@ def _adoption(session: Session, app_id: int, fleet: Fleet, named: Sequence[tuple
             share = left * _taken((day - at).total_seconds() / 86_400)
             left -= share
             if int(size * share):
-                rows.append(_with(app_id, fleet, day=day.date(), app_version=_running(version), devices=int(size * share)))
-    _insert(session, Adoption, rows)
+                rows.append(of(app_id, fleet, day=day.date(), app_version=running(version), devices=int(size * share)))
+    store(session, Adoption, rows)
 
 
-def _devices(
-    session: Session, app_id: int, fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: datetime
-) -> dict[int, Version]:
-    runs, rows = {}, []
+def _drawn(fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: datetime) -> dict[int, Version]:
+    """What each device runs. When it was seen last goes into the fleet."""
+    runs = {}
     for number in range(fleet.devices):
-        version = next((v for v, _, at in reversed(named) if fleet.dice.random() < _taken((now - at).days)), named[0][0])
-        runs[number] = version
         is_lost = fleet.dice.random() < 0.05
-        seen = now - timedelta(minutes=int(fleet.dice.uniform(7, 60) * 1_440 if is_lost else fleet.dice.expovariate(1 / 700)))
-        fleet.seen[number] = seen
-        rows.append(
-            _with(
-                app_id, fleet, device_hash=fleet.hash_of(number), app_version=_running(version), version_code=version.version_code,
-                first_seen_at=seen - timedelta(days=fleet.dice.randrange(1, DAYS)), last_seen_at=seen,
-                **_system(fleet),
-            )
-        )  # fmt: skip
-    _insert(session, Device, rows)
+        ago = fleet.dice.uniform(7, 60) * 1_440 if is_lost else fleet.dice.expovariate(1 / 700)
+        seen = fleet.seen[number] = now - timedelta(minutes=25 if number == fleet.shown else int(ago))
+        # As of three days before: its last checks are told, and it ran this with all of them.
+        runs[number] = next((v for v, _, at in reversed(named) if fleet.dice.random() < _taken((seen - at).days - 3)), named[0][0])
+        if number == fleet.shown:
+            runs[number] = named[-1][0]
     return runs
+
+
+def _device(app_id: int, fleet: Fleet, number: int, version: Version) -> dict[str, Any]:
+    seen = fleet.seen[number]
+    return of(
+        app_id, fleet, device_hash=fleet.hash_of(number), app_version=running(version), version_code=version.version_code,
+        first_seen_at=seen - timedelta(days=fleet.dice.randrange(5, DAYS)), last_seen_at=seen, **_system(fleet),
+    )  # fmt: skip
 
 
 def _system(fleet: Fleet) -> dict[str, Any]:
@@ -171,127 +111,21 @@ def _funnel(
         if fleet.dice.random() < failing and at + timedelta(hours=5) < now:
             counted[hour_of(at + timedelta(hours=5)), Stage.FAILED] += 1
     rows = [{"release_id": release_id, "hour": hour, "stage": stage, "devices": n, "events": n} for (hour, stage), n in counted.items()]
-    _insert(session, ReleaseCount, rows)
+    store(session, ReleaseCount, rows)
 
 
-def _checks(session: Session, app_id: int, channel_id: int, fleet: Fleet, newest: tuple[Version, int, datetime], now: datetime) -> None:
+def _checks(
+    session: Session, app_id: int, channel_id: int, fleet: Fleet, newest: tuple[Version, int, datetime], now: datetime, *, is_partial: bool
+) -> None:
     """Two weeks of checks by the hour, more by day than by night."""
-    counts = []
+    counts, outside = [], 0.05 if is_partial else 0.0
     _, release_id, _ = newest
     for ago in range(HOURS, -1, -1):
         hour = hour_of(now - timedelta(hours=ago))
         checks = int(fleet.devices / 6 * (1.1 + math.sin((hour.hour - 8) / 24 * 2 * math.pi)) * fleet.dice.uniform(0.9, 1.1))
-        for reason, share in (("up_to_date", 0.86), ("update_available", 0.09), ("not_in_rollout", 0.05)):
+        for reason, share in (("up_to_date", 0.91 - outside), ("update_available", 0.09), ("not_in_rollout", outside)):
             offered = release_id if reason == "update_available" else 0
             counts.append(
-                _with(app_id, fleet, channel_id=channel_id, hour=hour, release_id=offered, reason=reason, checks=int(checks * share))
+                of(app_id, fleet, channel_id=channel_id, hour=hour, release_id=offered, reason=reason, checks=int(checks * share))
             )
-    _insert(session, CheckCount, counts)
-
-
-def _histories(
-    session: Session, app_id: int, channel_id: int, fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], runs: dict[int, Version]
-) -> None:
-    """The last checks of some devices as they came, with the update to what they run."""
-    newest, release_id, began = named[-1]
-    before = named[-2][0] if len(named) > 1 else newest
-    checks, moves = [], []
-    for number in range(min(fleet.devices, 1_500)):
-        device, at, runs_newest = fleet.hash_of(number), fleet.seen[number], runs[number] is newest
-        checked = _with(app_id, fleet, channel_id=channel_id, device_id=device, offered_version=None, release_id=None)
-        for _ in range(4):
-            reason = "up_to_date" if runs_newest else "not_in_rollout"
-            checks.append({**checked, "current_version": _running(runs[number]), "reason": reason, "created_at": at})
-            at -= timedelta(minutes=fleet.dice.randrange(200, 900))
-        if runs_newest and at > began:
-            offer = {"current_version": _running(before), "offered_version": newest.version, "release_id": release_id}
-            checks.append({**checked, **offer, "reason": "update_available", "created_at": at - timedelta(minutes=7)})
-            way = {"from_version": _running(before), "to_version": _running(newest), "is_inferred": number % 3 > 0}
-            moves.append(_with(app_id, fleet, device_id=device, completed_at=at, **way))
-    _insert(session, UpdateCheck, checks)
-    _insert(session, UpdateCompletion, moves)
-
-
-def _try(session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], tried: Tried, now: datetime, taken: set[int]) -> None:
-    """A partial release: its devices with their ways, the control, and what failed. Whom another arm has ``taken`` is in neither."""
-    release_id, began, share, failing, installing = tried
-    release = session.get_one(Release, release_id)
-    version, ways, failed, before = release.version, [], [], frozenset(taken)
-    for number, running in runs.items():
-        came = began + timedelta(minutes=fleet.dice.expovariate(1 / 300))
-        is_in = fleet.dice.random() < share / (1 - len(before) / len(runs))
-        if came > now or number in before:
-            continue
-        if is_in:
-            taken.add(number)
-        enrolled = came + timedelta(minutes=fleet.dice.randrange(5, 90)) if is_in else came
-        installs = not is_in or installing == 1.0 or fleet.dice.random() < installing
-        fails = installs and fleet.dice.random() < (failing if is_in else 0.008)
-        at = min(now, enrolled + timedelta(minutes=fleet.dice.randrange(1, 240))) if fails else None
-        if at is not None and is_in:
-            failed.append((number, at))
-        ways.append(
-            {
-                "release_id": release_id, "device_id": fleet.hash_of(number), "is_control": not is_in,
-                "version_code": version.version_code if is_in else running.version_code, "offered_at": came if is_in else None,
-                "downloaded_at": came if is_in else None, "installed_at": enrolled if is_in and installs else None,
-                "enrolled_at": enrolled if installs else None,
-                "healthy_at": None if fails or not is_in or not installs else enrolled + timedelta(minutes=3), "failed_at": at,
-                "failure": EventKind.CRASH if fails else None, "left_at": None,
-            }
-        )  # fmt: skip
-    _insert(session, ReleaseDevice, ways)
-    moved = [way["device_id"] for way in ways if way["installed_at"] is not None and way["installed_at"] <= now]
-    has_it = update(Device).where(Device.app_id == app_id, Device.device_hash.in_(moved))
-    session.execute(has_it.values(app_version=_running(version), version_code=version.version_code))
-    _count_ways(session, release_id, [way for way in ways if not way["is_control"]], now)
-    _failures(session, app_id, fleet, version, release_id, failed)
-
-
-def _count_ways(session: Session, release_id: int, ways: Sequence[dict[str, Any]], now: datetime) -> None:
-    """The hourly counts that these devices' ways have made."""
-    counted = Counter((hour_of(at), stage) for way in ways for stage in Stage if (at := way[f"{stage.value}_at"]) is not None and at <= now)
-    rows = [{"release_id": release_id, "hour": hour, "stage": stage, "devices": n, "events": n} for (hour, stage), n in counted.items()]
-    _insert(session, ReleaseCount, rows)
-
-
-def _failures(
-    session: Session, app_id: int, fleet: Fleet, version: Version, release_id: int, failed: Sequence[tuple[int, datetime]]
-) -> None:
-    if not failed:
-        return
-    signatures = []
-    for signature, text in CRASHES:
-        times = [at for _, at in failed]
-        row = FailureSignature(
-            version_id=version.id,
-            kind=EventKind.CRASH,
-            signature=signature,
-            sample=text,
-            events=0,
-            devices=0,
-            first_at=min(times),
-            last_at=max(times),
-        )
-        session.add(row)
-        signatures.append(row)
-    session.flush()
-    events = []
-    for number, at in failed:
-        row = fleet.dice.choices(signatures, [8, 3, 1])[0]
-        row.events, row.devices = row.events + fleet.dice.randrange(1, 5), row.devices + 1
-        events.append(
-            {
-                "app_id": app_id, "device_id": fleet.hash_of(number), "event_id": f"demo-{number}", "kind": EventKind.CRASH,
-                "version_id": version.id, "release_id": release_id, "signature_id": row.id, "at": at, "received_at": at,
-            }
-        )  # fmt: skip
-    _insert(session, Event, events)
-
-
-def _running(version: Version) -> str:
-    return f"{version.version}+{version.version_code}"
-
-
-def _with(app_id: int, fleet: Fleet, **more: Any) -> dict[str, Any]:
-    return {"app_id": app_id, "platform": fleet.platform, **more}
+    store(session, CheckCount, counts)

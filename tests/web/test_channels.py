@@ -192,7 +192,7 @@ def test_an_administrator_makes_and_changes_a_channel_in_the_browser(browser: Fl
         ({"approval_above": "0.001"}, "At most two decimals"),
         ({"approval_above": "100"}, "Expected 0 to 99.99 percent"),
         ({"approval_above": "-1"}, "Expected 0 to 99.99 percent"),
-        ({"approval_above": "nan"}, "Expected 0 to 99.99 percent"),
+        ({"approval_above": "nan"}, "Expected a number"),
         ({"approval_above": "1e400"}, "Expected 0 to 99.99 percent"),
         ({"approval_above": "ten"}, "Expected a number, such as 12.5"),
         ({"falls_back_to": ["beta"]}, "beta -&gt; beta"),
