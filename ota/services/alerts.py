@@ -97,7 +97,7 @@ def delete_webhook(session: Session, actor: Actor, webhook: Webhook, *, now: dat
 def test_webhook(session: Session, actor: Actor, webhook: Webhook, *, now: datetime) -> Delivery:
     """Send a webhook something to try it out. Raises `Conflict` when it is switched off."""
     deliveries.demand_enabled(webhook)
-    told = outbox.Told(f"{webhook.app.name}: this is a test by {actor.label}. Nothing has happened.", {})
+    told = outbox.Told(f"{webhook.app.name}: this is a test by {actor.label}. Nothing has happened.", {}, "alerts")
     delivery = outbox.put(session, webhook.app, AlertKind.TEST, told, actor=actor.label, now=now, webhook_id=webhook.id)
     session.flush()
     return delivery
@@ -135,7 +135,7 @@ def add_recipient(
             session.add(recipient)
     except IntegrityError:
         raise _taken(email) from None
-    after = {"email": email, "events": chosen}
+    after = {"domain": _domain(email), "events": chosen}
     audit.record(session, actor, "recipient.added", ("recipient", recipient.id), now=now, app_id=app_id, after=after)
     return recipient
 
@@ -147,7 +147,9 @@ def remove_recipient(session: Session, actor: Actor, recipient: AlertRecipient, 
     session.execute(delete_from(Delivery).where(Delivery.recipient_id == recipient_id), execution_options=_QUIET)
     session.execute(delete_from(AlertRecipient).where(AlertRecipient.id == recipient_id), execution_options=_QUIET)
     session.expire_all()
-    audit.record(session, actor, "recipient.removed", ("recipient", recipient_id), now=now, app_id=app_id, before={"email": email})
+    audit.record(
+        session, actor, "recipient.removed", ("recipient", recipient_id), now=now, app_id=app_id, before={"domain": _domain(email)}
+    )
 
 
 def get_recipient(session: Session, recipient_id: int, *, app: App | None = None) -> AlertRecipient:
@@ -169,8 +171,9 @@ def new_secret() -> str:
 
 
 def shown(url: str) -> str:
-    """A webhook's address for the history: without its query, where some receivers keep a key."""
-    return url.partition("?")[0]
+    """A webhook's address for the history, which everybody reads: scheme and host. Many receivers keep a key in the rest."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def checked_events(events: Iterable[str] | None) -> list[str]:
@@ -211,6 +214,10 @@ def checked_url(url: str, *, allows_private: bool) -> str:
             field="url",
         )
     return url
+
+
+def _domain(email: str) -> str:
+    return email.rpartition("@")[2]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -215,6 +215,13 @@ def forget_old(session: Session, *, now: datetime) -> None:
     session.expire_all()
 
 
+def body(payload: dict[str, Any], key: str, server_url: str) -> dict[str, Any]:
+    """What a webhook is sent: the alert, with the address of the page where people see more."""
+    path = payload.get("path")
+    told = {name: value for name, value in payload.items() if name != "path"}
+    return {**told, **({"url": server_url + path} if path else {}), "delivery": key}
+
+
 def summary(delivery: Delivery) -> dict[str, Any]:
     """The present state in a few fields, for a conflict's ``current``."""
     return {"id": delivery.id, "state": delivery.state, "attempts": delivery.attempts}

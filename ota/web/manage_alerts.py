@@ -25,6 +25,7 @@ from ota.web.alert_schemas import (
     WebhookView,
 )
 from ota.web.api import MANAGING, Operation, operation
+from ota.web.present import public_url
 from ota.web.schemas import DeletedAnswer
 
 blueprint = Blueprint("manage_alerts", __name__)
@@ -117,9 +118,10 @@ def _view(webhook: Webhook) -> WebhookView:
 
 
 def _delivery(delivery: Delivery) -> DeliveryView:
+    payload = deliveries.body(delivery.payload, delivery.key, public_url())
     return DeliveryView(
         id=delivery.id, delivery=delivery.key, event=delivery.event, state=delivery.state, attempts=delivery.attempts,
         created_at=delivery.created_at, last_tried_at=delivery.last_tried_at,
         next_try_at=delivery.next_try_at if delivery.state == DeliveryState.PENDING else None, delivered_at=delivery.delivered_at,
-        last_status=delivery.last_status, last_answer=delivery.last_answer, payload=delivery.payload,
+        last_status=delivery.last_status, last_answer=delivery.last_answer, payload=payload,
     )  # fmt: skip
