@@ -67,20 +67,23 @@ def edit_webhook(
     if is_enabled is not None:
         wanted["is_enabled"] = is_enabled
     before = {name: getattr(webhook, name) for name in wanted}
+    changed = [name for name in wanted if before[name] != wanted[name]]
     seen = webhook.revision if revision is None else revision
+    if not changed and not rotates_secret:
+        if seen != webhook.revision:
+            raise _stale(webhook)
+        return webhook
     secret = {"secret": new_secret()} if rotates_secret else {}
     if not compare_and_set(session, Webhook, {"id": webhook_id}, {"revision": seen}, {**wanted, **secret, "revision": seen + 1}):
         raise _stale(webhook)
     if is_enabled is False:
         deliveries.give_up_all(session, webhook_id, deliveries.OFF)
     was, becomes = _plain(before), _plain(wanted)
-    changed = [name for name in becomes if before[name] != wanted[name]]
-    if changed or rotates_secret:
-        after = {**{name: becomes[name] for name in changed}, **({"secret": "renewed"} if rotates_secret else {})}
-        audit.record(
-            session, actor, "webhook.edited", ("webhook", webhook_id), now=now, app_id=app_id,
-            before={name: was[name] for name in changed}, after=after,
-        )  # fmt: skip
+    after = {**{name: becomes[name] for name in changed}, **({"secret": "renewed"} if rotates_secret else {})}
+    audit.record(
+        session, actor, "webhook.edited", ("webhook", webhook_id), now=now, app_id=app_id,
+        before={name: was[name] for name in changed}, after=after,
+    )  # fmt: skip
     return webhook
 
 
@@ -122,7 +125,8 @@ def add_recipient(
 ) -> AlertRecipient:
     """Somebody who gets e-mail from now on. Raises `Invalid`, and `Conflict` for an address that has it already."""
     email, chosen, app_id, name = email.strip(), checked_events(events), app.id, app.name
-    if not _EMAIL.fullmatch(email):
+    domain = _domain(email).lower()
+    if not _EMAIL.fullmatch(email) or ".." in domain or ("." not in domain and domain != "localhost"):
         raise Invalid("bad_email", "email: expected an e-mail address such as team@example.com.", field="email")
     there = recipients_of(session, app)
     if any(each.email.casefold() == email.casefold() for each in there):

@@ -45,8 +45,8 @@ def test_the_history_of_before_is_cleaned_of_addresses_that_hold_keys(app: Flask
             for kind, before, after in (
                 (
                     "webhook",
-                    {"url": "https://hooks.slack.com/T1/SECRET"},
-                    {"url": "https://hooks.slack.com:8443/T2/SECRET?k=1", "events": ["test"]},
+                    {"url": "https://slack.com/T1/SECRET"},
+                    {"url": "https://slack.com:8443/T2/SECRET?k=1", "events": ["test"]},
                 ),
                 ("recipient", None, {"email": "anna@example.com", "events": ["test"]}),
                 ("webhook", None, {"events": ["test"]}),
