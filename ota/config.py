@@ -182,6 +182,8 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"OTA_{name.upper()}: expected a rate such as 10 per minute.") from None
     if settings.smtp_url and not _is_mail_server(settings.smtp_url):
         raise SettingsError("OTA_SMTP_URL: expected smtp://user:password@host:587 or smtps://user:password@host:465.")
+    if settings.smtp_url and not unquote(urlsplit(settings.smtp_url).password or "").isascii():
+        raise SettingsError("OTA_SMTP_URL: the password has letters that no mail server is sent (ASCII alone). Choose another password.")
     if settings.smtp_url and not re.fullmatch(r"[!-~]+@[!-~]+", settings.mail_from):
         raise SettingsError("OTA_MAIL_FROM: expected the e-mail address that alerts come from, such as updates@example.com.")
     if settings.secret_key and len(settings.secret_key) < 32:
@@ -203,7 +205,8 @@ def _is_web_address(url: str) -> bool:
 def _is_mail_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+        has_more = parts.path not in {"", "/"} or parts.query or parts.fragment
+        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0 and not has_more
     except ValueError:
         return False
 

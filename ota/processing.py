@@ -65,6 +65,8 @@ def _build(app: Flask, job: Job, lease: timedelta) -> None:
         pipeline.renew(session, job, now=utcnow(), lease=lease, stage="reading")
     facts = read_package(path)
     with transaction() as session:
+        pipeline.note_app(session, job, facts)
+    with transaction() as session:
         pipeline.examine(session, job, facts, measured)
         pipeline.renew(session, job, now=utcnow(), lease=lease, stage="storing")
     store: ArtifactStore = app.extensions["ota_store"]

@@ -165,7 +165,7 @@ def _send(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
 
 
 def _post(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
-    body, timestamp = msgspec.json.encode({**parcel.payload, "delivery": parcel.key}), str(int(now.timestamp()))
+    body, timestamp = msgspec.json.encode(deliveries.body(parcel.payload, parcel.key, settings.public_url)), str(int(now.timestamp()))
     headers = {
         "Content-Type": "application/json", "User-Agent": "ota-server", "X-OTA-Event": parcel.event, "X-OTA-Delivery": parcel.key,
         "X-OTA-Timestamp": timestamp, "X-OTA-Signature": http.signature(parcel.secret or "", timestamp, body),
@@ -184,9 +184,11 @@ def _post(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
 def _mail(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
     if not settings.smtp_url:
         return Outcome(is_delivered=False, said="No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.", is_down=True)
-    message = str(parcel.payload["message"])
-    slug = parcel.payload["app"]["slug"]
-    text = f"{message}\n\n-- \nSent by {settings.public_url}. Who gets such mails is chosen at {settings.public_url}/apps/{slug}/alerts\n"
+    told = deliveries.body(parcel.payload, parcel.key, settings.public_url)
+    message, slug = str(told["message"]), told["app"]["slug"]
+    link = f"{told['url']}\n\n" if "url" in told else ""
+    end = f"Sent by {settings.public_url}. Who gets such mails is chosen at {settings.public_url}/apps/{slug}/alerts"
+    text = f"{message}\n\n{link}-- \n{end}\n"
     letter = mail.Mail(settings.mail_from, parcel.email or "", message, text, parcel.key, now)
     try:
         return Outcome(is_delivered=True, said=mail.send(settings.smtp_url, letter))

@@ -112,11 +112,11 @@ def prune_telemetry() -> None:
 
 @shared_task(name="ota.warn_expiring")
 def warn_expiring() -> None:
-    """Tell people of provisioning profiles that are about to expire; one transaction for each version."""
+    """Tell people of provisioning profiles that are about to expire; one transaction for each app."""
     with database_may_be_away():
-        for version_id in expiring.candidates(reader()):
+        for app_id in expiring.candidates(reader()):
             with transaction() as session:
-                expiring.warn(session, version_id, now=utcnow())
+                expiring.warn(session, app_id, now=utcnow())
 
 
 @shared_task(name="ota.forget_deliveries")

@@ -15,7 +15,12 @@ class AlertKind(StrEnum):
     PLAN_STEP = "release.plan_step"
     FOUND_BAD = "release.found_bad"
     HALTED = "release.halted"
+    PAUSED = "release.paused"
+    RESUMED = "release.resumed"
     ROLLED_BACK = "release.rolled_back"
+    WITHDRAWN = "release.withdrawn"
+    SHUT_OFF = "app.shut_off"
+    TURNED_ON = "app.turned_on"
     PROFILE_EXPIRING = "profile.expiring"
     TEST = "test"
     """Sent when somebody asks for it, whatever was chosen."""
@@ -31,7 +36,14 @@ OF_ACTION = {
     "release.plan_step": AlertKind.PLAN_STEP,
     "release.found_bad": AlertKind.FOUND_BAD,
     "release.halted": AlertKind.HALTED,
+    "release.paused": AlertKind.PAUSED,
+    "release.resumed": AlertKind.RESUMED,
     "release.rolled_back": AlertKind.ROLLED_BACK,
+    "release.withdrawn": AlertKind.WITHDRAWN,
+    "app.shut_off": AlertKind.SHUT_OFF,
+    "channel.shut_off": AlertKind.SHUT_OFF,
+    "app.turned_on": AlertKind.TURNED_ON,
+    "channel.turned_on": AlertKind.TURNED_ON,
     "version.profile_expiring": AlertKind.PROFILE_EXPIRING,
 }
 """Which acts of the history are told to people."""

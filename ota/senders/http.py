@@ -58,8 +58,8 @@ def post(url: str, body: bytes, headers: dict[str, str], *, allows_private: bool
         if is_secure:
             connection.sock = ssl.create_default_context().wrap_socket(wire, server_hostname=host)
         connection.request("POST", target, body, {"Host": parts.netloc, **headers})
-        answer = connection.getresponse()
-        return Answer(answer.status, _beginning(answer))
+        with connection.getresponse() as answer:
+            return Answer(answer.status, _beginning(answer))
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
             raise NotSent(f"There was no answer within {timeout:g} seconds.") from error

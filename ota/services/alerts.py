@@ -67,20 +67,23 @@ def edit_webhook(
     if is_enabled is not None:
         wanted["is_enabled"] = is_enabled
     before = {name: getattr(webhook, name) for name in wanted}
+    changed = [name for name in wanted if before[name] != wanted[name]]
     seen = webhook.revision if revision is None else revision
+    if not changed and not rotates_secret:
+        if seen != webhook.revision:
+            raise _stale(webhook)
+        return webhook
     secret = {"secret": new_secret()} if rotates_secret else {}
     if not compare_and_set(session, Webhook, {"id": webhook_id}, {"revision": seen}, {**wanted, **secret, "revision": seen + 1}):
         raise _stale(webhook)
     if is_enabled is False:
         deliveries.give_up_all(session, webhook_id, deliveries.OFF)
     was, becomes = _plain(before), _plain(wanted)
-    changed = [name for name in becomes if before[name] != wanted[name]]
-    if changed or rotates_secret:
-        after = {**{name: becomes[name] for name in changed}, **({"secret": "renewed"} if rotates_secret else {})}
-        audit.record(
-            session, actor, "webhook.edited", ("webhook", webhook_id), now=now, app_id=app_id,
-            before={name: was[name] for name in changed}, after=after,
-        )  # fmt: skip
+    after = {**{name: becomes[name] for name in changed}, **({"secret": "renewed"} if rotates_secret else {})}
+    audit.record(
+        session, actor, "webhook.edited", ("webhook", webhook_id), now=now, app_id=app_id,
+        before={name: was[name] for name in changed}, after=after,
+    )  # fmt: skip
     return webhook
 
 
@@ -97,7 +100,7 @@ def delete_webhook(session: Session, actor: Actor, webhook: Webhook, *, now: dat
 def test_webhook(session: Session, actor: Actor, webhook: Webhook, *, now: datetime) -> Delivery:
     """Send a webhook something to try it out. Raises `Conflict` when it is switched off."""
     deliveries.demand_enabled(webhook)
-    told = outbox.Told(f"{webhook.app.name}: this is a test by {actor.label}. Nothing has happened.", {})
+    told = outbox.Told(f"{webhook.app.name}: this is a test by {actor.label}. Nothing has happened.", {}, "alerts")
     delivery = outbox.put(session, webhook.app, AlertKind.TEST, told, actor=actor.label, now=now, webhook_id=webhook.id)
     session.flush()
     return delivery
@@ -122,7 +125,8 @@ def add_recipient(
 ) -> AlertRecipient:
     """Somebody who gets e-mail from now on. Raises `Invalid`, and `Conflict` for an address that has it already."""
     email, chosen, app_id, name = email.strip(), checked_events(events), app.id, app.name
-    if not _EMAIL.fullmatch(email):
+    domain = _domain(email).lower()
+    if not _EMAIL.fullmatch(email) or ".." in domain or ("." not in domain and domain != "localhost"):
         raise Invalid("bad_email", "email: expected an e-mail address such as team@example.com.", field="email")
     there = recipients_of(session, app)
     if any(each.email.casefold() == email.casefold() for each in there):
@@ -135,7 +139,7 @@ def add_recipient(
             session.add(recipient)
     except IntegrityError:
         raise _taken(email) from None
-    after = {"email": email, "events": chosen}
+    after = {"domain": _domain(email), "events": chosen}
     audit.record(session, actor, "recipient.added", ("recipient", recipient.id), now=now, app_id=app_id, after=after)
     return recipient
 
@@ -147,7 +151,9 @@ def remove_recipient(session: Session, actor: Actor, recipient: AlertRecipient, 
     session.execute(delete_from(Delivery).where(Delivery.recipient_id == recipient_id), execution_options=_QUIET)
     session.execute(delete_from(AlertRecipient).where(AlertRecipient.id == recipient_id), execution_options=_QUIET)
     session.expire_all()
-    audit.record(session, actor, "recipient.removed", ("recipient", recipient_id), now=now, app_id=app_id, before={"email": email})
+    audit.record(
+        session, actor, "recipient.removed", ("recipient", recipient_id), now=now, app_id=app_id, before={"domain": _domain(email)}
+    )
 
 
 def get_recipient(session: Session, recipient_id: int, *, app: App | None = None) -> AlertRecipient:
@@ -169,8 +175,9 @@ def new_secret() -> str:
 
 
 def shown(url: str) -> str:
-    """A webhook's address for the history: without its query, where some receivers keep a key."""
-    return url.partition("?")[0]
+    """A webhook's address for the history, which everybody reads: scheme and host. Many receivers keep a key in the rest."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def checked_events(events: Iterable[str] | None) -> list[str]:
@@ -211,6 +218,10 @@ def checked_url(url: str, *, allows_private: bool) -> str:
             field="url",
         )
     return url
+
+
+def _domain(email: str) -> str:
+    return email.rpartition("@")[2]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,11 @@ def find(session: Session, slug: str | None) -> App:
     return app
 
 
+def default_id(session: Session) -> int | None:
+    """The id of the app that is meant where none is named."""
+    return session.scalar(select(App.id).where(App.is_default))
+
+
 def everything(session: Session) -> Sequence[App]:
     return session.scalars(select(App).options(selectinload(App.platforms)).order_by(App.name)).all()
 

@@ -165,6 +165,11 @@ def _hold_receiver(session: Session, delivery_id: int) -> bool:
     return session.scalar(select(model.id).where(model.id == key).with_for_update(key_share=True)) is not None
 
 
+def is_being_sent(delivery: Delivery, *, now: datetime) -> bool:
+    """Is somebody trying it right now?"""
+    return delivery.state == DeliveryState.PENDING and delivery.held_until is not None and delivery.held_until > now
+
+
 def resend(session: Session, delivery: Delivery, *, now: datetime) -> Delivery:
     """Send it once more, with all its tries. Raises `Conflict` while it waits anyway, or for a webhook that is switched off."""
     if delivery.state == DeliveryState.PENDING:
@@ -200,12 +205,22 @@ def get(session: Session, delivery_id: int, *, app: App | None = None) -> Delive
     return delivery
 
 
-def of_app(session: Session, app: App, *, webhook_id: int | None = None, limit: int = 50, offset: int = 0) -> Sequence[Delivery]:
-    """What was sent, or is on its way, the newest first; of one webhook where it is named."""
+def of_app(
+    session: Session, app: App, *, webhook_id: int | None = None, recipient_id: int | None = None, limit: int = 50, offset: int = 0
+) -> Sequence[Delivery]:
+    """What was sent, or is on its way, the newest first; to one webhook or recipient where it is named."""
     query = select(Delivery).where(Delivery.app_id == app.id).options(joinedload(Delivery.webhook), joinedload(Delivery.recipient))
     if webhook_id is not None:
         query = query.where(Delivery.webhook_id == webhook_id)
+    if recipient_id is not None:
+        query = query.where(Delivery.recipient_id == recipient_id)
     return session.scalars(query.order_by(Delivery.id.desc()).limit(limit).offset(offset)).all()
+
+
+def count(session: Session, *, webhook_id: int | None = None, recipient_id: int | None = None) -> int:
+    """How many deliveries there are to this webhook, or this recipient: they go with it."""
+    is_to = Delivery.webhook_id == webhook_id if webhook_id is not None else Delivery.recipient_id == recipient_id
+    return session.scalar(select(func.count()).select_from(Delivery).where(is_to)) or 0
 
 
 def forget_old(session: Session, *, now: datetime) -> None:
@@ -213,6 +228,13 @@ def forget_old(session: Session, *, now: datetime) -> None:
     old = delete_from(Delivery).where(Delivery.created_at < now - KEPT_FOR, Delivery.state != DeliveryState.PENDING)
     session.execute(old, execution_options=_QUIET)
     session.expire_all()
+
+
+def body(payload: dict[str, Any], key: str, server_url: str) -> dict[str, Any]:
+    """What a webhook is sent: the alert, with the address of the page where people see more."""
+    path = payload.get("path")
+    told = {name: value for name, value in payload.items() if name != "path"}
+    return {**told, **({"url": server_url + path} if path else {}), "delivery": key}
 
 
 def summary(delivery: Delivery) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Provisioning profiles that come to their end while a release of the build stands."""
+"""Provisioning profiles that come to their end while a build with them is still offered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,38 +12,52 @@ from sqlalchemy.orm import Session
 from ota.core.alerts import expiry_warning
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.platforms import Platform
-from ota.models import AuditEvent, Release, Version
-from ota.services import audit, builds
+from ota.models import App, AuditEvent, Channel, Release, Version
+from ota.services import audit, builds, catalogs
 from ota.services.audit import SYSTEM
 
 ACTION = "version.profile_expiring"
 
 
 def candidates(session: Session) -> Sequence[int]:
-    """The ids of the iOS versions that are offered and whose file was read."""
-    stands = select(Release.version_id).where(Release.state.in_(LIVE_STATES))
-    query = select(Version.id).where(Version.platform == Platform.IOS, Version.artifact_id.is_not(None), Version.id.in_(stands))
-    return session.scalars(query.order_by(Version.id)).all()
+    """The ids of the apps with a release for iOS."""
+    query = select(Version.app_id).join(Release, Release.version_id == Version.id)
+    return session.scalars(query.where(Release.platform == Platform.IOS, Release.state.in_(LIVE_STATES)).distinct()).all()
 
 
-def warn(session: Session, version_id: int, *, now: datetime) -> bool:
-    """Note, once for each threshold, that the version's profile is about to expire: people are told of it. True when it was new."""
-    # Locked, so that of two workers the second one sees the first one's note.
-    version = session.scalar(select(Version).where(Version.id == version_id).with_for_update())
-    if version is None:
-        return False
-    ends = builds.build_of(version).profile_expires_at
-    days = None if ends is None else expiry_warning(ends - now)
-    if ends is None or days is None:
-        return False
-    for note in _notes(session, version_id):
-        if (note.after or {}).get("within_days", 0) <= days:
-            return False
-    after = {"version": version.version, "expires_at": ends.isoformat(), "within_days": days}
-    audit.record(session, SYSTEM, ACTION, ("version", version_id), now=now, app_id=version.app_id, after=after)
-    return True
+def warn(session: Session, app_id: int, *, now: datetime) -> int:
+    """Note that profiles of versions that devices are still offered are about to expire; answers how many profiles were told.
+
+    Versions with the same end are told together, once for each threshold.
+    """
+    # Locked, so that of two workers the second one sees the first one's notes. Nobody who only tells about the app waits for it.
+    session.scalar(select(App.id).where(App.id == app_id).with_for_update(key_share=True))
+    told = 0
+    for ends, versions in sorted(_by_end(session, app_id, now).items()):
+        days = expiry_warning(ends - now)
+        if days is None or _is_told(session, app_id, ends, days):
+            continue
+        names = [f"{version.version} (+{version.version_code})" for version in versions]
+        after = {"version": ", ".join(names), "versions": names, "expires_at": ends.isoformat(), "within_days": days}
+        audit.record(session, SYSTEM, ACTION, ("version", versions[-1].id), now=now, app_id=app_id, after=after)
+        told += 1
+    return told
 
 
-def _notes(session: Session, version_id: int) -> Sequence[AuditEvent]:
-    query = select(AuditEvent).where(AuditEvent.subject_type == "version", AuditEvent.subject_id == str(version_id))
-    return session.scalars(query.where(AuditEvent.action == ACTION)).all()
+def _by_end(session: Session, app_id: int, now: datetime) -> Mapping[datetime, Sequence[Version]]:
+    """The versions that some device may still be offered, the lowest code first, by the end of their profile."""
+    channels = session.scalars(select(Channel.id).where(Channel.app_id == app_id)).all()
+    offered = {
+        candidate.version_id for channel_id in channels for candidate in catalogs.load(session, channel_id, Platform.IOS, at=now).candidates
+    }
+    found: dict[datetime, list[Version]] = defaultdict(list)
+    for version in session.scalars(select(Version).where(Version.id.in_(offered)).order_by(Version.version_code)):
+        ends = builds.build_of(version).profile_expires_at
+        if ends is not None:
+            found[ends].append(version)
+    return found
+
+
+def _is_told(session: Session, app_id: int, ends: datetime, days: int) -> bool:
+    notes = session.scalars(select(AuditEvent.after).where(AuditEvent.app_id == app_id, AuditEvent.action == ACTION))
+    return any(note["within_days"] <= days for note in notes if note and note["expires_at"] == ends.isoformat())

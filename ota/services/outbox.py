@@ -18,10 +18,11 @@ from ota.models import AlertRecipient, App, AuditEvent, Delivery, Release, Uploa
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an alert says: a sentence for people, and the same for programs."""
+    """What an alert says: a sentence for people, and the same for programs. ``page`` is where to look, below the app's own address."""
 
     message: str
     facts: dict[str, Any]
+    page: str
 
 
 def announce(session: Session, event: AuditEvent) -> None:
@@ -47,7 +48,7 @@ def put(
     """Leave one delivery, due at once: the process that sends looks for it every half second."""
     payload = {
         "event": kind.value, "at": now.isoformat(), "app": {"slug": app.slug, "name": app.name}, "actor": actor,
-        "message": told.message, "facts": told.facts,
+        "message": told.message, "path": f"/apps/{app.slug}/{told.page}", "facts": told.facts,
     }  # fmt: skip
     delivery = Delivery(
         key=secrets.token_hex(16), app_id=app.id, webhook_id=webhook_id, recipient_id=recipient_id, event=kind.value, payload=payload,
@@ -74,11 +75,12 @@ def _of_upload(session: Session, app: App, kind: AlertKind, event: AuditEvent) -
     facts: dict[str, Any] = {"upload_id": upload.id, "file_name": upload.file_name}
     if kind is AlertKind.UPLOAD_REJECTED:
         facts |= {"reason_code": upload.reason_code, "reason": upload.reason}
-        return Told(f"{app.name}: the upload {upload.file_name} was rejected. {upload.reason}", facts)
+        return Told(f"{app.name}: the upload {upload.file_name} was rejected. {upload.reason}", facts, f"uploads/{upload.id}")
     version = session.get_one(Version, (event.after or {})["version_id"])
     facts |= _of_a_version(version)
     again = ", which was there before" if upload.is_repeat else ""
-    return Told(f"{app.name}: {upload.file_name} is ready. It became version {_named(version)}{again}.", facts)
+    message = f"{app.name}: {upload.file_name} is ready. It became version {_named(version)}{again}."
+    return Told(message, facts, f"versions/{version.id}")
 
 
 def _of_release(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
@@ -89,29 +91,49 @@ def _of_release(session: Session, app: App, kind: AlertKind, event: AuditEvent) 
         **_of_a_version(version), "release_id": release.id, "channel": channel, "state": str(release.state), "rollout": release.rollout,
         "starts_at": release.starts_at.isoformat(), "reason": reason,
     }  # fmt: skip
-    named, share = f"{_named(version)} on {channel}", f"{release.rollout / 100:g} % of the devices"
+    return Told(f"{app.name}: {_release_sentence(kind, event, release, reason)}", facts, f"releases/{release.id}")
+
+
+def _release_sentence(kind: AlertKind, event: AuditEvent, release: Release, reason: str | None) -> str:
+    channel = release.channel.name
+    named, share = f"{_named(release.version)} on {channel}", f"{release.rollout / 100:g} % of the devices"
     if kind is AlertKind.PUBLISHED:
         to = "everybody" if release.rollout == FULL else share
         when = f", from {release.starts_at:%Y-%m-%d %H:%M} UTC on" if release.starts_at > event.at else ""
-        return Told(f"{app.name}: {event.actor} published {named} to {to}{when}.", facts)
+        return f"{event.actor} published {named} to {to}{when}."
     if kind is AlertKind.PLAN_STEP:
-        return Told(f"{app.name}: the plan of {named} took its next step and is open to {share}.", facts)
+        return f"the plan of {named} took its next step and is open to {share}."
     if kind is AlertKind.FOUND_BAD:
-        return Told(f"{app.name}: {named} looks bad. {reason}", facts)
-    verb = "halted" if kind is AlertKind.HALTED else "rolled back"
-    return Told(f"{app.name}: {event.actor} {verb} {named}." + (f" {reason}" if reason else ""), facts)
+        return f"{named} looks bad. {reason}"
+    if kind is AlertKind.WITHDRAWN:
+        named = f"{_named(release.version)} from {channel}"
+    return f"{event.actor} {_VERBS[kind]} {named}." + (f" {reason}" if reason else "")
 
 
 def _of_version(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
     version, after = session.get_one(Version, int(event.subject_id)), event.after or {}
-    facts = {**_of_a_version(version), "expires_at": after["expires_at"], "within_days": after["within_days"]}
-    ends = datetime.fromisoformat(after["expires_at"])
+    names: list[str] = after["versions"]
+    facts = {
+        **_of_a_version(version), "versions": names, "expires_at": after["expires_at"], "within_days": after["within_days"],
+    }  # fmt: skip
+    ends, plural = datetime.fromisoformat(after["expires_at"]), len(names) > 1
     verb = "expired" if ends <= event.at else "expires"
+    named = f"{', '.join(names[:-1])} and {names[-1]}" if plural else names[0]
     return Told(
-        f"{app.name}: the provisioning profile of {_named(version)} {verb} on {ends:%Y-%m-%d}. From then on phones neither install nor "
-        "open it: build it with a new profile and publish that.",
-        facts,
-    )
+        f"{app.name}: the provisioning profile of {named} {verb} on {ends:%Y-%m-%d}. From then on phones neither install nor "
+        f"open {'them' if plural else 'it'}: build with a new profile and publish that.",
+        facts, f"versions/{version.id}",
+    )  # fmt: skip
+
+
+def _of_switch(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+    channel = (event.after or {}).get("name") if event.subject_type == "channel" else None
+    what = f"the channel {channel}" if channel else "the app"
+    if kind is AlertKind.SHUT_OFF:
+        said = f"{event.actor} shut {what} off. Its devices are offered nothing until it is turned on again."
+    else:
+        said = f"{event.actor} turned {what} on again."
+    return Told(f"{app.name}: {said}", {"channel": channel}, "channels")
 
 
 def _named(version: Version) -> str:
@@ -124,4 +146,8 @@ def _of_a_version(version: Version) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_TELLERS = {"upload": _of_upload, "release": _of_release, "version": _of_version}
+_TELLERS = {"upload": _of_upload, "release": _of_release, "version": _of_version, "app": _of_switch, "channel": _of_switch}
+_VERBS = {
+    AlertKind.HALTED: "halted", AlertKind.PAUSED: "paused", AlertKind.RESUMED: "resumed", AlertKind.ROLLED_BACK: "rolled back",
+    AlertKind.WITHDRAWN: "withdrew",
+}  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from ota.db import compare_and_set
 from ota.errors import Conflict, OtaError, Rejected
 from ota.models import Artifact, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import audit, builds, placing, versions
+from ota.services import apps, audit, builds, placing, versions
 from ota.services.audit import Actor
 from ota.services.placing import Place
 
@@ -112,6 +113,17 @@ def measure(path: Path) -> Measured:
     return Measured(digest.hexdigest(), size)
 
 
+def note_app(session: Session, job: Job, facts: PackageFacts) -> None:
+    """Write down to which app the file belongs, as soon as that is known: if it is refused, that app's people are told.
+
+    Raises `LeaseLost`. A file that finds no app is none's; `examine` says why.
+    """
+    upload = _held(session, job)
+    if upload.app_id is None:
+        with suppress(Rejected):
+            _write(session, job, {"app_id": placing.choose_app(session, upload, facts).id})
+
+
 def examine(session: Session, job: Job, facts: PackageFacts, measured: Measured) -> None:
     """Everything that can refuse the build, before its bytes are stored. Raises `Rejected` and `LeaseLost`."""
     placing.place(session, _held(session, job), facts, measured.sha256)
@@ -141,15 +153,19 @@ def finish(session: Session, job: Job, facts: PackageFacts, measured: Measured, 
 
 
 def reject(session: Session, job: Job, error: OtaError, *, now: datetime) -> None:
-    """Give the file up for good, with the sentence that its uploader reads. Raises `LeaseLost`."""
+    """Give the file up for good, with the sentence that its uploader reads. Raises `LeaseLost`.
+
+    In the history it stands with its app; a file that found none stands with the default app, whose page of uploads shows it.
+    """
     upload = _held(session, job)
+    app_id = upload.app_id if upload.app_id is not None else apps.default_id(session)
     values = {
         "status": UploadStatus.REJECTED, "stage": None, "reason_code": error.code, "reason": error.message, "finished_at": now,
     }  # fmt: skip
     _write(session, job, values)
     actor = Actor(label=upload.uploaded_by, role=Role.PUBLISHER)
     after = {"status": UploadStatus.REJECTED, "reason_code": error.code}
-    audit.record(session, actor, "upload.rejected", ("upload", job.upload_id), now=now, app_id=upload.app_id, after=after)
+    audit.record(session, actor, "upload.rejected", ("upload", job.upload_id), now=now, app_id=app_id, after=after)
 
 
 def postpone(session: Session, job: Job, *, now: datetime) -> None:

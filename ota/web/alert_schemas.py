@@ -8,11 +8,15 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ota.core.alerts import CHOSEN
+from ota.db import MAX_ID
+from ota.services.alerts import MAX_URL
 from ota.web.schemas import AppSlug, Revision
 
 _KINDS: dict[str, Any] = {"enum": [kind.value for kind in CHOSEN]}
 EventKind = Annotated[str, Meta(max_length=60, extra_json_schema=_KINDS, examples=["release.halted"])]
-WebhookUrl = Annotated[str, Meta(max_length=1000, description="http or https.", examples=["https://hooks.example.com/updates"])]
+WebhookUrl = Annotated[
+    str, Meta(extra_json_schema={"maxLength": MAX_URL}, description="http or https.", examples=["https://hooks.example.com/updates"])
+]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Offset = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -77,14 +81,24 @@ class DeliveriesQuery(Struct, kw_only=True):
     offset: Offset = 0
 
 
+class AllDeliveriesQuery(DeliveriesQuery, kw_only=True):
+    """Whose deliveries to list: those of an app, or of one recipient of its e-mail."""
+
+    app: AppSlug | None = None
+    recipient_id: Annotated[int, Meta(ge=1, le=MAX_ID)] | None = None
+
+
 class DeliveryView(Struct, kw_only=True):
     """Something sent, or on its way. ``delivery`` is what the receiver sees in ``X-OTA-Delivery``, the same in every try."""
 
     id: int
+    webhook_id: Annotated[int | None, Meta(description="None for e-mail.")]
+    recipient_id: Annotated[int | None, Meta(description="None for a webhook.")]
     delivery: str
     event: str
     state: Annotated[str, Meta(description="pending, delivered or given_up.")]
     attempts: int
+    is_being_sent: bool
     created_at: datetime
     last_tried_at: datetime | None
     next_try_at: Annotated[datetime | None, Meta(description="Only while it is pending.")]

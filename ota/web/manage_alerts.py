@@ -13,6 +13,7 @@ from ota.models import Delivery, Webhook
 from ota.services import alerts, apps, deliveries
 from ota.web.access import actor
 from ota.web.alert_schemas import (
+    AllDeliveriesQuery,
     DeliveriesAnswer,
     DeliveriesQuery,
     DeliveryAnswer,
@@ -25,6 +26,7 @@ from ota.web.alert_schemas import (
     WebhookView,
 )
 from ota.web.api import MANAGING, Operation, operation
+from ota.web.present import public_url
 from ota.web.schemas import DeletedAnswer
 
 blueprint = Blueprint("manage_alerts", __name__)
@@ -94,6 +96,15 @@ def sent(webhook_id: int, query: DeliveriesQuery) -> DeliveriesAnswer:
     return DeliveriesAnswer(deliveries=[_delivery(delivery) for delivery in found])
 
 
+@blueprint.get("/api/deliveries")
+@operation(Operation(access=Access.ADMIN, summary="List what was sent", tag=MANAGING, query=AllDeliveriesQuery, answer=DeliveriesAnswer))
+def everything_sent(query: AllDeliveriesQuery) -> DeliveriesAnswer:
+    """What an app's webhooks and recipients of e-mail were sent, the newest first. Kept for 30 days."""
+    app = apps.find(reader(), query.app)
+    found = deliveries.of_app(reader(), app, recipient_id=query.recipient_id, limit=query.limit, offset=query.offset)
+    return DeliveriesAnswer(deliveries=[_delivery(delivery) for delivery in found])
+
+
 @blueprint.post("/api/deliveries/<int:delivery_id>/resend")
 @operation(Operation(access=Access.ADMIN, summary="Send something again", tag=MANAGING, answer=DeliveryAnswer, status=202))
 def resend(delivery_id: int) -> DeliveryAnswer:
@@ -117,9 +128,11 @@ def _view(webhook: Webhook) -> WebhookView:
 
 
 def _delivery(delivery: Delivery) -> DeliveryView:
+    payload = deliveries.body(delivery.payload, delivery.key, public_url())
     return DeliveryView(
-        id=delivery.id, delivery=delivery.key, event=delivery.event, state=delivery.state, attempts=delivery.attempts,
+        id=delivery.id, webhook_id=delivery.webhook_id, recipient_id=delivery.recipient_id, delivery=delivery.key, event=delivery.event,
+        state=delivery.state, attempts=delivery.attempts, is_being_sent=deliveries.is_being_sent(delivery, now=utcnow()),
         created_at=delivery.created_at, last_tried_at=delivery.last_tried_at,
         next_try_at=delivery.next_try_at if delivery.state == DeliveryState.PENDING else None, delivered_at=delivery.delivered_at,
-        last_status=delivery.last_status, last_answer=delivery.last_answer, payload=delivery.payload,
+        last_status=delivery.last_status, last_answer=delivery.last_answer, payload=payload,
     )  # fmt: skip

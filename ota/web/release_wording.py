@@ -16,7 +16,7 @@ _LABELS = {
     "critical_below": "mandatory on versions below", "is_floor": "floor", "channel": "on", "is_mandatory": "mandatory",
     "min_supported_version": "minimum supported", "version_code": "code", "approval_above": "needs approval above",
 }  # fmt: skip
-_LEFT_OUT = frozenset({"revision", "plan_step", "next_step_at", "soak_left", "ended_at", "groups_before", "kind", "version_id"})
+_LEFT_OUT = frozenset({"revision", "plan_step", "next_step_at", "soak_left", "ended_at", "groups_before", "kind", "version_id", "versions"})
 
 
 @dataclass(frozen=True, slots=True)

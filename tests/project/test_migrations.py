@@ -6,9 +6,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
-from ota.db import db
+from ota.clock import utcnow
+from ota.db import db, reader, transaction
+from ota.models import AuditEvent
 
 
 def test_the_migrations_make_exactly_the_models(app: Flask) -> None:
@@ -34,3 +36,30 @@ def test_migrations_can_be_undone_and_done_again(app: Flask) -> None:
         if db.engine.dialect.name == "sqlite":
             with db.engine.connect() as connection:
                 assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_the_history_of_before_is_cleaned_of_addresses_that_hold_keys(app: Flask) -> None:
+    with app.app_context():
+        downgrade(revision="0007")
+        with transaction() as session:
+            for kind, before, after in (
+                (
+                    "webhook",
+                    {"url": "https://slack.com/T1/SECRET"},
+                    {"url": "https://slack.com:8443/T2/SECRET?k=1", "events": ["test"]},
+                ),
+                ("recipient", None, {"email": "anna@example.com", "events": ["test"]}),
+                ("webhook", None, {"events": ["test"]}),
+            ):
+                session.add(
+                    AuditEvent(
+                        at=utcnow(), actor="a", action=f"{kind}.edited", subject_type=kind, subject_id="77", before=before, after=after
+                    )
+                )
+        upgrade()
+        found = reader().scalars(select(AuditEvent).where(AuditEvent.subject_id == "77").order_by(AuditEvent.id)).all()
+        assert [(each.before, each.after) for each in found] == [
+            ({"url": "https://slack.com"}, {"url": "https://slack.com:8443", "events": ["test"]}),
+            (None, {"domain": "example.com", "events": ["test"]}),
+            (None, {"events": ["test"]}),
+        ]

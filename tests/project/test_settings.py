@@ -30,6 +30,10 @@ from ota.config import SettingsError, from_environment
         ("OTA_WEB_WORKERS", "two"),
         ("OTA_WEBHOOK_PRIVATE", "maybe"),
         ("OTA_SMTP_URL", "mail.example.com"),
+        ("OTA_SMTP_URL", "smtp://user:p%C3%A4ssword@mail.example.com:587"),
+        ("OTA_SMTP_URL", "smtps://mail.example.com/inbox"),
+        ("OTA_SMTP_URL", "smtps://mail.example.com?tls=no"),
+        ("OTA_SMTP_URL", "smtps://mail.example.com#top"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(name: str, value: str) -> None:

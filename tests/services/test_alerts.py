@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,23 +17,26 @@ from typing import Any
 import msgspec
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ota import sending, tasks
+from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.addresses import is_public
 from ota.core.alerts import CHOSEN, MAX_TRIES, OF_ACTION, DeliveryState, wait_after
 from ota.core.lifecycle import ReleaseState
+from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.db import db, reader, transaction
 from ota.errors import Conflict, Invalid
 from ota.models import Delivery, Release, Version, Webhook
 from ota.senders import http, mail, wire
-from ota.services import alerts, apps, audit, deliveries, expiring, releases, soaking
+from ota.services import alerts, apps, audit, deliveries, expiring, kill_switch, releases, soaking
 from ota.services.audit import SYSTEM
 from tests.builders.packages import apk, ipa
 from tests.builders.profiles import profile
-from tests.conftest import Api
+from tests.conftest import EMAILS, Api
 from tests.receivers import Receiver, byte_by_byte, endless, receive_mail, receive_webhooks
 from tests.services.alerting import hook, move, sent, write_to
 from tests.services.engine import START, begin, hours, make
@@ -335,6 +338,25 @@ def test_uploads_that_are_ready_or_rejected_are_told(api: Api, receiver: Receive
     assert rejected.payload["message"].startswith("My app: the upload other.apk was rejected. ")
 
 
+def test_uploads_that_name_no_app_are_told_to_the_app_they_belong_to(api: Api, receiver: Receiver) -> None:
+    with transaction() as session:
+        apps.create(session, SYSTEM, slug="other", name="Other", now=START)
+    api.upload(apk(package="com.example.other", version="1.0.0", code=1), "first.apk", app="other")
+    with transaction() as session:
+        other = apps.find(session, "other")
+        alerts.add_webhook(session, SYSTEM, other, url=receiver.url, events=["upload.rejected"], allows_private=True, now=START)
+    hook(receiver.url, ["upload.rejected"])
+    api.upload(apk(package="com.example.other", version="1.0.1", code=1), "taken.apk")
+    api.upload(b"not a build", "junk.apk")
+    api.upload(apk(version="1.0.0", code=1, package="com.example.app"), "mine.apk")
+    api.upload(apk(version="1.0.0", code=1, package="com.example.stranger"), "stranger.apk")
+    told = [(each.payload["app"]["slug"], each.payload["facts"]["file_name"], each.payload["facts"]["reason_code"]) for each in sent()]
+    assert told == [
+        ("other", "taken.apk", "version_code_taken"), ("my-app", "junk.apk", "not_a_package"),
+        ("my-app", "stranger.apk", "unknown_package"),
+    ]  # fmt: skip
+
+
 def test_a_profile_about_to_expire_is_told_once_for_each_threshold(api: Api, receiver: Receiver) -> None:
     hook(receiver.url)
     ends = datetime(2040, 3, 1, tzinfo=UTC)
@@ -342,15 +364,74 @@ def test_a_profile_about_to_expire_is_told_once_for_each_threshold(api: Api, rec
     api.post(f"/api/versions/{made['version']['id']}/activate")
     found = []
     for days in (20, 14, 10, 3, 1, -1):
-        for version_id in expiring.candidates(reader()):
+        for app_id in expiring.candidates(reader()):
             with transaction() as session:
-                found.append((days, expiring.warn(session, version_id, now=ends - timedelta(days=days))))
-    assert found == [(20, False), (14, True), (10, False), (3, True), (1, False), (-1, False)]
+                found.append((days, expiring.warn(session, app_id, now=ends - timedelta(days=days))))
+    assert found == [(20, 0), (14, 1), (10, 0), (3, 1), (1, 0), (-1, 0)]
     told = [each.payload for each in sent() if each.event == "profile.expiring"]
     assert [each["facts"]["within_days"] for each in told] == [14, 3]
     assert told[0]["message"].startswith("My app: the provisioning profile of 1.0.0 (+1) expires on 2040-03-01.")
     tasks.warn_expiring.run()  # Today, its end is far.
     assert kinds().count("profile.expiring") == 2
+
+
+def test_versions_with_one_profile_are_told_together_and_only_those_still_offered(api: Api, receiver: Receiver) -> None:
+    hook(receiver.url, ["profile.expiring"])
+    ends = datetime(2040, 3, 1, tzinfo=UTC)
+    ids = []
+    for code in range(1, 5):
+        made = api.upload(ipa(profile=profile(expires_at=ends), version=f"1.0.{code}", build=str(code)), "app.ipa")["version"]["id"]
+        ids.append(made)
+        rollout = 10000 if code < 4 else 1000
+        assert api.post(f"/api/versions/{made}/releases", {"rollout": rollout}).status_code == 201
+    with transaction() as session:
+        assert [expiring.warn(session, app_id, now=ends - timedelta(days=9)) for app_id in expiring.candidates(session)] == [1]
+    [told] = [each.payload for each in sent()]
+    assert told["facts"]["versions"] == ["1.0.3 (+3)", "1.0.4 (+4)"]  # Nobody is offered 1.0.1 and 1.0.2 any more.
+    assert told["message"].startswith("My app: the provisioning profile of 1.0.3 (+3) and 1.0.4 (+4) expires on 2040-03-01.")
+    assert told["path"] == f"/apps/my-app/versions/{ids[3]}"
+
+
+def test_pausing_resuming_withdrawing_and_the_kill_switch_are_told(receiver: Receiver) -> None:
+    hook(receiver.url)
+    release_id = begin(make(3))
+    for state in (ReleaseState.PAUSED, ReleaseState.ACTIVE, ReleaseState.WITHDRAWN):
+        move(release_id, state)
+    with transaction() as session:
+        app = apps.find(session, None)
+        for what in (app, apps.find_channel(app, None)):
+            kill_switch.shut_off(session, SYSTEM, what, now=START)
+            kill_switch.turn_on(session, SYSTEM, what, now=START)
+    assert [(each.event, each.payload["message"]) for each in sent()[1:]] == [
+        ("release.paused", "My app: server paused 1.3.0 (+3) on stable."),
+        ("release.resumed", "My app: server resumed 1.3.0 (+3) on stable."),
+        ("release.withdrawn", "My app: server withdrew 1.3.0 (+3) from stable."),
+        ("app.shut_off", "My app: server shut the app off. Its devices are offered nothing until it is turned on again."),
+        ("app.turned_on", "My app: server turned the app on again."),
+        ("app.shut_off", "My app: server shut the channel stable off. Its devices are offered nothing until it is turned on again."),
+        ("app.turned_on", "My app: server turned the channel stable on again."),
+    ]
+    assert [each.payload["facts"].get("channel") for each in sent()[4:]] == [None, None, "stable", "stable"]
+
+
+def test_every_alert_leads_to_a_page_that_is_there(
+    api: Api, receiver: Receiver, inside: Settings, sign_in: Callable[..., FlaskClient]
+) -> None:
+    webhook_id = hook(receiver.url)
+    made = api.published(1)
+    api.upload(b"junk", "junk.apk")
+    with transaction() as session:
+        alerts.test_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
+        kill_switch.shut_off(session, SYSTEM, apps.find(session, None), now=START)
+    sending.deliver_due(inside, clock=lambda: utcnow() + timedelta(seconds=1))
+    told = {each["event"]: each for each in (json.loads(request.body) for request in receiver.requests)}
+    assert told["release.published"]["url"] == f"https://updates.example.com/apps/my-app/releases/{made['release']['id']}"
+    assert told["upload.ready"]["url"] == f"https://updates.example.com/apps/my-app/versions/{made['version']['id']}"
+    assert set(told) == {"upload.ready", "release.published", "upload.rejected", "test", "app.shut_off"}
+    browser = sign_in(EMAILS[Role.ADMIN])
+    for each in told.values():
+        assert "path" not in each
+        assert browser.get(each["url"].removeprefix("https://updates.example.com")).status_code == 200, each["event"]
 
 
 def test_every_kind_that_can_be_chosen_belongs_to_an_act() -> None:
@@ -369,7 +450,7 @@ def test_a_recipient_gets_a_plain_mail_with_the_same_sentence(postbox: Receiver,
     sentence = "Tea: Bcc, x@example.com: server published 1.3.0 (+3) on stable to everybody."
     assert (letter["To"], letter["From"], letter["Subject"].strip()) == ("team@example.com", "updates@example.com", sentence)
     assert (letter["Bcc"], letter.get_content_type()) == (None, "text/plain")
-    assert letter.get_content().startswith(sentence)
+    assert letter.get_content().replace("\r\n", "\n").startswith(f"{sentence}\n\nhttps://updates.example.com/apps/my-app/releases/")
     assert (sent()[0].state, sent()[0].payload["message"]) == ("delivered", sentence)
     assert [line for line in postbox.envelopes if line.startswith("rcpt")] == ["rcpt TO:<team@example.com>"]
 
@@ -435,6 +516,20 @@ def test_the_history_never_shows_a_secret(receiver: Receiver) -> None:
     assert [event.action for event in events] == ["webhook.edited", "webhook.created"]
     assert before != after
     assert not any(word in str((event.before, event.after)) for event in events for word in (before, after, "team=1"))
+
+
+def test_the_history_tells_of_addresses_only_what_is_no_secret() -> None:
+    webhook_id, recipient_id = hook("https://hooks.slack.com:8443/services/T0001/SECRET?token=SECRET"), write_to("anna.person@example.com")
+    with transaction() as session:
+        webhook = session.get_one(Webhook, webhook_id)
+        alerts.edit_webhook(session, SYSTEM, webhook, url="https://hooks.slack.com/OTHERSECRET", allows_private=True, now=START)
+    with transaction() as session:
+        alerts.delete_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
+        alerts.remove_recipient(session, SYSTEM, alerts.get_recipient(session, recipient_id), now=START)
+    events = audit.history(reader(), subjects=[("webhook", webhook_id), ("recipient", recipient_id)])
+    text = str([(event.before, event.after) for event in events])
+    assert (len(events), "SECRET" in text, "anna.person" in text) == (5, False, False)
+    assert ("https://hooks.slack.com:8443" in text, "'domain': 'example.com'" in text) == (True, True)
 
 
 def test_old_deliveries_are_forgotten_but_not_those_that_wait(receiver: Receiver, inside: Settings) -> None:

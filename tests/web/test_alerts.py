@@ -12,12 +12,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ota import sending
+from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.alerts import CHOSEN
 from ota.core.permissions import Role
-from ota.db import reader
+from ota.db import reader, transaction
 from ota.models import Webhook
 from ota.senders import http
+from ota.services import deliveries
 from tests.conftest import EMAILS, Api, csrf_of
 from tests.receivers import Receiver, receive_webhooks
 
@@ -84,6 +86,7 @@ def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api,
     [
         ({"url": "ftp://hooks.example.com/"}, "bad_webhook_url"),
         ({"url": "https://"}, "bad_webhook_url"),
+        ({"url": "https://hooks.example.com:0/"}, "bad_webhook_url"),
         ({"url": "https://hooks.example.com:99999/"}, "bad_webhook_url"),
         ({"url": "https://hooks.example.com/\r\nX: y"}, "bad_webhook_url"),
         ({"url": "https://hooks.example.com/" + "x" * 500}, "bad_webhook_url"),
@@ -196,7 +199,8 @@ def test_recipients_come_and_go_by_program(app: Flask, api: Api) -> None:
     found = admin.get("/api/recipients").json
     assert ([each["email"] for each in found["recipients"]], found["has_mail"]) == (["team@example.com"], False)
     wrong = [
-        ({"email": "TEAM@example.com"}, 409, "recipient_taken"), ({"email": "a b"}, 400, "bad_email"), ({}, 400, "missing_field"),
+        ({"email": "TEAM@example.com"}, 409, "recipient_taken"), ({"email": "a b"}, 400, "bad_email"), ({"email": "a@b"}, 400, "bad_email"),
+        ({"email": "a@example..com"}, 400, "bad_email"), ({}, 400, "missing_field"),
         ({"email": "b@example.com", "events": ["nothing"]}, 400, "bad_events"),
         ({"email": "b@example.com", "app": "no"}, 404, "unknown_app"),
     ]  # fmt: skip
@@ -206,3 +210,69 @@ def test_recipients_come_and_go_by_program(app: Flask, api: Api) -> None:
     assert admin.delete("/api/recipients/1").status_code == 200
     assert admin.delete("/api/recipients/1").json["code"] == "unknown_recipient"
     assert admin.get("/api/recipients").json["recipients"] == []
+
+
+def test_a_change_that_changes_nothing_is_no_change(admin: Api, receiver: Receiver) -> None:
+    made = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]
+    same = {"url": receiver.url, "events": made["events"], "is_enabled": True}
+    for body in ({}, same, {**same, "revision": 1}):
+        assert admin.patch(f"/api/webhooks/{made['id']}", body).json["webhook"]["revision"] == 1
+    assert admin.patch(f"/api/webhooks/{made['id']}", {"revision": 7}).status_code == 409
+
+
+def test_what_was_mailed_is_listed_by_program_too(app: Flask, admin: Api, api: Api, receiver: Receiver) -> None:
+    admin.post("/api/webhooks", {"url": receiver.url})
+    admin.post("/api/recipients", {"email": "team@example.com"})
+    api.published(1)
+    found = admin.get("/api/deliveries?app=my-app").json["deliveries"]
+    assert {(each["event"], each["webhook_id"], each["recipient_id"]) for each in found} == {
+        (event, *to) for event in ("upload.ready", "release.published") for to in ((1, None), (None, 1))
+    }
+    assert found[0]["payload"]["url"].startswith("https://updates.example.com/apps/my-app/releases/")
+    assert [each["is_being_sent"] for each in found] == [False] * 4
+    mailed = admin.get("/api/deliveries?recipient_id=1&limit=1").json["deliveries"]
+    assert [(each["event"], each["recipient_id"]) for each in mailed] == [("release.published", 1)]
+    assert api.get("/api/deliveries").status_code == 403
+
+
+def test_deleting_asks_first_and_says_what_goes_along(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
+    admin.post("/api/recipients", {"email": "team@example.com"})
+    for _ in range(3):
+        admin.post(f"/api/webhooks/{webhook_id}/test")
+    asked = browser.get(f"{PAGE}/webhooks/{webhook_id}/delete")
+    assert (asked.status_code, "Delete this webhook?" in asked.text, "3 deliveries" in asked.text) == (200, True, True)
+    assert "Remove team@example.com?" in browser.get(f"{PAGE}/recipients/1/remove").text
+    assert "Make a new secret?" in browser.get(f"{PAGE}/webhooks/{webhook_id}/rotate").text
+    assert len(admin.get("/api/webhooks").json["webhooks"]) == 1
+    for page in (PAGE, f"{PAGE}/webhooks/{webhook_id}"):
+        assert "data-confirm" not in browser.get(page).text
+
+
+def test_the_page_shows_the_newest_and_leads_to_the_rest(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
+    for _ in range(23):
+        admin.post(f"/api/webhooks/{webhook_id}/test")
+    shown = browser.get(PAGE).text
+    assert (shown.count("on its way"), shown.index("New webhook") < shown.index("Last sent"), f"{PAGE}/sent" in shown) == (20, True, True)
+    assert browser.get(f"{PAGE}/sent").text.count("on its way") == 20
+    assert browser.get(f"{PAGE}/sent?start=20").text.count("on its way") == 3
+
+
+def test_what_is_just_being_sent_is_called_so(app: Flask, browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
+    delivery_id = admin.post(f"/api/webhooks/{webhook_id}/test").json["delivery"]["id"]
+    with app.app_context(), transaction() as session:
+        assert deliveries.claim(session, delivery_id, now=utcnow())
+    shown = browser.get(PAGE).text
+    assert ("sending" in shown, "failed so far" in shown) == (True, False)
+    assert admin.get("/api/deliveries").json["deliveries"][0]["is_being_sent"] is True
+
+
+def test_an_id_stands_once_on_a_page(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+    for _ in range(2):
+        admin.post("/api/webhooks", {"url": receiver.url})
+    admin.post("/api/recipients", {"email": "team@example.com"})
+    for page in (PAGE, f"{PAGE}/webhooks/1", f"{PAGE}/webhooks/1/delete"):
+        ids = re.findall(r'\sid="([^"]+)"', browser.get(page).text)
+        assert len(ids) == len(set(ids)), page

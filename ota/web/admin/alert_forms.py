@@ -17,7 +17,12 @@ EVENT_WORDS = {
     "release.plan_step": "A plan took its next step",
     "release.found_bad": "A release looks bad",
     "release.halted": "A release was halted",
+    "release.paused": "A release was paused",
+    "release.resumed": "A release was resumed",
     "release.rolled_back": "A release was rolled back",
+    "release.withdrawn": "A release was withdrawn",
+    "app.shut_off": "The app or a channel was shut off",
+    "app.turned_on": "It was turned on again",
     "profile.expiring": "A profile is about to expire",
     "test": "Test",
 }

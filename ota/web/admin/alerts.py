@@ -24,7 +24,7 @@ from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_alerts", __name__, url_prefix="/apps/<slug>/alerts")
 
-PAGE = 25
+PAGE = 20
 
 
 @blueprint.get("")
@@ -83,10 +83,13 @@ def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin_alerts.show", slug=slug, webhook_id=webhook_id), 303)
 
 
-@blueprint.post("/webhooks/<int:webhook_id>/rotate")
+@blueprint.route("/webhooks/<int:webhook_id>/rotate", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """Make a new secret and show it this once."""
+    """Make a new secret and show it this once, after a look at what that means."""
+    form, webhook = ConfirmForm(), alerts.get_webhook(reader(), webhook_id, app=app_in_view(slug))
+    if not form.validate_on_submit():
+        return _confirm("rotate", "Make a new secret", app=webhook.app, form=form, webhook=webhook)
     with transaction() as session:
         webhook = alerts.get_webhook(session, webhook_id, app=apps.find(session, slug))
         alerts.edit_webhook(session, actor(), webhook, rotates_secret=True, allows_private=allows_private(), now=utcnow())
@@ -103,10 +106,14 @@ def test(slug: str, webhook_id: int) -> ResponseReturnValue:
     return _back(slug)
 
 
-@blueprint.post("/webhooks/<int:webhook_id>/delete")
+@blueprint.route("/webhooks/<int:webhook_id>/delete", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """Forget a webhook and what it was sent."""
+    """Forget a webhook and what it was sent, after a look at what that is."""
+    form, webhook = ConfirmForm(), alerts.get_webhook(reader(), webhook_id, app=app_in_view(slug))
+    if not form.validate_on_submit():
+        count = deliveries.count(reader(), webhook_id=webhook_id)
+        return _confirm("delete", "Delete the webhook", app=webhook.app, form=form, webhook=webhook, count=count)
     with transaction() as session:
         alerts.delete_webhook(session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), now=utcnow())
     flash("The webhook is deleted.")
@@ -130,16 +137,28 @@ def add_recipient(slug: str) -> ResponseReturnValue:
     return _page(app_in_view(slug), recipient_form=form), 422
 
 
-@blueprint.post("/recipients/<int:recipient_id>/remove")
+@blueprint.route("/recipients/<int:recipient_id>/remove", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
-    """No more e-mail to this address."""
+    """No more e-mail to this address, after a look at what goes with it."""
+    form, recipient = ConfirmForm(), alerts.get_recipient(reader(), recipient_id, app=app_in_view(slug))
+    if not form.validate_on_submit():
+        count = deliveries.count(reader(), recipient_id=recipient_id)
+        return _confirm("remove", "Remove the recipient", app=recipient.app, form=form, recipient=recipient, count=count)
+    email = recipient.email
     with transaction() as session:
-        recipient = alerts.get_recipient(session, recipient_id, app=apps.find(session, slug))
-        email = recipient.email
-        alerts.remove_recipient(session, actor(), recipient, now=utcnow())
+        found = alerts.get_recipient(session, recipient_id, app=apps.find(session, slug))
+        alerts.remove_recipient(session, actor(), found, now=utcnow())
     flash(f"{email} gets no more e-mail about this app.")
     return _back(slug)
+
+
+@blueprint.get("/sent")
+@page(Access.ADMIN)
+def sent(slug: str) -> ResponseReturnValue:
+    """All that was sent in the last 30 days."""
+    app = app_in_view(slug)
+    return render_page("alerts_sent.html", app=app, confirm=ConfirmForm(formdata=None), **_sent(app))
 
 
 @blueprint.post("/deliveries/<int:delivery_id>/resend")
@@ -153,6 +172,11 @@ def resend(slug: str, delivery_id: int) -> ResponseReturnValue:
     except Conflict as error:
         flash(error.message, "bad")
     return _back(slug)
+
+
+def _confirm(act: str, title: str, **context: Any) -> str:
+    fragment = "partials/confirm_alerts.html"
+    return render_page("confirm_act.html", fragment, dialog=fragment, title=title, act=act, **context)
 
 
 def _back(slug: str) -> Response:

@@ -37,7 +37,12 @@ _PLATFORMS = [SelectChoice(platform.value, platform.label) for platform in Platf
 
 
 class Form(FlaskForm):  # type: ignore[misc]
-    """What all forms share: the character NUL, which databases refuse, is dropped from what is typed."""
+    """What all forms share: the character NUL, which databases refuse, is dropped from what is typed. Several may stand on one page."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        if "csrf_token" in self:
+            self.csrf_token.render_kw = {"id": False}  # Each form has one, and an id may stand once on a page.
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
