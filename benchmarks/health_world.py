@@ -19,7 +19,7 @@ from ota.core.members import TURN, Turn, Way, turn_of
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 HOUR = 3600.0
-DAYS = 4
+DAYS = 3
 NEVER = 1e9
 
 
@@ -50,7 +50,7 @@ class World:
     """Mean time from the offer to the installation."""
     told_after: float = 1.0
     """Mean delay of the report of an installation; 0: the app reports none, only its next check shows it."""
-    check_every: float = 6.0
+    check_every: float = 8.0
     opens_at: float = NEVER
     """Then the release is opened to everybody."""
     idle: float = 0.0
@@ -72,9 +72,16 @@ class Report(NamedTuple):
 def reports_of(world: World, draw: random.Random) -> list[Report]:
     """All reports that arrive, in order of arrival."""
     arrived: list[Report] = []
+    turn_seconds = TURN.total_seconds()
     for device in range(world.rollout + world.control):
+        turn = -1
         for delay, happened, kind in _life(world, draw, is_inside=device < world.rollout):
             if draw.random() < world.lost:
+                continue
+            if kind is Kind.ASKED:
+                if turn == (turn := int(happened * HOUR / turn_seconds)):
+                    continue  # The first check of a turn is all that counts.
+                arrived.append(Report(happened * HOUR, happened * HOUR, device, kind))
                 continue
             for _ in range(2 if draw.random() < world.twice else 1):
                 slow = draw.expovariate(0.5) if delay is not None and draw.random() < world.late else 0.0
@@ -105,7 +112,7 @@ def _life(world: World, draw: random.Random, *, is_inside: bool) -> Iterator[tup
                 yield from _crashes(world, draw, installed, min(0.95, world.rate * world.times), Kind.CRASHED)
         else:
             yield None, at, Kind.ASKED
-        at += world.check_every * slower * draw.uniform(0.8, 1.2)
+        at += world.check_every * slower * (0.8 + 0.4 * draw.random())
 
 
 def _crashes(world: World, draw: random.Random, since: float, rate: float, kind: Kind) -> Iterator[tuple[float | None, float, Kind]]:
@@ -132,8 +139,6 @@ def crowd_of(reports: Iterable[Report], world: World, policy: Policy) -> Crowd:
     turns: dict[tuple[int, int], Turn] = {}
     opened = START + timedelta(hours=world.opens_at) if world.opens_at < NEVER else None
     for report in reports:
-        if report.kind is Kind.ASKED and (report.device, int(report.happened / TURN.total_seconds())) in turns:
-            continue  # As `turn_of` says; most reports are such.
         at = placed_at(START + timedelta(seconds=report.happened), START + timedelta(seconds=report.received), policy)
         way = ways.get(report.device)
         if report.kind is Kind.OFFERED:
