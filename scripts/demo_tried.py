@@ -86,10 +86,10 @@ def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime)
     way = {
         "release_id": tried.release_id, "device_id": fleet.hash_of(number), "is_control": False, "version_code": 0, "offered_at": came,
         "downloaded_at": came + timedelta(minutes=3), "installed_at": enrolled if installs else None,
-        "enrolled_at": enrolled if installs else None, "healthy_at": enrolled + timedelta(minutes=3) if is_well else None,
-        "failed_at": at, "failure": EventKind.CRASH if fails else None, "left_at": None,
+        "enrolled_at": came, "healthy_at": enrolled + timedelta(minutes=3) if is_well else None,
+        "failed_at": at, "crashed_at": at, "failure": EventKind.CRASH if fails else None, "left_at": None,
     }  # fmt: skip
-    later = {name: None for name in (*STAGES, "enrolled_at", "failed_at") if way[name] is not None and way[name] > now}
+    later = {name: None for name in (*STAGES, "failed_at", "crashed_at") if way[name] is not None and way[name] > now}
     return {**way, **later, **({"failure": None} if "failed_at" in later else {})}
 
 
@@ -99,7 +99,8 @@ def _control(fleet: Fleet, release: Release, number: int, running: Version, came
     return {
         "release_id": release.id, "device_id": fleet.hash_of(number), "is_control": True, "version_code": running.version_code,
         "offered_at": None, "downloaded_at": None, "installed_at": None, "enrolled_at": came, "healthy_at": None,
-        "failed_at": at if fails else None, "failure": EventKind.CRASH if fails else None, "left_at": None,
+        "failed_at": at if fails else None, "crashed_at": at if fails else None, "failure": EventKind.CRASH if fails else None,
+        "left_at": None,
     }  # fmt: skip
 
 
@@ -107,7 +108,8 @@ def _watch(session: Session, tried: Tried) -> datetime | None:
     """Look every ten minutes, as the server does every minute, until it is halted; answers when that was."""
     for minutes in range(60, 60 * 24, 10):
         at = tried.began + timedelta(minutes=minutes)
-        if health.evaluate(session, tried.release_id, now=at).is_bad:
+        found = health.evaluate(session, tried.release_id, now=at)
+        if found is not None and found.is_bad:
             return at
     return None
 
