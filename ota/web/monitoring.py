@@ -16,7 +16,7 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share
 from ota.core.telemetry import Stage
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
-from ota.services import fleet_figures, health, release_rows
+from ota.services import devices, fleet_figures, health, release_rows
 from ota.services.fleet_figures import Failures
 from ota.web import charts
 from ota.web.release_wording import span
@@ -140,10 +140,18 @@ def _too_early(session: Session, release: Release, row: ReleaseHealth | None, *,
     )
     first, number = session.execute(query).one()
     if first is None:
-        return Judgement(label, "quiet", f"{began}{'None has been yet.' if is_again else 'No device has been offered it yet.'}")
+        return Judgement(label, "quiet", f"{began}{'None has been yet.' if is_again else _nobody(session, release, now=now)}")
     have = f"{number:,} {'device has' if number == 1 else 'devices have'} been"
     at = _clock(first + _settling(session, release), now)
     return Judgement(label, "quiet", f"{began}{have}{'' if is_again else ' offered it'}; failures are judged from {at} on.")
+
+
+def _nobody(session: Session, release: Release, *, now: datetime) -> str:
+    running = devices.stranded(session, release.version, now=now)
+    if not running:
+        return "No device has been offered it yet."
+    run = "1 device runs it and was" if running == 1 else f"{running:,} devices run it and were"
+    return f"{run} not offered it by this release, so there is nothing to judge."
 
 
 def _settling(session: Session, release: Release) -> timedelta:
