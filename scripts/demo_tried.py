@@ -56,7 +56,7 @@ def attempt(
         if fleet.seen[number] < tried.began or came > now or any(number in other.ways for other in others):
             continue
         if _is_let_in(trial.release, fleet.id_of(number)):
-            trial.ways[number] = _way(fleet, tried, number, came, now)
+            trial.ways[number] = {**_way(fleet, tried, number, came, now), "version_code": trial.release.version.version_code}
         else:
             controls.append(_control(fleet, trial.release, number, running, came, now))
     store(session, ReleaseDevice, [*trial.ways.values(), *controls])
@@ -72,6 +72,19 @@ def attempt(
     return trial
 
 
+def settle(session: Session, fleet: Fleet, runs: Mapping[int, Version], newest: tuple[Version, int, datetime], now: datetime) -> None:
+    """The ways of the devices that run what is open to everybody, and the look at them."""
+    version, release_id, began = newest
+    trial, tried = Trial(session.get_one(Release, release_id)), Tried(release_id, began, 0.006)
+    for number, running in runs.items():
+        came = began + timedelta(hours=fleet.dice.expovariate(1 / 50))
+        if running is version and came < now:
+            trial.ways[number] = {**_way(fleet, tried, number, came, now), "version_code": version.version_code}
+    store(session, ReleaseDevice, list(trial.ways.values()))
+    _count(session, trial, now)
+    health.evaluate(session, release_id, now=now)
+
+
 def _is_let_in(release: Release, device_id: str) -> bool:
     return release.bucket_from <= bucket(release.salt, device_id) < release.bucket_from + release.rollout
 
@@ -84,7 +97,7 @@ def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime)
     at = enrolled + timedelta(minutes=minutes) if fails else None
     is_well = installs and (at is None or minutes > 60)
     way = {
-        "release_id": tried.release_id, "device_id": fleet.hash_of(number), "is_control": False, "version_code": 0, "offered_at": came,
+        "release_id": tried.release_id, "device_id": fleet.hash_of(number), "is_control": False, "offered_at": came,
         "downloaded_at": came + timedelta(minutes=3), "installed_at": enrolled if installs else None,
         "enrolled_at": enrolled if installs else None, "healthy_at": enrolled + timedelta(minutes=3) if is_well else None,
         "failed_at": at, "failure": EventKind.CRASH if fails else None, "left_at": None,

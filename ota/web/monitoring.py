@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ota.clock import utcnow
 from ota.core.lifecycle import HealthTest
 from ota.core.platforms import Platform
+from ota.core.rollout import FULL
 from ota.core.statistics import Share
 from ota.core.telemetry import Stage
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
@@ -123,6 +124,8 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
         return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
+    if release.rollout == FULL and release.starts_at <= now - health.WATCHED_FOR:
+        return Judgement("not judged", "quiet", f"It has been open to everybody for {health.WATCHED_FOR.days} days: nobody looks any more.")
     return _too_early(session, release, row, now=now)
 
 
