@@ -63,6 +63,8 @@ def attempt(
     if tried.is_watched:
         trial.halted_at = _watch(session, tried)
         _stop(session, trial)
+    else:
+        health.evaluate(session, tried.release_id, now=now)
     for number, way in trial.ways.items():
         fleet.seen[number] = max(fleet.seen[number], min(now, way["installed_at"] or way["offered_at"]))
         if way["installed_at"] is not None:

@@ -141,8 +141,9 @@ def _too_early(session: Session, release: Release, row: ReleaseHealth | None, *,
     if first is None:
         return Judgement(label, "quiet", f"{began}{'None has yet.' if is_again else 'No device has installed it yet.'}")
     have = f"{number:,} {'device has' if number == 1 else 'devices have'}"
-    at = _clock(first + _settling(session, release), now)
-    return Judgement(label, "quiet", f"{began}{have}{' done so' if is_again else ' installed it'}; failures are judged from {at} on.")
+    at = first + _settling(session, release)
+    then = f"failures are judged from {_clock(at, now)} on" if at > now else "the first look at them is a matter of a minute"
+    return Judgement(label, "quiet", f"{began}{have}{' done so' if is_again else ' installed it'}; {then}.")
 
 
 def _settling(session: Session, release: Release) -> timedelta:
