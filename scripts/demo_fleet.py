@@ -36,8 +36,9 @@ def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, *tried: Tried) -
         before, trials = dict(runs), list[Trial]()
         for each in tried:
             trials.append(demo_tried.attempt(session, app.id, fleet, runs, each, trials, now))
+        demo_tried.settle(session, fleet, runs, named[-1], now)
         store(session, Device, [_device(app.id, fleet, number, version) for number, version in runs.items()])
-        for version, release_id, at in named[-3:]:
+        for version, release_id, at in named[-3:-1]:
             _funnel(session, fleet, version, release_id, at, now, share=1.0, failing=0.006)
         _checks(session, app.id, app.channels[0].id, fleet, named[-1], now, is_partial=bool(tried))
         demo_histories.tell(session, app, fleet, before, runs, trials)

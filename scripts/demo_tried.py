@@ -56,13 +56,15 @@ def attempt(
         if fleet.seen[number] < tried.began or came > now or any(number in other.ways for other in others):
             continue
         if _is_let_in(trial.release, fleet.id_of(number)):
-            trial.ways[number] = _way(fleet, tried, number, came, now)
+            trial.ways[number] = {**_way(fleet, tried, number, came, now), "version_code": trial.release.version.version_code}
         else:
             controls.append(_control(fleet, trial.release, number, running, came, now))
     store(session, ReleaseDevice, [*trial.ways.values(), *controls])
     if tried.is_watched:
         trial.halted_at = _watch(session, tried)
         _stop(session, trial)
+    else:
+        health.evaluate(session, tried.release_id, now=now)
     for number, way in trial.ways.items():
         fleet.seen[number] = max(fleet.seen[number], min(now, way["installed_at"] or way["offered_at"]))
         if way["installed_at"] is not None:
@@ -70,6 +72,19 @@ def attempt(
     _count(session, trial, now)
     _report(session, app_id, fleet, trial)
     return trial
+
+
+def settle(session: Session, fleet: Fleet, runs: Mapping[int, Version], newest: tuple[Version, int, datetime], now: datetime) -> None:
+    """The ways of the devices that run what is open to everybody, and the look at them."""
+    version, release_id, began = newest
+    trial, tried = Trial(session.get_one(Release, release_id)), Tried(release_id, began, 0.006)
+    for number, running in runs.items():
+        came = began + timedelta(hours=fleet.dice.expovariate(1 / 50))
+        if running is version and came < now:
+            trial.ways[number] = {**_way(fleet, tried, number, came, now), "version_code": version.version_code}
+    store(session, ReleaseDevice, list(trial.ways.values()))
+    _count(session, trial, now)
+    health.evaluate(session, release_id, now=now)
 
 
 def _is_let_in(release: Release, device_id: str) -> bool:
@@ -84,7 +99,7 @@ def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime)
     at = enrolled + timedelta(minutes=minutes) if fails else None
     is_well = installs and (at is None or minutes > 60)
     way = {
-        "release_id": tried.release_id, "device_id": fleet.hash_of(number), "is_control": False, "version_code": 0, "offered_at": came,
+        "release_id": tried.release_id, "device_id": fleet.hash_of(number), "is_control": False, "offered_at": came,
         "downloaded_at": came + timedelta(minutes=3), "installed_at": enrolled if installs else None,
         "enrolled_at": came, "healthy_at": enrolled + timedelta(minutes=3) if is_well else None,
         "failed_at": at, "crashed_at": at, "failure": EventKind.CRASH if fails else None, "left_at": None,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ota.clock import utcnow
 from ota.core.lifecycle import HealthTest
 from ota.core.platforms import Platform
+from ota.core.rollout import FULL
 from ota.core.statistics import Share
 from ota.core.telemetry import Stage
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
@@ -127,6 +128,8 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
         return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
+    if release.rollout == FULL and release.starts_at <= now - health.WATCHED_FOR:
+        return Judgement("not judged", "quiet", f"It has been open to everybody for {health.WATCHED_FOR.days} days: nobody looks any more.")
     return _too_early(session, release, row, now=now)
 
 
@@ -142,8 +145,9 @@ def _too_early(session: Session, release: Release, row: ReleaseHealth | None, *,
     if first is None:
         return Judgement(label, "quiet", f"{began}{'None has been yet.' if is_again else _nobody(session, release, now=now)}")
     have = f"{number:,} {'device has' if number == 1 else 'devices have'} been"
-    at = _clock(first + _settling(session, release), now)
-    return Judgement(label, "quiet", f"{began}{have}{'' if is_again else ' offered it'}; failures are judged from {at} on.")
+    at = first + _settling(session, release)
+    then = f"failures are judged from {_clock(at, now)} on" if at > now else "the first look at them is a matter of a minute"
+    return Judgement(label, "quiet", f"{began}{have}{'' if is_again else ' offered it'}; {then}.")
 
 
 def _nobody(session: Session, release: Release, *, now: datetime) -> str:

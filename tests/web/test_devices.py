@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -185,7 +187,7 @@ def test_looking_up_keeps_the_id_out_of_addresses(lived: Flask, sign_in: Callabl
     assert "Crash with 1.1.0+2 2.5 s" in told
     assert "&lt;script&gt;alert(1)" in page.text
     assert "<script>alert(1)" not in page.text
-    assert "device_id=phone" in page.text  # The question for Explain.
+    assert f"device={HASH}" in page.text  # The question for Explain.
     assert "Forget this device" not in page.text
     nobody = browser.post(WHERE, data={"csrf_token": token, "device_id": "nobody"})
     assert (nobody.status_code, "No device with this id has asked" in nobody.text) == (422, True)
@@ -242,3 +244,21 @@ def test_an_id_that_looks_like_a_hash_is_an_id_first(lived: Flask, api: Api) -> 
     drain(lived)
     assert story(api, device_id=HASH).json["device_hash"] == devices.hashed("k" * 64, HASH)
     assert story(api).json["device_hash"] == HASH
+
+
+def test_the_id_of_a_device_that_was_looked_up_stays_out_of_the_address_of_its_explanation(
+    lived: Flask, sign_in: Callable[..., FlaskClient]
+) -> None:
+    browser = sign_in(EMAILS[Role.VIEWER])
+    found = browser.post(WHERE, data={"csrf_token": csrf_of(browser.get(WHERE)), "device_id": ID})
+    page = browser.get(found.headers["Location"]).text
+    link = unescape(re.findall(r'href="([^"]*/explain\?[^"]*)"', page)[0])
+    assert f"device={HASH}" in link
+    assert "device_id" not in link
+    explained = browser.get(link)
+    assert explained.status_code == 200
+    assert f'<dt>Device id</dt><dd class="mono">{ID}</dd>' in explained.text
+    assert "Testers" in words_of(explained)
+    assert f'<input type="hidden" name="device" value="{HASH}">' in explained.text
+    other = sign_in(EMAILS[Role.ADMIN]).get(link)
+    assert (other.status_code, "look the device up again" in other.text) == (422, True)

@@ -150,3 +150,10 @@ def test_few_devices_are_said_to_be_too_few(app: Flask, browser: FlaskClient, ru
     told = words_of(browser.get(running))
     assert "too few devices To compare it with 1.0.0, 100 devices of each are needed." in told
     assert "none yet" in told
+
+
+def test_why_an_arm_is_halted_is_said_above_the_results(api: Api, browser: FlaskClient, running: str) -> None:
+    assert "is halted" not in words_of(browser.get(running))
+    assert api.post("/api/releases/2/halt", {"reason": "12 of 40 devices failed."}).status_code == 200
+    told = words_of(browser.get(running))
+    assert "1.1.0 is halted: 12 of 40 devices failed. Devices that would be in this arm are offered what everybody else is." in told

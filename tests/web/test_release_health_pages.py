@@ -70,6 +70,7 @@ def test_green_is_said_only_where_devices_are_judged(app: Flask, release: int, s
     assert [told(browser, page) for page in pages] == [early, early]
     with app.app_context(), transaction() as session:
         session.execute(update(ReleaseDevice).values(enrolled_at=at - 2 * HOUR, failed_at=None))
+    assert told(browser, "fleet").endswith("9 devices have installed it; the first look at them is a matter of a minute.")
     look(app, release)
     judged = [told(browser, page) for page in pages]
     assert judged[0] == judged[1]
@@ -110,6 +111,8 @@ def test_an_app_that_keeps_nothing_says_what_that_means(app: Flask, release: int
         assert '/apps/my-app/settings#devices"' in text
         assert "No device has been offered it yet" not in text
         assert "devices known" not in text
+        assert "active in 30 days" not in text
+        assert "no device has asked yet" not in text
     assert "An administrator can change that" in sign_in(EMAILS[Role.VIEWER]).get("/apps/my-app/fleet").text
 
 

@@ -66,9 +66,8 @@ def show(slug: str, device_hash: str) -> ResponseReturnValue:
     """What a device runs, what it was offered and why, what it has reported, and its groups."""
     app = app_in_view(slug)
     found = device_history.story(reader(), app, device_hash, before=_before())
-    known_hash, known_id = cookie.get(_LOOKED_UP) or (None, None)
     return render_page(
-        "device.html", app=app, story=found, lines=folded(found.moments), device_id=known_id if known_hash == device_hash else None,
+        "device.html", app=app, story=found, lines=folded(found.moments), device_id=looked_up(device_hash),
         older=found.before and found.before.isoformat(), is_newest=_before() is None,
     )  # fmt: skip
 
@@ -86,6 +85,12 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
     cookie.pop(_LOOKED_UP, None)
     flash("The device is forgotten. If it asks again, it is a new one.")
     return redirect(url_for("admin_devices.index", slug=slug), 303)
+
+
+def looked_up(device_hash: str) -> str | None:
+    """The id of a device, where it was looked up last in this browser: the server keeps none."""
+    known_hash, known_id = cookie.get(_LOOKED_UP) or (None, None)
+    return known_id if known_hash == device_hash else None
 
 
 def _index(app: App, form: LookUpForm) -> str:

@@ -21,6 +21,7 @@ from ota.services import apps, explaining, previews, release_rows, versions
 from ota.services.explaining import Explained, Inquiry
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
+from ota.web.admin.devices import looked_up
 from ota.web.admin.forms import Between, Form, RolloutForm, show_error
 from ota.web.api import with_plus
 from ota.web.explained import explain_answer, preview_sentence
@@ -55,16 +56,22 @@ class ExplainForm(Form):
 @blueprint.get("/explain")
 @page(Access.VIEW)
 def show(slug: str) -> ResponseReturnValue:
-    """Why one device is offered what it is offered. The question is in the address."""
+    """Why one device is offered what it is offered. The question is in the address, but for the id of a device that was looked up:
+    its hash stands for it there."""
     app = app_in_view(slug)
     form = ExplainForm(request.args, meta=_NOT_FORGED)
     form.channel.choices = [channel.name for channel in app.channels]
     form.platform.data = form.platform.data or Platform.ANDROID.value
     form.channel.data = form.channel.data or apps.find_channel(app, None).name
     form.current_version.data = with_plus(form.current_version.data)
-    found = _explained(app, form) if request.args else None
-    view = explain_answer(found, device_id=form.device_id.data, locale=None) if found else None
-    page_ = render_page("explain.html", app=app, form=form, found=found, view=view, name_of=name_of)
+    device = request.args.get("device") if not form.device_id.data else None
+    device_id = looked_up(device) if device else form.device_id.data
+    if device and device_id is None:
+        form.form_errors.append("The id of this device is not kept. Enter it, or look the device up again.")
+        device = None
+    found = _explained(app, form, device_id) if request.args and not form.form_errors else None
+    view = explain_answer(found, device_id=device_id, locale=None) if found else None
+    page_ = render_page("explain.html", app=app, form=form, found=found, view=view, device=device, name_of=name_of)
     return page_, 422 if form.errors or form.form_errors else 200
 
 
@@ -94,16 +101,16 @@ def preview_release(slug: str, release_id: int) -> ResponseReturnValue:
         return _fragment(wrong=error.message), 422
 
 
-def _explained(app: App, form: ExplainForm) -> Explained | None:
+def _explained(app: App, form: ExplainForm, device_id: str | None) -> Explained | None:
     """The explanation; None with the reason in the form where it can't be given."""
     if not form.validate():
         return None
     inquiry = Inquiry(
-        platform=form.platform.data, channel=form.channel.data, app=app.slug, device_id=form.device_id.data,
+        platform=form.platform.data, channel=form.channel.data, app=app.slug, device_id=device_id,
         current_version=form.current_version.data, user_initiated=form.user_initiated.data, sdk=form.sdk.data,
         os_version=form.os_version.data, abis=tuple(each.strip() for each in (form.abis.data or "").split(",") if each.strip()),
     )  # fmt: skip
-    device_hash = hashed(form.device_id.data) if form.device_id.data else None
+    device_hash = hashed(device_id) if device_id else None
     try:
         return explaining.explain_answer(reader(), inquiry, device_hash=device_hash, now=utcnow())
     except OtaError as error:
