@@ -22,7 +22,7 @@ EVENT_WORDS = {
     "release.rolled_back": "A release was rolled back",
     "release.withdrawn": "A release was withdrawn",
     "app.shut_off": "The app or a channel was shut off",
-    "app.turned_on": "It was turned on again",
+    "app.turned_on": "The app or a channel was turned on again",
     "profile.expiring": "A profile is about to expire",
     "test": "Test",
 }
