@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy import CursorResult, and_, delete, exists, func, select
 from sqlalchemy.orm import Session
 
-from ota.models import Adoption, Device, Event, UpdateCheck, UpdateCompletion
+from ota.models import Adoption, Device, Event, FailureSignature, UpdateCheck, UpdateCompletion
 from ota.services import counting
 from ota.services.devices import ACTIVE_WITHIN
 from ota.services.tallies import insert
@@ -18,6 +18,7 @@ REPORTS_KEPT = timedelta(days=90)
 BATCH = 5_000
 """So many rows of a table are deleted in one transaction at most: counting must not wait long for it."""
 
+_HAS_EVENTS = exists().where(Event.signature_id == FailureSignature.id)
 _KEY = ("app_id", "platform", "app_version")
 
 
@@ -49,6 +50,7 @@ def prune(session: Session, *, now: datetime) -> bool:
         _delete(session, UpdateCheck, UpdateCheck.created_at < now - CHECKS_KEPT),
         _delete(session, UpdateCompletion, UpdateCompletion.completed_at < now - REPORTS_KEPT),
         _delete(session, Event, Event.received_at < now - REPORTS_KEPT),
+        _delete(session, FailureSignature, and_(FailureSignature.last_at < now - REPORTS_KEPT, ~_HAS_EVENTS)),
     ]
     return max(deleted) >= BATCH
 
