@@ -50,6 +50,11 @@ class Sender:
     behind: timedelta | Invalid
     versions: Mapping[str, int]
 
+    @property
+    def note(self) -> str | None:
+        """Why nothing that is taken from it is counted; None where it is."""
+        return None if self.app.keeps_devices else f"{self.app.name} keeps nothing about single devices: reports are not counted."
+
 
 def sender(
     session: Session,

@@ -54,8 +54,10 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
         )
     except AWAY as error:
         return _complete_later(body, error)
-    reports().keep_or_fail(records.completion(telemetry.judge_completion(who, body.from_version, body.to_version, now=now)))
-    return CompleteAnswer(ok=True, message=f"{who.app.name} {body.to_version} is noted.")
+    report = telemetry.judge_completion(who, body.from_version, body.to_version, now=now)
+    if who.note is None:
+        reports().keep_or_fail(records.completion(report))
+    return CompleteAnswer(ok=True, message=who.note or f"{who.app.name} {body.to_version} is noted.")
 
 
 @blueprint.post("/api/updates/events")
@@ -99,7 +101,7 @@ def events(raw: bytes) -> EventsAnswer:
             taken += 1
         except OtaError as error:
             refused.append(_refused(index, given[index], error))
-    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(given)])
+    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(given)], note=None if who is None else who.note)
 
 
 def _decoded(raw: bytes, shape: type[msgspec.Struct]) -> tuple[Any, bytes]:
@@ -143,7 +145,9 @@ def _read(raw: msgspec.Raw) -> EventItem | OtaError:
 
 
 def _take(who: Sender, item: EventItem) -> None:
-    reports().keep_or_fail(records.event(telemetry.judge(who, item, now=utcnow())))
+    report = telemetry.judge(who, item, now=utcnow())
+    if who.note is None:
+        reports().keep_or_fail(records.event(report))
 
 
 def _take_later(body: EventsRequest, item: EventItem, sent_at: datetime | Invalid | None) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from ota.clock import utcnow
 from ota.db import transaction
 from ota.models import Event, FailureSignature
-from ota.services import fleet, records, signatures
+from ota.services import pruning, records, signatures
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, report, rows
 
@@ -56,7 +56,7 @@ def test_what_has_not_failed_for_long_is_forgotten(in_app: Flask, api: Api) -> N
     report(in_app, happened(made, "crash", signature="boom"))
     for days, left in ((89, 1), (91, 0)):
         with transaction() as session:
-            fleet.prune(session, now=utcnow() + timedelta(days=days))
+            pruning.prune(session, now=utcnow() + timedelta(days=days))
         assert len(rows(FailureSignature)) == left
 
 
