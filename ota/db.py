@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +11,14 @@ from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, CursorResult, Engine, event, update
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from ota.config import ROOT, Settings
 from ota.models.base import Base
+
+log = logging.getLogger(__name__)
 
 db = SQLAlchemy(metadata=Base.metadata)
 migrate = Migrate(directory=str(ROOT / "migrations"))
@@ -48,6 +51,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "connect_args": {} if is_sqlite else _POSTGRESQL,
     }
     db.init_app(app)
+    app.teardown_appcontext(_put_session_away)  # Before Flask-SQLAlchemy does it, which fails with the database.
     migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     if is_sqlite:
         with app.app_context():
@@ -104,6 +108,15 @@ def snapshot() -> Iterator[Session]:
 def reader() -> Session:
     """The session of this request or task, for reading."""
     return db.session()
+
+
+def _put_session_away(_: BaseException | None) -> None:
+    """A database that goes away after everything was read and written spoils no answer."""
+    try:
+        db.session.remove()
+    except DBAPIError as error:
+        log.warning("a connection was lost at the end of its use: %s", first_line(error))
+        db.session.registry.clear()
 
 
 def compare_and_set(

@@ -17,7 +17,7 @@ from ota import queue, watching
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import deliveries, devices, expiring, fleet, health, pipeline, soaking, system, uploads
+from ota.services import deliveries, devices, expiring, fleet, health, pipeline, pruning, soaking, system, uploads
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def prune_telemetry() -> None:
     with database_may_be_away():
         for _ in range(_MAX_BATCHES):
             with transaction() as session:
-                has_more = fleet.prune(session, now=utcnow())
+                has_more = pruning.prune(session, now=utcnow())
             if not has_more:
                 return
 

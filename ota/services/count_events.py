@@ -34,7 +34,7 @@ def count(session: Session, tallies: Tallies, reports: Sequence[EventReport | Co
     if not events:
         return
     ways = release_devices.ways_of(session, {(each.device, each.report.version_id) for each in events})
-    known = signatures.known(session, events)
+    known = signatures.known(session, events, ways.keys())
     new = _insert(session, events, ways, known)
     fresh = [each for each in events if each.key in new]
     signatures.grow(session, known, fresh)
@@ -57,12 +57,15 @@ def _completion(report: CompletionReport, secret: str) -> Completion:
 
 
 def _insert(
-    session: Session, events: Sequence[Told], ways: Mapping[tuple[str, int], Sequence[ReleaseDevice]], known: Mapping[signatures.Key, Known]
+    session: Session,
+    events: Sequence[Told],
+    ways: Mapping[tuple[str, int], Sequence[ReleaseDevice]],
+    known: Mapping[signatures.EventKey, Known],
 ) -> set[tuple[int, str, str]]:
     """Keep the events. Answers the keys of those that are new: a repeat came before."""
     rows: list[dict[str, Any]] = []
     for each in events:
-        report, found = each.report, known.get(signatures.key_of(each))
+        report, found = each.report, known.get(each.key)
         way = next((way for way in ways.get((each.device, report.version_id), ()) if not way.is_control), None)
         rows.append({
             "app_id": report.app_id, "device_id": each.device, "event_id": report.event_id, "kind": report.kind,

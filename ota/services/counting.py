@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from ota.models import App, JournalPosition, Version
-from ota.services import count_checks, count_events, late_reports, records
+from ota.services import count_checks, count_events, late_reports, records, running
 from ota.services.records import Check, CompletionReport, EventReport
 from ota.services.tallies import Tallies, insert
 
@@ -57,7 +57,8 @@ def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetim
     tallies = Tallies(session)
     count_checks.count(session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now)
     said = [each for each in found if isinstance(each, EventReport | CompletionReport) and keeping.get(each.app_id)]
-    count_events.count(session, tallies, _of_versions_that_are(session, said), secret=secret)
+    said = running.note(session, tallies, _of_versions_that_are(session, said), secret=secret)
+    count_events.count(session, tallies, said, secret=secret)
     tallies.write()
     return sum(each is None for each in found)
 

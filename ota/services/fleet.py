@@ -1,33 +1,32 @@
-"""Keeping the figures about devices small: adoption is written down each day, and what is old is deleted."""
+"""Adoption: how many active devices run each version, written down each day."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, cast
+from collections import Counter, defaultdict
+from datetime import datetime
 
-from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ota.models import Adoption, Device, Event, UpdateCheck, UpdateCompletion
-from ota.services import counting
+from ota.models import Adoption, Device, Version
 from ota.services.devices import ACTIVE_WITHIN
 from ota.services.tallies import insert
 
-CHECKS_KEPT = timedelta(days=30)
-REPORTS_KEPT = timedelta(days=90)
-BATCH = 5_000
-"""So many rows of a table are deleted in one transaction at most: counting must not wait long for it."""
+MOST = 50
+"""So many versions that the app does not know have a row of their own each day and platform, those that most devices run."""
+
+OTHER = "other"
 
 _KEY = ("app_id", "platform", "app_version")
+_Key = tuple[int, str, str]
 
 
 def note_adoption(session: Session, *, now: datetime) -> None:
     """Write down how many active devices run each version today. Twice a day, or twice at once, it says the same."""
     today = now.date()
     query = select(Device.app_id, Device.platform, Device.app_version, func.count()).where(Device.last_seen_at > now - ACTIVE_WITHIN)
-    found = {
-        (row[0], row[1], row[2]): row[3] for row in session.execute(query.group_by(Device.app_id, Device.platform, Device.app_version))
-    }
+    rows_of = session.execute(query.group_by(Device.app_id, Device.platform, Device.app_version))
+    found = _bounded(session, {(row[0], row[1], row[2]): row[3] for row in rows_of})
     for row in session.scalars(select(Adoption).where(Adoption.day == today)):
         if (row.app_id, row.platform, row.app_version) not in found:
             session.delete(row)  # Nobody runs it since the last look.
@@ -42,18 +41,16 @@ def note_adoption(session: Session, *, now: datetime) -> None:
         session.connection().execute(grown, rows)
 
 
-def prune(session: Session, *, now: datetime) -> bool:
-    """Delete what is older than it is kept, of each table at most `BATCH` rows. True while there is more to delete."""
-    counting.forget_positions(session, now=now)
-    deleted = [
-        _delete(session, UpdateCheck, UpdateCheck.created_at < now - CHECKS_KEPT),
-        _delete(session, UpdateCompletion, UpdateCompletion.completed_at < now - REPORTS_KEPT),
-        _delete(session, Event, Event.received_at < now - REPORTS_KEPT),
-    ]
-    return max(deleted) >= BATCH
-
-
-def _delete(session: Session, model: Any, is_old: Any) -> int:
-    old = select(model.id).where(is_old).limit(BATCH)
-    found = session.execute(delete(model).where(model.id.in_(old)), execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", found).rowcount
+def _bounded(session: Session, found: dict[_Key, int]) -> dict[_Key, int]:
+    """The app's own versions, the largest of the others, and the rest together: anybody can make up versions."""
+    own = set[_Key]()
+    for app_id, platform, name, code in session.execute(select(Version.app_id, Version.platform, Version.version, Version.version_code)):
+        own |= {(app_id, platform, name), (app_id, platform, f"{name}+{code}")}
+    strangers = defaultdict[tuple[int, str], list[_Key]](list)
+    for key in sorted(found.keys() - own, key=lambda key: (-found[key], key)):
+        strangers[key[:2]].append(key)
+    rest = {key for keys in strangers.values() for key in keys[MOST:]}
+    bounded = Counter[_Key]()
+    for key, devices in found.items():
+        bounded[(key[0], key[1], OTHER) if key in rest else key] += devices
+    return dict(bounded)

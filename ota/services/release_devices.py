@@ -212,7 +212,9 @@ def _write_completions(session: Session, done: Sequence[Completion], *, is_infer
         for each in done
     ]  # fmt: skip
     if rows:
-        session.connection().execute(insert(session, UpdateCompletion).on_conflict_do_nothing(), rows)
+        statement, way = insert(session, UpdateCompletion), ["app_id", "platform", "device_id", "from_version", "to_version"]
+        told = statement.on_conflict_do_update(index_elements=way, set_={"is_inferred": False})  # What a check showed is said now.
+        session.connection().execute(statement.on_conflict_do_nothing() if is_inferred else told, rows)
 
 
 def _execute(session: Session, statement: Any) -> bool:

@@ -50,6 +50,11 @@ class Sender:
     behind: timedelta | Invalid
     versions: Mapping[str, int]
 
+    @property
+    def note(self) -> str | None:
+        """Why nothing that is taken from it is counted; None where it is."""
+        return None if self.app.keeps_devices else f"{self.app.name} keeps nothing about single devices: reports are not counted."
+
 
 def sender(
     session: Session,
@@ -104,7 +109,7 @@ def judge_completion(who: Sender, from_version: str, to_version: str, *, now: da
 
 
 def _existing(session: Session, app: App, platform: Platform, versions: Iterable[str]) -> dict[str, int]:
-    """Of the versions as devices name them the ids of those that there are: by build number, or the newest with that name."""
+    """Of the versions as devices name them the ids of those that were ever published: by build number, or the newest with that name."""
     parsed: dict[str, CurrentVersion] = {}
     for text in set(versions):
         try:
@@ -114,6 +119,7 @@ def _existing(session: Session, app: App, platform: Platform, versions: Iterable
     codes = {each.build for each in parsed.values()} - {None}
     names = {each.text.removeprefix("v") for each in parsed.values() if each.build is None}
     query = select(Version.id, Version.version, Version.version_code).where(Version.app_id == app.id, Version.platform == platform)
+    query = query.where(or_(Version.published_at.is_not(None), Version.releases.any()))
     query = query.where(or_(Version.version_code.in_(codes), Version.version.in_(names))).order_by(Version.version_code)
     rows: Sequence[Any] = session.execute(query).all() if parsed else ()
     by_code, by_name = {row.version_code: row.id for row in rows}, {row.version: row.id for row in rows}
@@ -187,4 +193,4 @@ def _parsed(text: str, field: str) -> CurrentVersion:
 
 def _unknown_version(who: Sender, text: str) -> OtaError:
     _parsed(text, "version")
-    return NotFound("unknown_version", f"{who.app.name} has no version {text[:60]} on {who.platform.label}.")
+    return NotFound("unknown_version", f"{who.app.name} has published no version {text[:60]} on {who.platform.label}.")

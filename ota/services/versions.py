@@ -17,7 +17,7 @@ from ota.core.versions import MAX_VERSION_CODE
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, NotFound, OtaError
 from ota.models import App, Artifact, Release, Upload, Version
-from ota.services import audit, catalogs, rules
+from ota.services import audit, catalogs, rules, signatures
 from ota.services.audit import Actor
 
 _WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
@@ -172,6 +172,7 @@ def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -
             current=summary(version),
         )
     catalogs.touch(session, version.app_id)
+    signatures.forget_version(session, version.id)
     session.execute(update(Upload).where(Upload.version_id == version.id).values(version_id=None))
     before = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
     audit.record(session, actor, "version.deleted", ("version", version.id), now=now, app_id=version.app_id, before=before)

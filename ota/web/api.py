@@ -21,10 +21,12 @@ MANAGING = "Managing"
 SYSTEM = "System"
 
 JSON = "application/json"
+MALFORMED = "malformed_json"
 EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 encode = msgspec.json.Encoder().encode
+_WHEN_TOO_LARGE = "Send only the fields that are documented."
 _HINTS = {
     "rollout": " A rollout is given in whole basis points: 10 % is 1000, everybody is 10000.",
     "approval_above": " It is given in whole basis points: 10 % is 1000; null asks for nobody's approval.",
@@ -53,6 +55,12 @@ class Operation:
     is_body_optional: bool = False
     is_raw: bool = False
     """The view gets the body's bytes as ``raw`` and answers bytes: its shapes are only for the document."""
+
+    most_bytes: int = MAX_BODY_BYTES
+    """The largest body."""
+
+    when_too_large: str = _WHEN_TOO_LARGE
+    """What somebody can do who sent a larger one."""
 
     @property
     def caller(self) -> Caller:
@@ -88,9 +96,9 @@ def json_response(answer: Any, status: int) -> Response:
 def _inputs(spec: Operation) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     if spec.is_raw:
-        inputs["raw"] = _read_json()
+        inputs["raw"] = _read_json(spec)
     elif spec.body is not None:
-        inputs["body"] = _read_body(spec.body, spec.is_body_optional)
+        inputs["body"] = _read_body(spec, spec.body)
     if spec.query is not None:
         inputs["query"] = convert(request.args.to_dict(), spec.query)
     if spec.form is not None:
@@ -101,30 +109,31 @@ def _inputs(spec: Operation) -> dict[str, Any]:
     return inputs
 
 
-def _read_body(shape: type[msgspec.Struct], is_optional: bool) -> Any:
-    raw = _read_json(is_optional=is_optional)
-    return shape() if not raw and is_optional else decode(raw, shape)
+def _read_body(spec: Operation, shape: type[msgspec.Struct]) -> Any:
+    raw = _read_json(spec)
+    return shape() if not raw and spec.is_body_optional else decode(raw, shape)
 
 
-def _read_json(*, is_optional: bool = False) -> bytes:
-    raw = read_limited()
-    if request.mimetype != JSON and (raw or not is_optional):
+def _read_json(spec: Operation) -> bytes:
+    raw = _read_limited(spec)
+    if request.mimetype != JSON and (raw or not spec.is_body_optional):
         raise WrongMediaType("wrong_content_type", "Expected a JSON body with the header Content-Type: application/json.")
     return raw
 
 
-def read_limited() -> bytes:
-    """The body, at most `MAX_BODY_BYTES` of it. Raises `TooLarge`."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise body_too_large()
-    raw = request.stream.read(MAX_BODY_BYTES + 1)
-    if len(raw) > MAX_BODY_BYTES:
-        raise body_too_large()
+def _read_limited(spec: Operation) -> bytes:
+    if (request.content_length or 0) > spec.most_bytes:
+        raise body_too_large(spec)
+    raw = request.stream.read(spec.most_bytes + 1)
+    if len(raw) > spec.most_bytes:
+        raise body_too_large(spec)
     return raw
 
 
-def body_too_large() -> TooLarge:
-    return TooLarge("body_too_large", f"The body is larger than {MAX_BODY_BYTES // 1024} KiB. Send only the fields that are documented.")
+def body_too_large(spec: Operation | None) -> TooLarge:
+    """The error for a body that is larger than this operation (or a page) takes."""
+    most, advice = (spec.most_bytes, spec.when_too_large) if spec else (MAX_BODY_BYTES, _WHEN_TOO_LARGE)
+    return TooLarge("body_too_large", f"The body is larger than {most // 1024} KiB. {advice}", limit=most)
 
 
 def decode(raw: bytes, shape: type[msgspec.Struct], *, may_have_nul: bool = False) -> Any:
@@ -139,7 +148,7 @@ def decode(raw: bytes, shape: type[msgspec.Struct], *, may_have_nul: bool = Fals
     except msgspec.ValidationError as error:
         raise invalid_field(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid("malformed_json", f'The body is not JSON: {error}. Expected an object such as {{"platform": "android"}}.') from error
+        raise Invalid(MALFORMED, f'The body is not JSON: {error}. Expected an object such as {{"platform": "android"}}.') from error
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from ota.services import pipeline, uploads
 from ota.services.audit import Actor
 from ota.services.uploads import UploadOrder
 from ota.storage.incoming import Incoming, IncomingFile
-from ota.web.api import MAX_BODY_BYTES, body_too_large
+from ota.web.api import MAX_BODY_BYTES, Operation, body_too_large
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -67,10 +67,12 @@ def init_app(app: Flask) -> None:
 def limit_body() -> None:
     """Refuse a body that announces more than its address takes, before it is read; cut off one that lies."""
     if not _view_receives_builds():
-        request.max_content_length = MAX_BODY_BYTES + 1  # One more, to tell "too large" from "just fits".
-        if (request.content_length or 0) > MAX_BODY_BYTES:
+        spec: Operation | None = getattr(_view(), "__operation__", None)
+        most = spec.most_bytes if spec else MAX_BODY_BYTES
+        request.max_content_length = most + 1  # One more, to tell "too large" from "just fits".
+        if (request.content_length or 0) > most:
             _drain()
-            raise body_too_large()
+            raise body_too_large(spec)
         return
     largest = _settings().max_upload_bytes
     request.max_content_length = largest + _FORM_OVERHEAD
@@ -129,8 +131,11 @@ def discard_leftovers(error: BaseException | None) -> None:
 
 
 def _view_receives_builds() -> bool:
-    view = current_app.view_functions.get(request.endpoint or "")
-    return getattr(view, "__receives_builds__", False)
+    return getattr(_view(), "__receives_builds__", False)
+
+
+def _view() -> Callable[..., Any] | None:
+    return current_app.view_functions.get(request.endpoint or "")
 
 
 def _incoming() -> Incoming:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from flask import Blueprint, request
@@ -17,12 +18,16 @@ from ota.errors import Invalid, OtaError
 from ota.services import late_reports, records, telemetry
 from ota.services.records import LateEvent, LateReport
 from ota.services.telemetry import MAX_EVENTS, Sender
-from ota.web.api import DEVICES, Operation, decode, operation, refuse_nul
+from ota.web.api import DEVICES, MALFORMED, Operation, decode, operation, refuse_nul
 from ota.web.limits import report_limits
+from ota.web.mending import mended
 from ota.web.reports import reports
 from ota.web.telemetry_schemas import CompleteAnswer, CompleteRequest, EventItem, EventsAnswer, EventsRequest, RefusedEvent
 
 log = logging.getLogger(__name__)
+
+MAX_BATCH_BYTES = 4 * 1024**2
+"""As many events as a batch may have, each with the longest text, take 2.3 MB in ASCII; what is not ASCII may be escaped."""
 
 blueprint = Blueprint("telemetry_api", __name__)
 
@@ -49,8 +54,10 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
         )
     except AWAY as error:
         return _complete_later(body, error)
-    reports().keep_or_fail(records.completion(telemetry.judge_completion(who, body.from_version, body.to_version, now=now)))
-    return CompleteAnswer(ok=True, message=f"{who.app.name} {body.to_version} is noted.")
+    report = telemetry.judge_completion(who, body.from_version, body.to_version, now=now)
+    if who.note is None:
+        reports().keep_or_fail(records.completion(report))
+    return CompleteAnswer(ok=True, message=who.note or f"{who.app.name} {body.to_version} is noted.")
 
 
 @blueprint.post("/api/updates/events")
@@ -64,12 +71,14 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
         answer=EventsAnswer,
         status=202,
         is_raw=True,
+        most_bytes=MAX_BATCH_BYTES,
+        when_too_large=f"Send fewer events at once: at most {MAX_EVENTS}, and {MAX_BATCH_BYTES} bytes.",
     )
 )
 def events(raw: bytes) -> EventsAnswer:
     """Each event is taken or refused by itself; nothing valid is lost because of its neighbour."""
     now = utcnow()
-    body: EventsRequest = decode(raw, EventsRequest, may_have_nul=True)
+    body, raw = _decoded(raw, EventsRequest)
     refuse_nul(body.device_id, body.platform, body.app)
     given = _given(body, raw)
     report_limits().note(request.remote_addr or "", min(len(given), MAX_EVENTS))
@@ -92,7 +101,18 @@ def events(raw: bytes) -> EventsAnswer:
             taken += 1
         except OtaError as error:
             refused.append(_refused(index, given[index], error))
-    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(given)])
+    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(given)], note=None if who is None else who.note)
+
+
+def _decoded(raw: bytes, shape: type[msgspec.Struct]) -> tuple[Any, bytes]:
+    """The shape, and the bytes that it was read from: mended where they are no JSON because of one text in them."""
+    try:
+        return decode(raw, shape, may_have_nul=True), raw
+    except Invalid as error:
+        if error.code != MALFORMED:
+            raise
+    raw = mended(raw)
+    return decode(raw, shape, may_have_nul=True), raw
 
 
 def _given(body: EventsRequest, raw: bytes) -> Sequence[msgspec.Raw]:
@@ -116,14 +136,18 @@ def _sent_at(body: EventsRequest) -> datetime | Invalid | None:
 
 def _read(raw: msgspec.Raw) -> EventItem | OtaError:
     try:
-        found: EventItem = decode(bytes(raw), EventItem)
-        return found
+        found: EventItem = _decoded(bytes(raw), EventItem)[0]
+        refuse_nul(found.event_id, found.event, found.version)
     except OtaError as error:
         return error
+    found.signature, found.text = (text and text.replace("\0", "") for text in (found.signature, found.text))
+    return found
 
 
 def _take(who: Sender, item: EventItem) -> None:
-    reports().keep_or_fail(records.event(telemetry.judge(who, item, now=utcnow())))
+    report = telemetry.judge(who, item, now=utcnow())
+    if who.note is None:
+        reports().keep_or_fail(records.event(report))
 
 
 def _take_later(body: EventsRequest, item: EventItem, sent_at: datetime | Invalid | None) -> None:

@@ -89,3 +89,4 @@ class EventsAnswer(Struct, kw_only=True):
     ok: bool
     taken: int
     refused: list[RefusedEvent]
+    note: Annotated[str, Meta(description="Why what was taken is not counted, where that is so.")] | None = None

@@ -20,7 +20,7 @@ from ota.db import reader, transaction
 from ota.draining import Drainer
 from ota.journal import Journal, Segment, segments
 from ota.models import Event, JournalPosition, Release, ReleaseDevice, UpdateCheck
-from ota.services import counting, fleet, records
+from ota.services import counting, pruning, records
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, release_of, rows
 
@@ -110,7 +110,7 @@ def test_a_segment_that_is_quiet_for_a_year_counts_once(in_app: Flask, api: Api)
         api.check("1.0.0+1", device_id=f"phone {number}")
     drain(in_app)
     with transaction() as session:
-        fleet.prune(session, now=utcnow() + timedelta(days=365))
+        pruning.prune(session, now=utcnow() + timedelta(days=365))
     assert drain(in_app) == 0
     api.check("1.0.0+1", device_id="phone 5")
     assert drain(in_app) == 1  # A new drainer, which knows only what the database knows.

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.models import Adoption, CheckCount, Device, Event, JournalPosition, UpdateCheck, UpdateCompletion
-from ota.services import fleet, fleet_figures
+from ota.services import counting, fleet, fleet_figures, pruning
 from ota.services.fleet_figures import OTHER
 from ota.tasks import prune_telemetry, roll_up
 from tests.conftest import Api, drain
@@ -56,7 +56,7 @@ def test_adoption_counts_active_devices_per_platform_and_again_the_same_day(in_a
 
 
 def test_old_reports_are_deleted_in_batches_and_young_ones_stay(in_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "BATCH", 3)
+    monkeypatch.setattr(pruning, "BATCH", 3)
     monkeypatch.setattr("ota.tasks.utcnow", lambda: NOW)
     with transaction() as session:
         for number, days in enumerate([31] * 7 + [29] * 2):
@@ -66,9 +66,9 @@ def test_old_reports_are_deleted_in_batches_and_young_ones_stay(in_app: Flask, m
             at, who = NOW - timedelta(days=days), f"{number:064}"
             session.add(Event(app_id=1, device_id=who, event_id="e", kind="crash", at=at, received_at=at))
             session.add(UpdateCompletion(app_id=1, device_id=who, from_version="1", to_version="2", platform="android", completed_at=at))
-        session.add(JournalPosition(name="old", position=1, updated_at=NOW - timedelta(days=31)))
+        session.add(JournalPosition(name="old", position=counting.DONE, updated_at=NOW - timedelta(days=31)))
     with transaction() as session:
-        assert fleet.prune(session, now=NOW)
+        assert pruning.prune(session, now=NOW)
     assert reader().scalar(select(func.count()).select_from(UpdateCheck)) == 6
     reader().rollback()
     prune_telemetry()
@@ -83,6 +83,15 @@ def test_the_smallest_versions_are_put_together(in_app: Flask) -> None:
     assert found.names == ["1.11.0", "1.10.0", "1.9.0", "1.8.0", "1.7.0", "1.6.0", "1.5.0", "1.4.0", OTHER]
     today = found.moments[-1]
     assert (found.at(today, "1.11.0"), found.at(today, OTHER), found.total(today), found.total(found.moments[0])) == (12, 10, 78, 0)
+
+
+def test_versions_that_somebody_makes_up_do_not_fill_the_table(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "MOST", 2)
+    api.version(2, "1.1.0")
+    made_up = [device(number, f"9.9.{number}+{number}") for number in range(10, 20)]
+    note(device(1, "1.1.0+2"), device(2, "1.1.0"), *(device(number, "0.9.0+9") for number in range(3, 6)), *made_up)
+    found = {version: number for (_, _, version), number in adopted().items()}
+    assert found == {"1.1.0+2": 1, "1.1.0": 1, "0.9.0+9": 3, "9.9.10+10": 1, "other": 9}
 
 
 def test_checks_are_told_by_reason_and_platform_and_none_is_lost(in_app: Flask) -> None:

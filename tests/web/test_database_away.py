@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from app import create_app
 from ota.db import reader
 from ota.models import Event, FailureSignature, ReleaseDevice, UpdateCompletion
+from ota.services import telemetry
 from tests import servers
 from tests.builders.packages import apk
 from tests.conftest import EMAILS, PASSWORD, Api, csrf_of, drain, make_cast, missing, settings_for
@@ -93,3 +95,24 @@ def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(ow
         way = reader().scalars(select(ReleaseDevice)).one()
         assert None not in {way.installed_at, way.failed_at}
         assert [each.is_inferred for each in reader().scalars(select(UpdateCompletion))] == [False]
+
+
+def test_a_database_that_goes_away_in_the_middle_spoils_no_answer(
+    own_app: Flask, own_server: servers.PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, real = Api(own_app), telemetry.sender
+    api.published(2, "1.1.0")
+
+    def last_word(*given: Any, **more: Any) -> telemetry.Sender:
+        found = real(*given, **more)
+        own_server.stop()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(telemetry, "sender", last_word)
+        event = {"event_id": "1", "event": "installed", "version": "1.1.0+2"}
+        answer = api.client.post("/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]})
+    assert (answer.status_code, answer.json["taken"]) == (202, 1)
+    own_server.start()
+    assert api.client.post("/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}).status_code == 202
+    assert drain(own_app) == 2

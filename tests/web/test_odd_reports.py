@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from ota.db import reader
+from ota.models import FailureSignature
 from ota.services import telemetry
+from ota.web.mending import mended
 from tests.conftest import Api, drain
 from tests.web.test_reporting import codes, event, kept, send
 
@@ -58,3 +65,37 @@ def test_a_time_that_can_not_be_read_is_answered_with_one_that_can(api: Api) -> 
     api.published(2, "1.1.0")
     answer = send(api, *(event(1, at=at) for at in ("2026-03-01", 5, NEVER, "2026-03-01T12:00:00")))
     assert ["for example 2026-03-01T12:00:00Z" in each["message"] for each in answer["refused"]] == [True] * 4
+
+
+@pytest.mark.parametrize("odd", [rb"cut \ud83d", rb"\udc00 alone", rb"\\\ud83d\ud83d\ude00", b"no \xff UTF-8", "nested"])
+def test_one_text_that_is_no_text_costs_no_other_event(api: Api, app: Flask, odd: Any) -> None:
+    api.published(2, "1.1.0")
+    spoiled = b"[" * 990 + b"]" * 990 if odd == "nested" else b'"' + odd + b'"'
+    items = json.dumps(event(1)).encode(), json.dumps(event(2, event="crash")).encode()[:-1] + b', "signature": ' + spoiled + b"}"
+    raw = b'{"device_id": "phone", "platform": "android", "events": [' + b", ".join(items) + b"]}"
+    answer = send_bytes(api, raw)
+    assert answer.status_code == 202
+    assert (answer.json["taken"], codes(answer.json)) == ((1, [(1, "invalid_field")]) if odd == "nested" else (2, []))
+    assert len(kept(app)) == answer.json["taken"]
+
+
+def test_a_crash_with_a_nul_in_its_text_is_a_crash(api: Api, app: Flask) -> None:
+    api.published(2, "1.1.0")
+    api.check("1.0.0+1", device_id="phone")
+    answer = send(api, event(1, event="crash", signature="SIG\0SEGV", text="\0at x"), event("\0"), event(3, version="1.1.0\0"))
+    assert (answer["taken"], codes(answer)) == (1, [(1, "invalid_text"), (2, "invalid_text")])
+    assert [each.kind for each in kept(app)] == ["crash"]
+    with app.app_context():
+        found = reader().scalars(select(FailureSignature)).one()
+        assert (found.signature, found.sample) == ("SIGSEGV", "at x")
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_a_sound_body_is_not_changed_by_mending(value: Any) -> None:
+    for raw in (json.dumps(value).encode(), json.dumps(value, ensure_ascii=False).encode()):
+        assert mended(raw) == raw
+
+
+@given(st.binary(max_size=200))
+def test_mending_takes_whatever_comes(raw: bytes) -> None:
+    assert isinstance(mended(raw), bytes)
