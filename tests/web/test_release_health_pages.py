@@ -62,15 +62,15 @@ def test_green_is_said_only_where_devices_are_judged(app: Flask, release: int, s
     pages = (f"releases/{release}", "fleet")
     assert "No device has been offered it yet" in browser.get(f"/apps/my-app/{pages[0]}").text
     assert "judged 2 h after they happened" in browser.get(f"/apps/my-app/{pages[0]}").text
-    assert told(browser, "fleet") == "quiet: too early. No device has installed it yet."
+    assert told(browser, "fleet") == "quiet: too early. No device has been offered it yet."
     at = utcnow() - HOUR
     install(app, release, 9, at, failing=2)
     look(app, release)
-    early = f"quiet: too early. 9 devices have installed it; failures are judged from {clock(at + 2 * HOUR)} on."
+    early = f"quiet: too early. 9 devices have been offered it; failures are judged from {clock(at + 2 * HOUR)} on."
     assert [told(browser, page) for page in pages] == [early, early]
     with app.app_context(), transaction() as session:
         session.execute(update(ReleaseDevice).values(enrolled_at=at - 2 * HOUR, failed_at=None))
-    assert told(browser, "fleet").endswith("9 devices have installed it; the first look at them is a matter of a minute.")
+    assert told(browser, "fleet").endswith("9 devices have been offered it; the first look at them is a matter of a minute.")
     look(app, release)
     judged = [told(browser, page) for page in pages]
     assert judged[0] == judged[1]
@@ -86,8 +86,10 @@ def test_after_a_resume_a_new_test_is_said_to_begin(app: Flask, api: Api, releas
     with app.app_context():
         since = reader().get_one(ReleaseHealth, release).since
     said = told(browser, page)
-    assert said.startswith(f"quiet: a new test. A new test began at {since:%H:%M} UTC: devices that install it from then on are judged.")
-    assert said.endswith("None has yet.")
+    assert said.startswith(
+        f"quiet: a new test. A new test began at {since:%H:%M} UTC: devices that are offered it from then on are judged."
+    )
+    assert said.endswith("None has been yet.")
     look(app, release)
     assert told(browser, page) == said
     assert api.get(f"/api/releases/{release}/health").json["message"] == said.removeprefix("quiet: a new test. ")
