@@ -118,10 +118,10 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
     row = session.get(ReleaseHealth, release.id)
     if row is not None and row.is_bad:
         return Judgement("bad", "bad", health.sentence(row))
-    if row is not None and any(each["rollout"] for each in row.tests):
-        return Judgement("nothing found", "good", health.sentence(row))
     if not release.version.app.keeps_devices:
         return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
+    if row is not None and any(each["rollout"] for each in row.tests):
+        return Judgement("nothing found", "good", health.sentence(row))
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
     if release.rollout == FULL and release.starts_at <= now - health.WATCHED_FOR:
