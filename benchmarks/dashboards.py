@@ -27,7 +27,19 @@ from ota.config import Settings
 from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind, Stage
 from ota.db import db, reader, transaction
-from ota.models import Adoption, App, CheckCount, Device, Event, FailureSignature, Release, ReleaseCount, ReleaseDevice, UpdateCheck
+from ota.models import (
+    Adoption,
+    App,
+    CheckCount,
+    Device,
+    Event,
+    FailureCount,
+    FailureSignature,
+    Release,
+    ReleaseCount,
+    ReleaseDevice,
+    UpdateCheck,
+)
 from ota.models.base import Base
 from ota.services import device_history, fleet, fleet_figures, health
 from ota.web import monitoring
@@ -96,6 +108,10 @@ def make_fleet(devices: int, now: datetime) -> None:
         _insert(connection, Device, [_device(number, now) for number in range(devices)])
         _insert(connection, ReleaseDevice, [_way(number, release_id, now) for number in range(devices)])
         _insert(connection, Event, [_event(number, release_id, now) for number in range(devices)])
+        _insert(connection, FailureCount, [
+            {"signature_id": signature + 1, "day": (now - timedelta(days=ago)).date(), "devices": 3, "events": 17}
+            for signature in range(200) for ago in range(90)
+        ])  # fmt: skip
         hours = [now.replace(minute=0, second=0) - timedelta(hours=ago) for ago in range(24 * DAYS)]
         _insert(connection, ReleaseCount, [
             {"release_id": release, "hour": hour, "stage": stage, "devices": 14, "events": 20}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, or_
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ota.core.rollout import bucket
 from ota.core.telemetry import EventKind, Stage
-from ota.models import Event, FailureSignature, Release, ReleaseCount, ReleaseDevice, Version
+from ota.models import Event, FailureCount, FailureSignature, Release, ReleaseCount, ReleaseDevice, Version
 from ota.services import health
 from ota.services.tallies import hour_of
 from scripts.demo_rows import Fleet, store
@@ -149,7 +149,7 @@ def _count(session: Session, trial: Trial, now: datetime) -> None:
 
 def _report(session: Session, app_id: int, fleet: Fleet, trial: Trial) -> None:
     """What these devices have told of themselves."""
-    release, events = trial.release, []
+    release, events, failures = trial.release, [], Counter[tuple[int, date, str]]()
     crashes = _signatures(session, release.version, trial.ways)
     for number, way in trial.ways.items():
         told = [(kind, way[name], None) for name, kind in STAGES.items() if way[name] is not None]
@@ -157,6 +157,7 @@ def _report(session: Session, app_id: int, fleet: Fleet, trial: Trial) -> None:
             crash = crashes[0] if number == fleet.shown else fleet.dice.choices(crashes, [8, 3, 1])[0]
             times = 2 if number == fleet.shown else fleet.dice.randrange(1, 4)
             crash.events, crash.devices = crash.events + times, crash.devices + 1
+            failures.update({(crash.id, way["failed_at"].date(), "devices"): 1, (crash.id, way["failed_at"].date(), "events"): times})
             told += [(EventKind.CRASH, way["failed_at"] + timedelta(minutes=9 * again), crash.id) for again in range(times)]
         events += [
             {
@@ -166,6 +167,11 @@ def _report(session: Session, app_id: int, fleet: Fleet, trial: Trial) -> None:
             for place, (kind, at, signature_id) in enumerate(told)
         ]  # fmt: skip
     store(session, Event, events)
+    days = sorted({(signature_id, day) for signature_id, day, _ in failures})
+    store(session, FailureCount, [
+        {"signature_id": signature_id, "day": day, **{what: failures[signature_id, day, what] for what in ("devices", "events")}}
+        for signature_id, day in days
+    ])  # fmt: skip
 
 
 def _signatures(session: Session, version: Version, ways: Mapping[int, Mapping[str, Any]]) -> list[FailureSignature]:

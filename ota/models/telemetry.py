@@ -100,6 +100,17 @@ class FailureSignature(Base):
     last_at: Mapped[datetime]
 
 
+class FailureCount(Base):
+    """Failures that look alike on one day (UTC): so many devices had them for the first time, so many events said so."""
+
+    __tablename__ = "failure_counts"
+
+    signature_id: Mapped[int] = mapped_column(ForeignKey("failure_signatures.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    devices: Mapped[int] = mapped_column(BigInteger)
+    events: Mapped[int] = mapped_column(BigInteger)
+
+
 class ReleaseDevice(Base):
     """One device's way with one release: its one vote (`ota.core.members`).
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, distinct, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from ota.core.lifecycle import HealthTest
@@ -18,13 +18,11 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
 from ota.core.versions import parse_current_version
-from ota.models import Adoption, CheckCount, Device, Event, FailureSignature, ReleaseCount, ReleaseHealth, Version
+from ota.models import Adoption, CheckCount, Device, FailureCount, FailureSignature, ReleaseCount, ReleaseHealth, Version
 from ota.services.health_tests import Told
 
 TOP = 8
 OTHER = "other"
-COUNTED_DAYS = 30
-"""Over so many days failures are counted from single events; over more of them each signature's count since it began is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Everything that is told of a platform. ``unseen`` by days: so many known devices have not asked for so long. ``is_counted``: the
-    failures are those of these days, not of each signature since it began."""
+    """Everything that is told of a platform. ``unseen`` by days: so many known devices have not asked for so long. Of
+    the ``failures``, ``devices`` are those that had it for the first time in these days."""
 
     platform: Platform
     days: int
@@ -76,7 +74,6 @@ class Fleet:
     unseen: Mapping[int, int]
     known: int
     failures: Sequence[Failures]
-    is_counted: bool
 
 
 def fleet(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime, most_failures: int | None = 10) -> Fleet:
@@ -87,8 +84,7 @@ def fleet(session: Session, app_id: int, platform: Platform, *, days: int, now: 
         platform, days, adoption=adoption(session, app_id, platform, days=days, now=now),
         running=running(session, app_id, platform, counted_on), counted_on=counted_on,
         checks=checks(session, app_id, platform, days=days, now=now), unseen=unseen, known=known,
-        failures=top_failures(session, app_id, platform, since=now - timedelta(days=days), now=now, limit=most_failures),
-        is_counted=days <= COUNTED_DAYS,
+        failures=top_failures(session, app_id, platform, since=now - timedelta(days=days), limit=most_failures),
     )  # fmt: skip
 
 
@@ -158,24 +154,19 @@ def rates_of(told: Told | None) -> tuple[Share | None, Share | None]:
     return _rate(told["failing_rollout"], told["rollout"]), _rate(told["failing_control"], told["control"])
 
 
-def top_failures(
-    session: Session, app_id: int, platform: str, *, since: datetime, now: datetime, limit: int | None = 10
-) -> Sequence[Failures]:
-    """What failed on the most devices of all versions since then."""
-    if now - since > timedelta(days=COUNTED_DAYS):
-        return _failures(session, app_id, platform, FailureSignature.last_at >= since, limit)
-    # The sum keeps databases from the index of signatures, with which they would read all events instead of the last ones.
-    signature = (Event.signature_id + 0).label("signature_id")
+def top_failures(session: Session, app_id: int, platform: str, *, since: datetime, limit: int | None = 10) -> Sequence[Failures]:
+    """What failed on the most devices of all versions, for the first time on each, since that day."""
     counted = (
-        select(signature, func.count(distinct(Event.device_id)).label("devices"), func.count().label("events"))
-        .where(Event.received_at >= since, Event.app_id == app_id, signature > 0).group_by(signature).subquery()
+        select(FailureCount.signature_id, func.sum(FailureCount.devices).label("devices"), func.sum(FailureCount.events).label("events"))
+        .where(FailureCount.day >= since.date()).group_by(FailureCount.signature_id).subquery()
     )  # fmt: skip
     query = (
         select(FailureSignature, Version, counted.c.devices, counted.c.events)
         .join(counted, counted.c.signature_id == FailureSignature.id).join(Version, Version.id == FailureSignature.version_id)
-        .where(Version.platform == platform).order_by(counted.c.devices.desc(), FailureSignature.id.desc()).limit(limit)
+        .where(Version.app_id == app_id, Version.platform == platform)
+        .order_by(counted.c.devices.desc(), counted.c.events.desc(), FailureSignature.id.desc()).limit(limit)
     )  # fmt: skip
-    return [_failure(each, version, devices, events) for each, version, devices, events in session.execute(query)]
+    return [_failure(each, version, int(devices), int(events)) for each, version, devices, events in session.execute(query)]
 
 
 def failures_of(session: Session, version: Version, *, limit: int) -> Sequence[Failures]:

@@ -15,7 +15,7 @@ from ota.core.lifecycle import LIVE_STATES, HealthAction, HealthTest, ReleaseSta
 from ota.core.rollout import FULL
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid
-from ota.models import App, HealthPolicy, Release, ReleaseHealth
+from ota.models import App, HealthPolicy, Release, ReleaseHealth, Version
 from ota.services import audit, health_tests, release_rows, silence
 from ota.services.audit import SYSTEM, Actor
 from ota.services.health_tests import Found
@@ -83,9 +83,10 @@ def set_rules(session: Session, actor: Actor, app: App, wanted: Rules, *, revisi
 
 def watched(session: Session, *, now: datetime) -> Sequence[int]:
     """The ids of the releases whose devices are watched: those that stand and have started, as long as they are partial, or were opened
-    to everybody or tested anew not long ago."""
+    to everybody or tested anew not long ago. None of an app that keeps nothing about single devices."""
     is_young = [Release.starts_at > now - WATCHED_FOR, Release.full_since > now - WATCHED_FOR, ReleaseHealth.since > now - WATCHED_FOR]
-    query = select(Release.id).outerjoin(ReleaseHealth, ReleaseHealth.release_id == Release.id)
+    query = select(Release.id).join(Release.version).join(Version.app).outerjoin(ReleaseHealth, ReleaseHealth.release_id == Release.id)
+    query = query.where(App.keeps_devices)
     query = query.where(Release.state.in_((ReleaseState.ACTIVE, ReleaseState.PAUSED)), Release.starts_at <= now)
     return session.scalars(query.where(or_(Release.rollout < FULL, *is_young)).order_by(Release.id)).all()
 
@@ -150,6 +151,7 @@ def restart(session: Session, release: Release, *, now: datetime) -> None:
     if row is not None:
         row.since, row.rounds, row.is_bad, row.is_suspect = now, row.rounds + 1, False, False
         row.evidence, row.peak, row.tests = 1.0, 1.0, []
+        row.rollout = row.control = row.failing_rollout = row.failing_control = 0
 
 
 def was_found_bad(session: Session, release: Release) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from ota.core.telemetry import WITH_TEXT
-from ota.models import Device, Event, FailureSignature, Version
+from ota.models import Device, Event, FailureCount, FailureSignature, Version
 from ota.services.records import EventReport
 from ota.services.tallies import insert
 
@@ -137,12 +137,15 @@ def _add_devices(session: Session, by_id: Mapping[int, Known], devices: Collecti
 def grow(session: Session, found: Mapping[EventKey, Known], fresh: Iterable[Told]) -> None:
     """Count events that are new, each device of a signature once."""
     more: dict[int, tuple[int, int, datetime]] = {}
+    by_day: dict[tuple[int, date], tuple[int, int]] = {}
     for each in fresh:
         signature = found.get(each.key)
         if signature is None:
             continue
         events, devices, last = more.get(signature.id, (0, 0, each.report.at))
-        more[signature.id] = events + 1, devices + (each.device not in signature.devices), max(last, each.report.at)
+        is_new, day = each.device not in signature.devices, (signature.id, each.report.received_at.date())
+        more[signature.id] = events + 1, devices + is_new, max(last, each.report.at)
+        by_day[day] = by_day.get(day, (0, 0))[0] + is_new, by_day.get(day, (0, 0))[1] + 1
         signature.devices.add(each.device)
     if not more:
         return
@@ -158,6 +161,17 @@ def grow(session: Session, found: Mapping[EventKey, Known], fresh: Iterable[Told
         for signature_id, (events, devices, last) in sorted(more.items())
     ]
     session.connection().execute(update(table).where(table.c.id == bindparam("its_id")).values(values), rows)
+    _grow_days(session, by_day)
+
+
+def _grow_days(session: Session, by_day: Mapping[tuple[int, date], tuple[int, int]]) -> None:
+    rows = [
+        {"signature_id": signature_id, "day": day, "devices": devices, "events": events}
+        for (signature_id, day), (devices, events) in sorted(by_day.items())
+    ]
+    statement = insert(session, FailureCount)
+    grown = {name: getattr(FailureCount, name) + statement.excluded[name] for name in ("devices", "events")}
+    session.connection().execute(statement.on_conflict_do_update(index_elements=["signature_id", "day"], set_=grown), rows)
 
 
 def forget_version(session: Session, version_id: int) -> None:

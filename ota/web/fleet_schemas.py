@@ -55,6 +55,6 @@ class FleetAnswer(Struct, kw_only=True):
     checks: list[ChecksPoint]
     failures: Annotated[
         list[FailureView],
-        Meta(description="The hundred on the most devices, counted over these days; over more than 30 days each since it began."),
+        Meta(description="The hundred that failed on the most devices for the first time in these days, with the events of these days."),
     ]
     message: str

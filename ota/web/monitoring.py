@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from ota.clock import utcnow
 from ota.core.lifecycle import HealthTest
 from ota.core.platforms import Platform
-from ota.core.rollout import FULL
 from ota.core.statistics import Share
 from ota.core.telemetry import Stage
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
@@ -118,17 +117,17 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
     row = session.get(ReleaseHealth, release.id)
     if row is not None and row.is_bad:
         return Judgement("bad", "bad", health.sentence(row))
+    if not release.version.app.keeps_devices:
+        return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
     if row is not None and row.is_suspect and release.is_live:
         return Judgement(
             "looks bad", "warn", f"{health.sentence(row)} What was reported last is not settled yet; with it, it would be bad."
         )
     if row is not None and any(each["rollout"] for each in row.tests):
         return Judgement("nothing found", "good", health.sentence(row))
-    if not release.version.app.keeps_devices:
-        return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
-    if release.rollout == FULL and release.starts_at <= now - health.WATCHED_FOR:
+    if release.full_since is not None and release.full_since <= now - health.WATCHED_FOR:
         return Judgement("not judged", "quiet", f"It has been open to everybody for {health.WATCHED_FOR.days} days: nobody looks any more.")
     return _too_early(session, release, row, now=now)
 
