@@ -222,9 +222,7 @@ def test_notes_come_in_the_language_that_the_device_wants(api: Api, app: Flask, 
 def test_a_long_body_is_counted_without_being_kept(api: Api, app: Flask) -> None:
     api.check("1.0.0+1", device_id="phone", sdk=30, locale="x" * 50_000, more="y" * 50_000)
     api.check("1.0.0+1", device_id="phone")
-    kept = [
-        each for segment in segments(app.extensions["ota_settings"].journal_path) for batch, _ in segment.batches(0, 10) for each in batch
-    ]
+    kept = [each for segment in segments(app.extensions["ota_settings"].journal_path) for each, _ in segment.records(0)]
     assert [len(each) < 1_000 for each in kept] == [True, True]
     assert drain(app) == 2
     with app.app_context():
