@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from ota.clock import utcnow
 from ota.core.rollout import bucket
 from ota.db import reader, transaction
-from ota.draining import Drainer
 from ota.journal import segments
 from ota.models import (
     App,
@@ -294,21 +293,3 @@ def test_a_device_that_goes_on_has_left_the_release(in_app: Flask, api: Api) -> 
     assert left == {release_of(first).id: True, release_of(first).id + 1: False}
     report(in_app, happened(first, "crash"))
     assert "failed" not in stages(release_of(first).id)
-
-
-def test_a_drainer_goes_on_when_the_database_is_back(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    api.published()
-    api.check(device_id="phone")
-    drainer, away = Drainer(in_app), [True]
-    real = counting.position
-
-    def position(session: Session, name: str) -> int:
-        if away[0]:
-            raise OperationalError("SELECT", {}, Exception("the database system is shutting down"))
-        return real(session, name)
-
-    monkeypatch.setattr(counting, "position", position)
-    with pytest.raises(OperationalError):
-        drainer.drain()
-    away[0] = False
-    assert drainer.drain() == 1

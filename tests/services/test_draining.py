@@ -259,3 +259,21 @@ def test_the_last_words_of_web_processes_are_counted_before_it_ends(in_app: Flas
     thread.join(20)
     assert segments(in_app.extensions["ota_settings"].journal_path) == []
     assert len(rows(UpdateCheck)) == 2
+
+
+def test_a_drainer_goes_on_when_the_database_is_back(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.published()
+    api.check(device_id="phone")
+    drainer, away = Drainer(in_app), [True]
+    real = counting.position
+
+    def position(session: Session, name: str) -> int:
+        if away[0]:
+            raise OperationalError("SELECT", {}, Exception("the database system is shutting down"))
+        return real(session, name)
+
+    monkeypatch.setattr(counting, "position", position)
+    with pytest.raises(OperationalError):
+        drainer.drain()
+    away[0] = False
+    assert drainer.drain() == 1
