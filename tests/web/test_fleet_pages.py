@@ -16,7 +16,7 @@ from sqlalchemy import select
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.models import Adoption, App, CheckCount, Event, FailureCount, FailureSignature, ReleaseCount, ReleaseDevice
+from ota.models import Adoption, App, CheckCount, FailureCount, FailureSignature, ReleaseCount, ReleaseDevice
 from ota.services import health
 from ota.web import charts
 from tests.conftest import EMAILS, Api, csrf_of
@@ -40,10 +40,7 @@ def release(app: Flask, api: Api) -> int:
                                          sample="at <script>", events=5, first_at=start, last_at=start)  # fmt: skip
             session.add(signature)
             session.flush()
-            for place, number in enumerate((10, 20, 30, 30, 30)):
-                at = start + timedelta(hours=2)
-                session.add(Event(app_id=1, device_id=f"{number:064}", event_id=f"event-{place}", kind="crash", signature_id=signature.id,
-                                  version_id=signature.version_id, at=at, received_at=at))  # fmt: skip
+            session.add(FailureCount(signature_id=signature.id, day=start.date(), devices=3, events=5))
         with transaction() as session:
             health.evaluate(session, found, now=utcnow())
     return found
