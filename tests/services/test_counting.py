@@ -266,8 +266,9 @@ def test_who_asks_and_is_outside_becomes_the_control(in_app: Flask, api: Api) ->
     api.check("0.9.0+0", device_id=outside[1])  # Offered 1.0.0: it is about to change.
     api.check("1.2.0+3", device_id=outside[2])  # Newer than the release.
     drain(in_app)
-    found = {each.is_control: each for each in rows(ReleaseDevice) if each.release_id == release.id}
-    assert len(found) == 2
+    of_release = [each for each in rows(ReleaseDevice) if each.release_id == release.id]
+    found = {each.is_control: each for each in of_release}
+    assert len(found) == len(of_release) == 2
     assert (found[True].version_code, found[True].enrolled_at is not None, found[True].left_at) == (1, True, None)
     assert (found[False].version_code, found[False].enrolled_at) == (2, found[False].offered_at)
     old = reader().scalars(select(Version).where(Version.version_code == 1)).one()
