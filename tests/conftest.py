@@ -1,8 +1,13 @@
-"""The cast: a migrated database with four people and an app, copied for every test; on SQLite and on PostgreSQL."""
+"""The cast: a migrated database with four people and an app, copied for every test; on SQLite and on PostgreSQL.
+
+What every test needs in the same form is made once (see `tests/speed.py`). ``OTA_TEST_DATABASES=all`` runs every test that has a
+database on both of them, as CI does; without it, modules marked ``sqlite_suffices`` leave PostgreSQL out.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,12 +34,15 @@ from ota.processing import process
 from ota.services import accounts, tokens
 from ota.services.audit import SYSTEM
 from ota.web.front import Front
-from tests import servers
+from tests import servers, speed
 from tests.builders.packages import apk
 
 # The worker's own function, without a new process for each of a thousand small builds: tests/packages/test_child.py, the
 # tests of the queue and those of the whole program read in the child as the server does.
 processing.read_package = read_here
+
+speed.compile_each_url_rule_once()
+speed.hash_passwords_cheaply()
 
 PASSWORD = "correct horse battery"
 TOKENS = {role: f"ota_token_of_the_{role.value}".ljust(43, "x") for role in Role}
@@ -132,7 +140,14 @@ def copied_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[st
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that has a database on each kind of database that it is worth running on."""
+    if "database_url" in metafunc.fixturenames:
+        only_sqlite = metafunc.definition.get_closest_marker("sqlite_suffices") and os.environ.get("OTA_TEST_DATABASES") != "all"
+        metafunc.parametrize("database_url", ["sqlite"] if only_sqlite else ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database for this test alone."""
     with copied_database(request, tmp_path) as url:
@@ -149,6 +164,7 @@ def serving(settings: Settings) -> Iterator[Flask]:
     """A server for tests, put away afterwards."""
     app = create_app(settings)
     app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
+    speed.share_compiled_templates(app)
     yield app
     app.extensions["ota_reports"].close()
     shutil.rmtree(settings.journal_path)

@@ -17,6 +17,8 @@ from ota.services.audit import SYSTEM
 from ota.web.access import Caller
 from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, TOKENS, Api, bearer, csrf_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 PUBLIC = {
     "static", "client_api.check", "client_api.latest", "changelog.show", "downloads.download", "health.health", "openapi.document",
     "openapi.docs", "account.login", "install.show", "install.shared", "install.unlock", "install.check_device", "install.android",

@@ -19,6 +19,8 @@ from ota.services import apps
 from tests.builders.packages import apk
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api, csrf_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 HX = {"HX-Request": "true"}
 HOSTILE = "<img src=x onerror=alert(1)>"
 

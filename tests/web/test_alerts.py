@@ -23,6 +23,8 @@ from ota.services import deliveries
 from tests.conftest import EMAILS, Api, csrf_of
 from tests.receivers import Receiver, receive_webhooks
 
+pytestmark = pytest.mark.sqlite_suffices
+
 PAGE = "/apps/my-app/alerts"
 
 

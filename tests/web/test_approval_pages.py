@@ -12,6 +12,8 @@ from ota.core.permissions import Role
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api, csrf_of
 from tests.web.release_helpers import HOME, send, with_channels, words_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 @pytest.fixture
 def proposed(app: Flask, sign_in: Callable[..., FlaskClient], api: Api) -> FlaskClient:

@@ -13,6 +13,8 @@ from ota.core.permissions import Role
 from tests.conftest import EMAILS, Api, csrf_of, drain
 from tests.web.test_admin import HOSTILE, HX, revision_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 CHANNELS = "/apps/my-app/channels"
 
 

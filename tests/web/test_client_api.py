@@ -9,6 +9,8 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Api
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 @pytest.mark.parametrize(
     ("body", "code"),

@@ -16,6 +16,8 @@ from ota.services.audit import SYSTEM
 from tests.builders.packages import apk
 from tests.conftest import Api
 
+pytestmark = pytest.mark.sqlite_suffices
+
 BUILD = apk(version="1.1.0", code=2, content=bytes(range(256)) * 3_000)
 DIGEST = hashlib.sha256(BUILD).hexdigest()
 PATH = "/downloads/my-app/android/2/my-app-1.1.0-2.apk"

@@ -14,6 +14,8 @@ from ota.models import ReleaseDevice
 from tests.conftest import Api, csrf_of
 from tests.web.release_helpers import HOME, send, with_channels, with_devices, words_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 WHERE = "/apps/my-app/experiments"
 
 

@@ -23,6 +23,8 @@ from ota.services import apps, catalogs
 from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api, drain
 
+pytestmark = pytest.mark.sqlite_suffices
+
 ASKED = {"platform": "android"}
 
 

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from ota.db import transaction
 from tests.conftest import Api
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 @pytest.fixture
 def without_tables(app: Flask) -> Flask:

@@ -16,6 +16,8 @@ from ota.models.releases import release_groups
 from tests.conftest import EMAILS, Api, bearer, csrf_of, drain
 from tests.web.test_admin import HOSTILE, HX, revision_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 GROUPS = "/apps/my-app/groups"
 
 

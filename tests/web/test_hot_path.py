@@ -22,6 +22,8 @@ from ota.services import apps, catalogs, devices
 from ota.web.front import Front
 from tests.conftest import Api, drain
 
+pytestmark = pytest.mark.sqlite_suffices
+
 PATH = "/api/updates/check"
 PLAIN: dict[str, Any] = {"platform": "android", "current_version": "0.9.0+0", "device_id": "device-1"}
 

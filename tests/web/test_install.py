@@ -27,6 +27,8 @@ from ota.web import addresses
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, MAC, PHONE, UDID, png, profile, publish_android, publish_ios, read_as
 
+pytestmark = pytest.mark.sqlite_suffices
+
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 

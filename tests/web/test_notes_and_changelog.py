@@ -19,6 +19,8 @@ from ota.services import apps, catalogs
 from ota.services.rules import MAX_LANGUAGES, MAX_NOTES
 from tests.conftest import Api, csrf_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 def notes_of(api: Api, version_id: int) -> dict[str, str]:
     found: dict[str, str] = api.get(f"/api/versions/{version_id}").json["version"]["localized_notes"]

@@ -20,6 +20,8 @@ from ota.web.mending import mended
 from tests.conftest import Api, drain
 from tests.web.test_reporting import codes, event, kept, send
 
+pytestmark = pytest.mark.sqlite_suffices
+
 NEVER = "9999-12-31T23:59:59-12:00"
 
 

@@ -13,6 +13,8 @@ from ota.core.permissions import Role
 from tests.builders.packages import apk
 from tests.conftest import Api
 
+pytestmark = pytest.mark.sqlite_suffices
+
 EXTERNAL = {
     "version": "3.0.0",
     "version_code": 30,

@@ -20,6 +20,8 @@ from ota.services import health
 from tests.conftest import EMAILS, Api
 from tests.web.release_helpers import send, with_devices, words_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 HOUR = timedelta(hours=1)
 
 

@@ -15,6 +15,8 @@ from ota.core.permissions import Role
 from tests.conftest import EMAILS, Api
 from tests.web.release_helpers import HOME, revision_of, send, with_channels, with_devices, with_groups, words_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 PLAN = [{"rollout": 1000, "soak_minutes": 1440}, {"rollout": 5000, "soak_minutes": 1440}, {"rollout": 10_000}]
 
 

@@ -18,6 +18,8 @@ from ota.web.reports import hashed
 from tests.conftest import Api
 from tests.services.engine import channel, make
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 def group(name: str, *devices: str) -> None:
     with transaction() as session:

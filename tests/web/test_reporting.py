@@ -20,6 +20,8 @@ from ota.models import Event, ReleaseDevice, UpdateCheck, UpdateCompletion
 from ota.web.limits import place_of
 from tests.conftest import Api, drain, settings_for
 
+pytestmark = pytest.mark.sqlite_suffices
+
 DEVICE = {"device_id": "phone", "platform": "android"}
 
 

@@ -27,6 +27,8 @@ from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, publish_android, publish_ios
 from tests.web.test_install import HOSTILE, manifest_url, set_access
 
+pytestmark = pytest.mark.sqlite_suffices
+
 PASSWORD = "open sesame"
 
 

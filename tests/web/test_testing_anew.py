@@ -17,6 +17,8 @@ from ota.models import ReleaseDevice, ReleaseHealth
 from ota.services import health, release_rows
 from tests.conftest import EMAILS, Api, csrf_of
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 def evaluate(app: Flask, release_id: int) -> dict[str, Any]:
     with app.app_context():

@@ -19,6 +19,8 @@ from tests.builders.profiles import profile
 from tests.builders.schemes import By, jar, lineage, signed
 from tests.conftest import EMAILS, Api, csrf_of, drain
 
+pytestmark = pytest.mark.sqlite_suffices
+
 OLD, NEW = signer("Old key"), signer("New key")
 
 

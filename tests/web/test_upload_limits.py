@@ -13,6 +13,8 @@ from app import create_app
 from tests.builders.packages import apk
 from tests.conftest import Api, bearer, settings_for
 
+pytestmark = pytest.mark.sqlite_suffices
+
 MIB = 1024 * 1024
 
 

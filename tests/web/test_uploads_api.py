@@ -15,6 +15,8 @@ from ota.processing import process
 from tests.builders.packages import apk, archive, ipa, manifest
 from tests.conftest import Api, bearer
 
+pytestmark = pytest.mark.sqlite_suffices
+
 
 def incoming(settings: Settings) -> list[str]:
     return sorted(path.name for path in settings.incoming_path.iterdir())
