@@ -21,7 +21,7 @@ from functools import partial
 from typing import NamedTuple
 
 from benchmarks.health_world import DAYS, NEVER, START, Crowd, Kind, Report, World, alone, compared, crowd_of, reports_of
-from ota.core.health import Policy, with_control, without_control
+from ota.core.health_tests import Policy, with_control, without_control
 
 LAST_LOOK = START + timedelta(days=DAYS)
 MOST_GOOD_HALTED = 0.013

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
-from ota.core import members
-from ota.core.health import Policy, placed_at
-from ota.core.members import TURN, Turn, Way, turn_of
+from ota.core import health_members
+from ota.core.health_members import TURN, Turn, Way, turn_of
+from ota.core.health_tests import Policy, placed_at
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 HOUR = 3600.0
@@ -180,11 +180,11 @@ def _leave(turns: dict[tuple[int, int], Turn], device: int, at: datetime) -> Non
             turns[device, number] = turn._replace(left_at=at)
 
 
-def compared(crowd: Crowd, policy: Policy) -> list[members.Member]:
+def compared(crowd: Crowd, policy: Policy) -> list[health_members.Member]:
     """Those whom the test with a control looks at."""
-    return [*(members.compared(way, policy) for way in crowd.ways), *members.control(crowd.turns, policy)]
+    return [*(health_members.compared(way, policy) for way in crowd.ways), *health_members.control(crowd.turns, policy)]
 
 
-def alone(crowd: Crowd, policy: Policy, since: datetime = START) -> list[members.Member]:
+def alone(crowd: Crowd, policy: Policy, since: datetime = START) -> list[health_members.Member]:
     """Those whom the test without a control looks at: that came when the release was open to everybody."""
-    return [members.alone(way, policy) for way in crowd.ways if way.offered_at >= since]
+    return [health_members.alone(way, policy) for way in crowd.ways if way.offered_at >= since]

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from benchmarks.health import MOST_GOOD_HALTED
-from ota.core.health import Member, Policy, with_control
+from ota.core.health_tests import Member, Policy, with_control
 from ota.core.silence import KNOWN_FOR, SHARE_OF_SILENCE, at_risk_of_silence, longest_gap
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ota.core.builds import Build
+from ota.core.build_facts import Build
 from ota.core.platforms import Platform, ProfileType, Scheme, os_numbers
 from ota.core.signers import Signers, break_in
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from ota.core.health import Member
+from ota.core.health_tests import Member
 
 KNOWN_FOR = 3
 """So many times the silence a device must have been known before the release started."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from ota.core.installs import InstallAccess
+from ota.core.install_access import InstallAccess
 from ota.core.platforms import Platform
 from ota.models.base import Base, one_of
 

@@ -13,7 +13,7 @@ from ota.models.base import Base, one_of
 
 
 class HealthPolicy(Base):
-    """What an app has chosen instead of the defaults of `ota.core.health.Policy`.
+    """What an app has chosen instead of the defaults of `ota.core.health_tests.Policy`.
 
     ``min_reports``: a plan waits until so many devices of the release are decided; with 0 it waits for nobody. ``silence_hours``: a
     device that normally calls and has not for so long has failed; with 0 silence is no failure.

@@ -112,7 +112,7 @@ class FailureCount(Base):
 
 
 class ReleaseDevice(Base):
-    """One device's way with one release: its one vote (`ota.core.members`).
+    """One device's way with one release: its one vote (`ota.core.health_members`).
 
     ``is_control``: it asked while the release was open to others only, and runs ``version_code`` of old; else ``version_code`` is the
     release's own. A device that is let in later has rows of each kind, one of the control has one for each ``turn``; ``bucket`` says when

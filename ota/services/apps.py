@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
-from ota.core.installs import InstallAccess
+from ota.core.install_access import InstallAccess
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid, NotFound

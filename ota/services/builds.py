@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ota.core.builds import Build, Change, changes
+from ota.core.build_facts import Build, Change, changes
 from ota.core.platforms import Platform, Scheme
 from ota.core.signers import Signers
 from ota.models import Artifact, Version

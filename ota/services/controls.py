@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from ota.core.catalog import Candidate
 from ota.core.decision import UpdateQuery, could_install
+from ota.core.health_members import turn_of
 from ota.core.lifecycle import ReleaseState
-from ota.core.members import turn_of
 from ota.core.platforms import os_numbers
 from ota.core.rollout import FULL, bucket
 from ota.models import ReleaseHealth

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ota.core.health import Policy, placed_at
+from ota.core.health_tests import Policy, placed_at
 from ota.core.platforms import Platform
 from ota.core.telemetry import FAILURES, STAGES, EventKind, Stage
 from ota.core.versions import parse_current_version

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, CursorResult, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from ota.core.builds import Build
+from ota.core.build_facts import Build
 from ota.core.platforms import Platform, os_numbers
 from ota.core.preflight import Fleet
 from ota.models import App, Channel, Device, Version

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from ota.core.health import Policy, Reported
+from ota.core.health_tests import Policy, Reported
 from ota.core.lifecycle import LIVE_STATES, HealthAction, HealthTest, ReleaseState, may_move_release
 from ota.core.rollout import FULL
 from ota.db import compare_and_set

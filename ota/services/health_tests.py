@@ -10,10 +10,10 @@ from typing import NamedTuple, TypedDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ota.core import members
-from ota.core.health import Member, Point, Policy, Reported, Verdict, reported, with_control, without_control
+from ota.core import health_members
+from ota.core.health_members import Turn, Way
+from ota.core.health_tests import Member, Point, Policy, Reported, Verdict, reported, with_control, without_control
 from ota.core.lifecycle import HealthTest
-from ota.core.members import Turn, Way
 from ota.core.silence import at_risk_of_silence
 from ota.models import Release, ReleaseDevice
 
@@ -77,7 +77,7 @@ def crowd(session: Session, release: Release, policy: Policy, since: datetime) -
             drawn.append(way)
         if each.is_drawn and each.is_regular and each.offered_at is not None and each.offered_at >= since:
             regular.append(Member(each.offered_at, _last_call(each.silent_at, policy), left_at=each.left_at))
-    return Crowd(ways, drawn, turns, at_risk_of_silence([*regular, *members.control(calling, policy)], policy.silence))
+    return Crowd(ways, drawn, turns, at_risk_of_silence([*regular, *health_members.control(calling, policy)], policy.silence))
 
 
 def _last_call(silent_at: datetime | None, policy: Policy) -> datetime | None:
@@ -94,14 +94,14 @@ def run(release: Release, seen: Crowd, policy: Policy, now: datetime) -> list[Fo
     shared = replace(policy, alpha=policy.alpha / (3 if policy.silence else 2))
     found = []
     if seen.turns:
-        beside = members.control(seen.turns, policy)
+        beside = health_members.control(seen.turns, policy)
         found.append(
-            Found(HealthTest.CONTROL, with_control([*(members.compared(way, policy) for way in seen.drawn), *beside], shared, now))
+            Found(HealthTest.CONTROL, with_control([*(health_members.compared(way, policy) for way in seen.drawn), *beside], shared, now))
         )
     full_since = release.full_since
     ways = [way for way in seen.ways if not seen.turns or (full_since is not None and way.offered_at >= full_since)]
     if ways or not found:
-        found.append(Found(HealthTest.ALONE, without_control((members.alone(way, policy) for way in ways), shared, now)))
+        found.append(Found(HealthTest.ALONE, without_control((health_members.alone(way, policy) for way in ways), shared, now)))
     if policy.silence and any(each.is_control for each in seen.regular):
         found.append(Found(HealthTest.SILENCE, with_control(seen.regular, shared, now)))
     return found

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ota.core.installs import InstallAccess, normal_udid
+from ota.core.install_access import InstallAccess, normal_udid
 from ota.core.platforms import Platform, ProfileType, android_name
 from ota.core.preflight import EXPIRES_SOON
 from ota.errors import Forbidden, Invalid, NotFound

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from ota.core.health import Policy, placed_at
+from ota.core.health_tests import Policy, placed_at
 from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind
 from ota.core.versions import compare_to_device, parse_current_version

@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import Update, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from ota.core.installs import InstallAccess
+from ota.core.install_access import InstallAccess
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Gone, Invalid, NotFound
 from ota.models import App, ShareLink

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
-from ota.core.installs import InstallAccess, visitor_platform
+from ota.core.install_access import InstallAccess, visitor_platform
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader, transaction

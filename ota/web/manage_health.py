@@ -12,7 +12,7 @@ from flask import Blueprint
 from msgspec import UNSET
 
 from ota.clock import utcnow
-from ota.core.health import Policy
+from ota.core.health_tests import Policy
 from ota.core.lifecycle import HealthTest
 from ota.core.permissions import Access
 from ota.core.statistics import Share

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from benchmarks import health as simulation
 from benchmarks import health_world
 from benchmarks.health_world import World
-from ota.core import health
-from ota.core.health import Member, Policy, Verdict, placed_at, with_control, without_control
+from ota.core import health_tests
+from ota.core.health_tests import Member, Policy, Verdict, placed_at, with_control, without_control
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 NOW = START + timedelta(days=10)
@@ -49,8 +49,8 @@ def failing(rollout: int, control: int = 0, *, first: float = 1) -> list[Member]
 def test_the_evidence_is_what_one_gets_by_hand() -> None:
     crowd = [*healthy(9, 9), Member(START, at(1)), Member(START, at(2), is_control=True)]
     verdict = with_control(crowd, replace(POLICY, tolerated_ratio=1), at(3))
-    first = [2 * m / (m + 1) for m in health.ALTERNATIVES]
-    both = [one * 19 / (9 * m + 10) for one, m in zip(first, health.ALTERNATIVES, strict=True)]
+    first = [2 * m / (m + 1) for m in health_tests.ALTERNATIVES]
+    both = [one * 19 / (9 * m + 10) for one, m in zip(first, health_tests.ALTERNATIVES, strict=True)]
     assert [(point.at, point.rollout, point.control, point.failing_rollout, point.failing_control) for point in verdict.curve] == [
         (at(0), 0, 0, 0, 0),
         (at(1), 10, 10, 1, 0),
@@ -65,7 +65,7 @@ def test_the_evidence_is_what_one_gets_by_hand() -> None:
 # Three of ten fail, 10 % are acceptable. Each failure counts p_m/0.1, each of the seven others (1-p_m)/0.9, p_m = 0.1m up to 0.55.
 def test_the_evidence_without_a_control_is_what_one_gets_by_hand() -> None:
     verdict = without_control(healthy(7, 0) + failing(3), replace(POLICY, acceptable_rate=0.1), at(3))
-    rates = [min(0.1 * m, 0.55) for m in health.ALTERNATIVES]
+    rates = [min(0.1 * m, 0.55) for m in health_tests.ALTERNATIVES]
     assert verdict.evidence == pytest.approx(sum((p / 0.1) ** 3 * ((1 - p) / 0.9) ** 7 for p in rates) / 10)
     assert (verdict.failing_rollout, verdict.rollout, verdict.is_bad) == (3, 10, False)
 
@@ -253,16 +253,16 @@ def test_a_gate_opens_when_enough_devices_are_decided() -> None:
         Member(at(40)),
     ]
     crowd += [Member(at(49)), *healthy(0, 50)]
-    assert health.reported(crowd, POLICY, at(45), 0.8) == (4, 5, True)
-    assert not health.enough_reported(crowd, POLICY, at(45), 0.81)
-    assert health.reported(crowd, POLICY, at(41.5), 0.8) == (3, 5, False)
-    assert not health.enough_reported(healthy(0, 5), POLICY, NOW, 0)
+    assert health_tests.reported(crowd, POLICY, at(45), 0.8) == (4, 5, True)
+    assert not health_tests.enough_reported(crowd, POLICY, at(45), 0.81)
+    assert health_tests.reported(crowd, POLICY, at(41.5), 0.8) == (3, 5, False)
+    assert not health_tests.enough_reported(healthy(0, 5), POLICY, NOW, 0)
     with pytest.raises(ValueError, match="half of the devices"):
-        health.enough_reported(crowd, POLICY, NOW, 50)
+        health_tests.enough_reported(crowd, POLICY, NOW, 50)
 
 
 def test_alpha_says_how_many_good_releases_a_year_are_halted() -> None:
-    assert health.expected_false_halts_a_year(50, 0.01) == 0.5
+    assert health_tests.expected_false_halts_a_year(50, 0.01) == 0.5
 
 
 # No good release can expect evidence to rise: over many of them, just as bad as tolerated, its mean at a fixed time is 1 at most.

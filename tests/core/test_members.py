@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ota.core.health import Policy
-from ota.core.members import TURNS_A_ROUND, Turn, Way, alone, compared, control, turn_of
+from ota.core.health_members import TURNS_A_ROUND, Turn, Way, alone, compared, control, turn_of
+from ota.core.health_tests import Policy
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 POLICY = Policy()

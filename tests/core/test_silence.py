@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ota.core.health import Member, Policy, with_control
+from ota.core.health_tests import Member, Policy, with_control
 from ota.core.silence import UNKNOWN_GAP, at_risk_of_silence, longest_gap
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from ota.core.health import Policy
+from ota.core.health_tests import Policy
 from ota.core.lifecycle import HealthAction, ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction

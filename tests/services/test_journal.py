@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ota.config import ROOT
 from ota.journal import Journal, JournalFull, forget_old, segments, set_aside
-from ota.journal.form import MAX_PAYLOAD, payload_at, record
+from ota.journal.format import MAX_PAYLOAD, payload_at, record
 
 SMALL = 4096
 ENDLESS = """
@@ -118,7 +118,7 @@ def test_what_is_set_aside_can_be_counted_again_and_is_bounded(tmp_path: Path, m
     assert len([each for each in (set_aside(tmp_path, "1-2-3", number, b"x") for number in range(250)) if each]) == 200
     forget_old(tmp_path)
     assert len(list(tmp_path.glob("poison-*.record"))) == 200
-    monkeypatch.setattr("ota.journal.aside.time.time", lambda: kept.with_suffix(".journal").stat().st_mtime + 31 * 86_400)
+    monkeypatch.setattr("ota.journal.set_aside.time.time", lambda: kept.with_suffix(".journal").stat().st_mtime + 31 * 86_400)
     forget_old(tmp_path)
     assert [each.suffix for each in tmp_path.iterdir()] == [".journal"]
 
@@ -128,7 +128,7 @@ def test_no_new_file_is_a_full_journal_too(tmp_path: Path, monkeypatch: pytest.M
     def refused(*_: Any, **__: Any) -> int:
         raise OSError(reason, os.strerror(reason))
 
-    monkeypatch.setattr("ota.journal.writing.os.open", refused)
+    monkeypatch.setattr("ota.journal.writer.os.open", refused)
     with pytest.raises(JournalFull, match="there is no room"):
         journal(tmp_path).append(b"x")
 
@@ -185,7 +185,7 @@ journal.append(b"parent again")
 
 def test_a_full_journal_says_so_and_goes_on_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = [0.0]
-    monkeypatch.setattr("ota.journal.writing.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("ota.journal.writer.time.monotonic", lambda: seconds[0])
     written = journal(tmp_path, most_bytes=2 * SMALL)
     for _ in range(2 * (SMALL // 108)):
         written.append(b"x" * 100)

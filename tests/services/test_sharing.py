@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from ota.clock import utcnow
-from ota.core.installs import InstallAccess, normal_udid, visitor_platform
+from ota.core.install_access import InstallAccess, normal_udid, visitor_platform
 from ota.core.permissions import Role
 from ota.core.platforms import Platform, android_name
 from ota.db import reader, transaction

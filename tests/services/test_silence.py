@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from ota.core.health import Policy
+from ota.core.health_tests import Policy
 from ota.core.lifecycle import ReleaseState
 from ota.core.silence import UNKNOWN_GAP
 from ota.db import reader, transaction

@@ -16,7 +16,7 @@ from itsdangerous import URLSafeSerializer
 
 from app import create_app
 from ota.clock import utcnow
-from ota.core.installs import InstallAccess
+from ota.core.install_access import InstallAccess
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.models import ShareLink

@@ -6,7 +6,7 @@ from flask import Blueprint, flash, g, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
-from ota.core.installs import InstallAccess
+from ota.core.install_access import InstallAccess
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError

@@ -21,7 +21,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
-from ota.core.installs import InstallAccess
+from ota.core.install_access import InstallAccess
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.errors import OtaError

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ota.core.health import Member, Policy
+from ota.core.health_tests import Member, Policy
 
 TURN = timedelta(hours=24)
 """So often a device enters the control anew."""

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from ota.journal.form import MAX_PAYLOAD, SUFFIX, record
+from ota.journal.format import MAX_PAYLOAD, SUFFIX, record
 
 SEGMENT_BYTES = 8 * 1024**2
 

@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from ota.journal.form import record
+from ota.journal.format import record
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ota.journal.form import HEAD, SUFFIX, payload_at
+from ota.journal.format import HEAD, SUFFIX, payload_at
 
 _AT_ONCE = 1024**2
 

@@ -73,7 +73,7 @@ class Member(NamedTuple):
     """One device, one vote. All times as ``placed_at`` gives them."""
 
     enrolled_at: datetime
-    """Its window began (`ota.core.members`)."""
+    """Its window began (`ota.core.health_members`)."""
     failed_at: datetime | None = None
     """Its first failure. One before the enrolment, after the window or after it left doesn't count."""
     is_control: bool = False
