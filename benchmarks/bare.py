@@ -25,7 +25,12 @@ def make() -> Any:
     stay_on_one_core(cores)  # The one that the real server is on: they are loaded in turns.
     decoder = msgspec.json.Decoder(CheckRequest)
     body = b'{"message":"' + b"x" * (SIZE - 14) + b'"}'
-    always = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(settings).items(), ("Content-Length", str(SIZE))]
+    always = [
+        ("Content-Type", JSON),
+        *NOT_KEPT.items(),
+        *headers(settings).items(),
+        ("Content-Length", str(SIZE)),
+    ]
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         decoder.decode(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))

@@ -43,7 +43,9 @@ def throughput(folder: Path, bare: Server, real: Server) -> float:
             rates.append(wrk(folder, port, seconds=SECONDS, connections=CONNECTIONS).rate)
             costs.append((cpu_seconds(process) - before) / (rates[-1] * SECONDS) * 1e6)
         ratios.append(rates[1] / rates[0])
-        print(f"  bare {rates[0]:6.0f} ({costs[0]:3.0f} us of CPU)   this server {rates[1]:6.0f} ({costs[1]:3.0f} us)   {ratios[-1]:.2f}")
+        print(
+            f"  bare {rates[0]:6.0f} ({costs[0]:3.0f} us of CPU)   this server {rates[1]:6.0f} ({costs[1]:3.0f} us)   {ratios[-1]:.2f}"
+        )
     return statistics.median(ratios)
 
 
@@ -101,13 +103,24 @@ def main() -> None:
         bare, real = (Settings(**chosen, port=free_port()) for _ in range(2))
         environ = {f"OTA_{key.upper()}": value for key, value in chosen.items()}
         fill(real)
-        with serving(bare, environ, "benchmarks.bare:make") as first, serving(real, environ, "app:serve") as second:
+        with (
+            serving(bare, environ, "benchmarks.bare:make") as first,
+            serving(real, environ, "app:serve") as second,
+        ):
             print(f"Checks a second, {CONNECTIONS} connections, {os.cpu_count()} cores")
-            print(f"  ratio {throughput(folder, (bare.port, first), (real.port, second)):.2f} (goal: 0.5 or more)")
+            print(
+                f"  ratio {throughput(folder, (bare.port, first), (real.port, second)):.2f} (goal: 0.5 or more)"
+            )
             for pause, is_idle in product((0, 5), (True, False)):
-                print(f"Latency at rest and during {PER_SECOND} publishes a second, {pause} ms between the checks of a connection,")
-                print(f"the publisher {'on idle processor time' if is_idle else 'competing for the processors'}")
-                print(f"  ratio of p99 {latency(folder, real.port, environ, pause=pause, is_idle=is_idle):.2f} (goal: 2 or less)")
+                print(
+                    f"Latency at rest and during {PER_SECOND} publishes a second, {pause} ms between the checks of a connection,"
+                )
+                print(
+                    f"the publisher {'on idle processor time' if is_idle else 'competing for the processors'}"
+                )
+                print(
+                    f"  ratio of p99 {latency(folder, real.port, environ, pause=pause, is_idle=is_idle):.2f} (goal: 2 or less)"
+                )
 
 
 if __name__ == "__main__":

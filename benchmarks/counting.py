@@ -27,9 +27,13 @@ def main() -> None:
             folder = Path(name) / kind.replace(" ", "-")
             folder.mkdir()
             chosen = {
-                "data_dir": str(folder), "secret_key": "k" * 64, "base_url": "https://updates.example.com", "check_limit": limit,
-                "admin_password": "correct horse battery", "journal_bytes": str(2 * 1024**3),
-            }  # fmt: skip
+                "data_dir": str(folder),
+                "secret_key": "k" * 64,
+                "base_url": "https://updates.example.com",
+                "check_limit": limit,
+                "admin_password": "correct horse battery",
+                "journal_bytes": str(2 * 1024**3),
+            }
             settings = Settings(**{**chosen, "journal_bytes": 2 * 1024**3, "port": free_port()})  # type: ignore[arg-type]
             fill(settings)
             servers[kind] = settings, {f"OTA_{key.upper()}": value for key, value in chosen.items()}
@@ -40,7 +44,10 @@ def measure(folder: Path, servers: dict[str, tuple[Settings, dict[str, str]]]) -
     """Print each round, and the medians of the ratios."""
     (one, one_environ), (other, other_environ) = servers["counting"], servers["not counting"]
     rates, costs, latencies = [], [], []
-    with serving(one, one_environ, "app:serve") as first, serving(other, other_environ, "app:serve") as second:
+    with (
+        serving(one, one_environ, "app:serve") as first,
+        serving(other, other_environ, "app:serve") as second,
+    ):
         for _ in range(ROUNDS):
             found: list[tuple[Measured, float]] = []
             for port, process in ((one.port, first), (other.port, second)):

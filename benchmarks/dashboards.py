@@ -73,14 +73,19 @@ _COUNTS = """
 INSERT INTO check_counts (channel_id, platform, hour, release_id, reason, app_id, checks)
 SELECT channel_id, platform, {hour}, coalesce(release_id, 0), reason, app_id, count(*) FROM update_checks GROUP BY 1, 2, 3, 4, 5, 6
 """
-_HOUR = {"sqlite": "strftime('%Y-%m-%d %H:00:00.000000', created_at)", "postgresql": "date_trunc('hour', created_at)"}
+_HOUR = {
+    "sqlite": "strftime('%Y-%m-%d %H:00:00.000000', created_at)",
+    "postgresql": "date_trunc('hour', created_at)",
+}
 
 
 def main() -> None:
     checks, devices = (int(given) for given in (*sys.argv[1:], *(CHECKS, DEVICES)[len(sys.argv) - 1 :]))
     with tempfile.TemporaryDirectory() as folder:
         url = os.environ.get("OTA_DATABASE_URL", "")
-        settings = Settings(data_dir=folder, secret_key="k" * 64, database_url=url, admin_email=ADMIN, admin_password=PASSWORD)
+        settings = Settings(
+            data_dir=folder, secret_key="k" * 64, database_url=url, admin_email=ADMIN, admin_password=PASSWORD
+        )
         app = fill(settings)
         now = utcnow().replace(microsecond=0)
         with app.app_context():
@@ -100,28 +105,63 @@ def make_fleet(devices: int, now: datetime) -> None:
         session.get_one(Release, release_id).starts_at = now - timedelta(days=DAYS)
         connection = session.connection()
         for version in range(200):
-            session.add(FailureSignature(
-                version_id=version % 5 + 1, kind=EventKind.CRASH, signature=f"signature {version}", sample="at Main.start", events=500,
-                devices=500, first_at=now - timedelta(days=DAYS), last_at=now - timedelta(hours=version),
-            ))  # fmt: skip
+            session.add(
+                FailureSignature(
+                    version_id=version % 5 + 1,
+                    kind=EventKind.CRASH,
+                    signature=f"signature {version}",
+                    sample="at Main.start",
+                    events=500,
+                    devices=500,
+                    first_at=now - timedelta(days=DAYS),
+                    last_at=now - timedelta(hours=version),
+                )
+            )
         session.flush()
         _insert(connection, Device, [_device(number, now) for number in range(devices)])
         _insert(connection, ReleaseDevice, [_way(number, release_id, now) for number in range(devices)])
         _insert(connection, Event, [_event(number, release_id, now) for number in range(devices)])
-        _insert(connection, FailureCount, [
-            {"signature_id": signature + 1, "day": (now - timedelta(days=ago)).date(), "devices": 3, "events": 17}
-            for signature in range(200) for ago in range(90)
-        ])  # fmt: skip
+        _insert(
+            connection,
+            FailureCount,
+            [
+                {
+                    "signature_id": signature + 1,
+                    "day": (now - timedelta(days=ago)).date(),
+                    "devices": 3,
+                    "events": 17,
+                }
+                for signature in range(200)
+                for ago in range(90)
+            ],
+        )
         hours = [now.replace(minute=0, second=0) - timedelta(hours=ago) for ago in range(24 * DAYS)]
-        _insert(connection, ReleaseCount, [
-            {"release_id": release, "hour": hour, "stage": stage, "devices": 14, "events": 20}
-            for release in range(1, release_id + 1) for hour in hours for stage in Stage
-        ])  # fmt: skip
-        _insert(connection, Adoption, [
-            {"app_id": 1, "platform": platform, "day": (now - timedelta(days=ago)).date(), "app_version": f"1.{version}.0+{version + 1}",
-             "devices": devices // 20}
-            for platform in Platform for ago in range(1, 365) for version in range(20)
-        ])  # fmt: skip
+        _insert(
+            connection,
+            ReleaseCount,
+            [
+                {"release_id": release, "hour": hour, "stage": stage, "devices": 14, "events": 20}
+                for release in range(1, release_id + 1)
+                for hour in hours
+                for stage in Stage
+            ],
+        )
+        _insert(
+            connection,
+            Adoption,
+            [
+                {
+                    "app_id": 1,
+                    "platform": platform,
+                    "day": (now - timedelta(days=ago)).date(),
+                    "app_version": f"1.{version}.0+{version + 1}",
+                    "devices": devices // 20,
+                }
+                for platform in Platform
+                for ago in range(1, 365)
+                for version in range(20)
+            ],
+        )
     _analyze()
 
 
@@ -134,7 +174,9 @@ def make_checks(checks: int, devices: int, now: datetime) -> None:
         if kind == "postgresql":
             session.execute(text("SET LOCAL statement_timeout = 0"))
         session.execute(text("DELETE FROM check_counts"))
-        session.execute(text("TRUNCATE update_checks" if kind == "postgresql" else "DELETE FROM update_checks"))
+        session.execute(
+            text("TRUNCATE update_checks" if kind == "postgresql" else "DELETE FROM update_checks")
+        )
         table: Any = UpdateCheck.__table__
         for index in table.indexes:  # Made again afterwards: sorting is faster than ten million insertions.
             index.drop(connection)
@@ -142,12 +184,21 @@ def make_checks(checks: int, devices: int, now: datetime) -> None:
         start = (now - timedelta(seconds=seconds)).replace(tzinfo=None)
         statement = text(_POSTGRESQL_CHECKS if kind == "postgresql" else _SQLITE_CHECKS)
         session.execute(
-            statement, {"checks": checks, "devices": devices, "seconds": seconds, "start": start if kind == "postgresql" else str(start)}
+            statement,
+            {
+                "checks": checks,
+                "devices": devices,
+                "seconds": seconds,
+                "start": start if kind == "postgresql" else str(start),
+            },
         )
         for index in table.indexes:
             index.create(connection)
         session.execute(text(_COUNTS.format(hour=_HOUR[kind])))
-        raw, counted = session.scalar(select(func.count()).select_from(UpdateCheck)), session.scalar(select(func.sum(CheckCount.checks)))
+        raw, counted = (
+            session.scalar(select(func.count()).select_from(UpdateCheck)),
+            session.scalar(select(func.sum(CheckCount.checks))),
+        )
     assert raw == counted == checks, (raw, counted)
     _analyze()
     print(f"{checks:,} checks made in {time.perf_counter() - began:.0f} s", flush=True)
@@ -160,21 +211,37 @@ def measure(app: Flask, now: datetime) -> dict[str, list[float]]:
         found = {name: _times(question) for name, question in _questions(release_id, now).items()}
     client = app.test_client()
     _log_in(client)
-    for path in ("fleet?days=30", "fleet?days=90", f"releases/{release_id}", "releases", "versions", "devices", f"devices/{7:064}"):
+    for path in (
+        "fleet?days=30",
+        "fleet?days=90",
+        f"releases/{release_id}",
+        "releases",
+        "versions",
+        "devices",
+        f"devices/{7:064}",
+    ):
         found[f"page /{path[:20]}"] = _times(lambda path=path: _get(client, f"/apps/my-app/{path}"))  # type: ignore[misc]
     with app.app_context():
-        found["task: adoption"] = _times(lambda: _act(lambda session: fleet.note_adoption(session, now=now)), 3)
-        found["task: health of one release"] = _times(lambda: _act(lambda session: health.evaluate(session, release_id, now=now)), 3)
+        found["task: adoption"] = _times(
+            lambda: _act(lambda session: fleet.note_adoption(session, now=now)), 3
+        )
+        found["task: health of one release"] = _times(
+            lambda: _act(lambda session: health.evaluate(session, release_id, now=now)), 3
+        )
     return found
 
 
 def _questions(release_id: int, now: datetime) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {
-        f"fleet, {days} days": lambda days=days: fleet_figures.fleet(reader(), 1, Platform.ANDROID, days=days, now=now)  # type: ignore[misc]
+        f"fleet, {days} days": lambda days=days: fleet_figures.fleet(
+            reader(), 1, Platform.ANDROID, days=days, now=now
+        )  # type: ignore[misc]
         for days in (1, 7, 30, 90)
     }
     found["release health"] = lambda: monitoring.of(reader(), reader().get_one(Release, release_id))
-    found["devices, not seen for 7 days"] = lambda: device_history.listed(reader(), 1, Platform.ANDROID, now=now, unseen_days=7)
+    found["devices, not seen for 7 days"] = lambda: device_history.listed(
+        reader(), 1, Platform.ANDROID, now=now, unseen_days=7
+    )
     found["one device"] = lambda: device_history.story(reader(), reader().get_one(App, 1), f"{7:064}")
     found["devices by version, in SQL"] = lambda: reader().execute(text(BY_VERSION)).all()
     return found
@@ -185,7 +252,11 @@ def show(found: list[dict[str, list[float]]], sizes: tuple[int, int], devices: i
     print(f"{'':<32}" + "".join(f"{size:>14,} checks" for size in sizes) + "   ratio")
     for name in found[0]:
         each = [(statistics.median(times[name]), max(times[name])) for times in found]
-        print(f"{name:<32}" + "".join(f"{middle:>12.1f} {most:>8.1f}" for middle, most in each) + f"   {each[1][0] / each[0][0]:.2f}")
+        print(
+            f"{name:<32}"
+            + "".join(f"{middle:>12.1f} {most:>8.1f}" for middle, most in each)
+            + f"   {each[1][0] / each[0][0]:.2f}"
+        )
 
 
 def _times(question: Callable[[], Any], runs: int = RUNS) -> list[float]:
@@ -220,29 +291,52 @@ def _analyze() -> None:
 def _device(number: int, now: datetime) -> dict[str, Any]:
     seen = now - timedelta(minutes=number % 60_000)
     return {
-        "app_id": 1, "platform": Platform.ANDROID, "device_hash": f"{number:064}", "app_version": f"1.{number % 5}.0+{number % 5 + 1}",
-        "version_code": number % 5 + 1, "sdk": 34, "os_version": None, "abis": "arm64-v8a", "first_seen_at": now - timedelta(days=80),
+        "app_id": 1,
+        "platform": Platform.ANDROID,
+        "device_hash": f"{number:064}",
+        "app_version": f"1.{number % 5}.0+{number % 5 + 1}",
+        "version_code": number % 5 + 1,
+        "sdk": 34,
+        "os_version": None,
+        "abis": "arm64-v8a",
+        "first_seen_at": now - timedelta(days=80),
         "last_seen_at": seen,
-    }  # fmt: skip
+    }
 
 
 def _way(number: int, release_id: int, now: datetime) -> dict[str, Any]:
     is_control, at = number % 10 > 0, now - timedelta(minutes=number % 40_000)
     return {
-        "release_id": release_id, "device_id": f"{number:064}", "is_control": is_control, "version_code": 4 if is_control else 5,
-        "offered_at": None if is_control else at, "downloaded_at": None, "installed_at": None if is_control else at, "healthy_at": None,
-        "enrolled_at": at, "failed_at": at if number % 97 == 0 else None, "crashed_at": at if number % 97 == 0 else None,
+        "release_id": release_id,
+        "device_id": f"{number:064}",
+        "is_control": is_control,
+        "version_code": 4 if is_control else 5,
+        "offered_at": None if is_control else at,
+        "downloaded_at": None,
+        "installed_at": None if is_control else at,
+        "healthy_at": None,
+        "enrolled_at": at,
+        "failed_at": at if number % 97 == 0 else None,
+        "crashed_at": at if number % 97 == 0 else None,
         "failure": EventKind.CRASH if number % 97 == 0 else None,
         "left_at": None,
-    }  # fmt: skip
+    }
 
 
 def _event(number: int, release_id: int, now: datetime) -> dict[str, Any]:
     at = now - timedelta(minutes=number % 40_000)
     return {
-        "app_id": 1, "device_id": f"{number:064}", "event_id": f"e{number}", "kind": EventKind.CRASH, "version_id": number % 5 + 1,
-        "release_id": release_id, "signature_id": number % 200 + 1, "duration_ms": None, "at": at, "received_at": at,
-    }  # fmt: skip
+        "app_id": 1,
+        "device_id": f"{number:064}",
+        "event_id": f"e{number}",
+        "kind": EventKind.CRASH,
+        "version_id": number % 5 + 1,
+        "release_id": release_id,
+        "signature_id": number % 200 + 1,
+        "duration_ms": None,
+        "at": at,
+        "received_at": at,
+    }
 
 
 def _log_in(client: FlaskClient) -> None:

@@ -37,7 +37,12 @@ def history(session: Session, slug: str, count: int, old: ReleaseState) -> Chann
     now = utcnow()
     app = apps.create(session, SYSTEM, slug=slug, name=slug, now=now)
     channel = app.channels[0]
-    about = {"app_id": app.id, "platform": Platform.ANDROID, "download_url": "https://files.example.com/a.apk", "checksum": "ab" * 32}
+    about = {
+        "app_id": app.id,
+        "platform": Platform.ANDROID,
+        "download_url": "https://files.example.com/a.apk",
+        "checksum": "ab" * 32,
+    }
     rows = [
         {
             **about,
@@ -51,16 +56,28 @@ def history(session: Session, slug: str, count: int, old: ReleaseState) -> Chann
         for code in range(1, count + 1)
     ]
     session.execute(insert(Version), rows)
-    ids = [row.id for row in session.query(Version.id).filter_by(app_id=app.id).order_by(Version.version_code)]
-    offered = {"channel_id": channel.id, "platform": Platform.ANDROID, "created_at": now, "created_by": "x", "revision": 1}
+    ids = [
+        row.id for row in session.query(Version.id).filter_by(app_id=app.id).order_by(Version.version_code)
+    ]
+    offered = {
+        "channel_id": channel.id,
+        "platform": Platform.ANDROID,
+        "created_at": now,
+        "created_by": "x",
+        "revision": 1,
+    }
     offered["starts_at"] = now - timedelta(days=1)
     releases = [
         {
-            **offered, "version_id": version_id, "salt": f"{version_id:032x}", "rollout": 1_000 if place == count - 1 else 10_000,
-            "state": ReleaseState.ACTIVE if place >= count - 2 else old, "ended_at": None,
+            **offered,
+            "version_id": version_id,
+            "salt": f"{version_id:032x}",
+            "rollout": 1_000 if place == count - 1 else 10_000,
+            "state": ReleaseState.ACTIVE if place >= count - 2 else old,
+            "ended_at": None,
         }
         for place, version_id in enumerate(ids)
-    ]  # fmt: skip
+    ]
     session.execute(insert(Release), releases)
     return channel
 
@@ -68,7 +85,9 @@ def history(session: Session, slug: str, count: int, old: ReleaseState) -> Chann
 def questions(count: int) -> list[UpdateQuery]:
     """Devices on old and new versions, inside and outside of the tenth, with and without a build number."""
     runs = [f"1.{code}.0{build}" for code in (1, count // 2, count - 1, count) for build in (f"+{code}", "")]
-    return [UpdateQuery(parse_current_version(text), f"device-{number}") for number in range(8) for text in runs]
+    return [
+        UpdateQuery(parse_current_version(text), f"device-{number}") for number in range(8) for text in runs
+    ]
 
 
 def cost(catalog: Catalog, asked: list[UpdateQuery]) -> float:
@@ -84,10 +103,19 @@ def main() -> None:
         settings = Settings(data_dir=folder, secret_key="k" * 64)
         app = create_app(settings)
         bootstrap.prepare(app, settings)
-        for name, old in (("superseded, still standing", ReleaseState.ACTIVE), ("ended", ReleaseState.ROLLED_BACK)):
+        for name, old in (
+            ("superseded, still standing", ReleaseState.ACTIVE),
+            ("ended", ReleaseState.ROLLED_BACK),
+        ):
             with app.app_context(), transaction() as session:
-                channels = [(count, history(session, f"{old.replace('_', '-')}-{count}", count, old).id) for count in (FEW, MANY)]
-                compiled = {count: catalogs.load(session, channel_id, Platform.ANDROID, at=utcnow()) for count, channel_id in channels}
+                channels = [
+                    (count, history(session, f"{old.replace('_', '-')}-{count}", count, old).id)
+                    for count in (FEW, MANY)
+                ]
+                compiled = {
+                    count: catalogs.load(session, channel_id, Platform.ANDROID, at=utcnow())
+                    for count, channel_id in channels
+                }
                 start = time.perf_counter()
                 catalogs.load(session, channels[1][1], Platform.ANDROID, at=utcnow())
                 took = (time.perf_counter() - start) * 1e3
@@ -96,8 +124,12 @@ def main() -> None:
                 for count, catalog in compiled.items():
                     costs[count].append(cost(catalog, questions(count)))
             few, many = (statistics.median(costs[count]) for count in (FEW, MANY))
-            print(f"{name}: {FEW} versions {few:.2f} us, {MANY:,} versions {many:.2f} us, ratio {many / few:.2f} (goal: below 1.2)")
-            print(f"  the catalog of {MANY:,} keeps {len(compiled[MANY].candidates)} candidates and is compiled in {took:.0f} ms")
+            print(
+                f"{name}: {FEW} versions {few:.2f} us, {MANY:,} versions {many:.2f} us, ratio {many / few:.2f} (goal: below 1.2)"
+            )
+            print(
+                f"  the catalog of {MANY:,} keeps {len(compiled[MANY].candidates)} candidates and is compiled in {took:.0f} ms"
+            )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ KINDS = (EventKind.DOWNLOAD_COMPLETED, EventKind.INSTALLED, EventKind.LAUNCH_OK,
 
 
 def main() -> None:
-    checks, devices, events = (int(given) for given in (*sys.argv[1:], *(CHECKS, DEVICES, EVENTS)[len(sys.argv) - 1 :]))
+    checks, devices, events = (
+        int(given) for given in (*sys.argv[1:], *(CHECKS, DEVICES, EVENTS)[len(sys.argv) - 1 :])
+    )
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             data_dir=folder,
@@ -42,7 +44,10 @@ def main() -> None:
         app, dice = fill(settings), random.Random(1)
         start = time.perf_counter()
         runs = ask(app, checks, devices, dice)
-        print(f"{checks:,} checks of {devices:,} devices written down in {time.perf_counter() - start:.1f} s", flush=True)
+        print(
+            f"{checks:,} checks of {devices:,} devices written down in {time.perf_counter() - start:.1f} s",
+            flush=True,
+        )
         drain(app, settings, "checks")
         tell(app, events, [number for number, build in runs.items() if build == NEWEST], dice)
         reports(app).close()
@@ -67,10 +72,17 @@ def tell(app: Flask, events: int, numbers: list[int], dice: random.Random) -> No
         kind, now = dice.choice(KINDS), utcnow()
         is_crash = kind is EventKind.CRASH
         report = EventReport(
-            app_id=1, platform="android", device_id=f"5f1c9a52-{dice.choice(numbers)}", event_id=f"e{each}", kind=kind, version_id=NEWEST,
-            at=now, received_at=now,
-            signature=f"Exception in Main.step{each % 100}" if is_crash else None, text="at x\n" * 80 if is_crash else None,
-        )  # fmt: skip
+            app_id=1,
+            platform="android",
+            device_id=f"5f1c9a52-{dice.choice(numbers)}",
+            event_id=f"e{each}",
+            kind=kind,
+            version_id=NEWEST,
+            at=now,
+            received_at=now,
+            signature=f"Exception in Main.step{each % 100}" if is_crash else None,
+            text="at x\n" * 80 if is_crash else None,
+        )
         assert reports(app).keep(records.event(report))
 
 

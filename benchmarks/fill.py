@@ -26,10 +26,17 @@ def add(code: int, *, rollout: int = 10_000) -> int:
     """A version offered on the default channel; answers its release's id."""
     with transaction() as session:
         draft = VersionDraft(
-            platform=Platform.ANDROID, version=f"1.{code - 1}.0", version_code=code, checksum="ab" * 32, file_size=25_000_000,
-            download_url=f"https://files.example.com/app-{code}.apk", release_notes="Bug fixes and improvements",
-        )  # fmt: skip
-        made: Version = versions.add(session, SYSTEM, apps.find(session, None), draft, artifact=None, now=utcnow())
+            platform=Platform.ANDROID,
+            version=f"1.{code - 1}.0",
+            version_code=code,
+            checksum="ab" * 32,
+            file_size=25_000_000,
+            download_url=f"https://files.example.com/app-{code}.apk",
+            release_notes="Bug fixes and improvements",
+        )
+        made: Version = versions.add(
+            session, SYSTEM, apps.find(session, None), draft, artifact=None, now=utcnow()
+        )
         return releases.start(session, SYSTEM, made, rollout=rollout, now=utcnow()).id
 
 
@@ -60,7 +67,9 @@ def publish(per_second: float) -> None:
                     if number % 3 == 1:
                         release_edits.set_rollout(session, SYSTEM, release, 2_500, now=utcnow())
                     else:
-                        releases.change_state(session, SYSTEM, release, ReleaseState.ROLLED_BACK, now=utcnow())
+                        releases.change_state(
+                            session, SYSTEM, release, ReleaseState.ROLLED_BACK, now=utcnow()
+                        )
             time.sleep(max(0.0, beginning + (number + 1) / per_second - time.monotonic()))
 
 

@@ -20,7 +20,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from benchmarks.health_world import DAYS, NEVER, START, Crowd, Kind, Report, World, alone, compared, crowd_of, reports_of
+from benchmarks.health_world import (
+    DAYS,
+    NEVER,
+    START,
+    Crowd,
+    Kind,
+    Report,
+    World,
+    alone,
+    compared,
+    crowd_of,
+    reports_of,
+)
 from ota.core.health_tests import Policy, with_control, without_control
 
 LAST_LOOK = START + timedelta(days=DAYS)
@@ -33,7 +45,9 @@ WORLDS = {
     "open to everybody": World(control=0),
     "open to a tenth, one offer in two is taken": World(installs=0.5),
     "open to a tenth, an app that always crashes on 5 %": World(rate=0.05),
-    "open to a tenth, to everybody a day later, half of the devices seldom used": World(rate=0.01, opens_at=24.0, idle=0.5),
+    "open to a tenth, to everybody a day later, half of the devices seldom used": World(
+        rate=0.01, opens_at=24.0, idle=0.5
+    ),
     "open to everybody, an app that reports crashes only and checks once a day": World(
         control=0, rate=0.01, told_after=0.0, check_every=24.0
     ),
@@ -55,7 +69,9 @@ def is_bad(crowd: Crowd, world: World, policy: Policy, now: datetime) -> bool:
     return without_control(alone(crowd, policy, since), shared, now).is_bad
 
 
-def hours_to_halt(reports: Sequence[Report], world: World, policy: Policy, *, is_timed: bool = True) -> float | None:
+def hours_to_halt(
+    reports: Sequence[Report], world: World, policy: Policy, *, is_timed: bool = True
+) -> float | None:
     """Hours from the start to the first look at which the release is bad, with what has arrived by then; None if it never is. Not
     ``is_timed``: any number if it ever is."""
     arrivals = [report.received for report in reports]
@@ -101,7 +117,9 @@ def one(world: World, policy: Policy, seed: int) -> Outcome:
     """Draws one release and asks."""
     reports = reports_of(world, random.Random(seed))
     is_timed = seed % 1_000_000 < TIMED
-    return Outcome(hours_to_halt(reports, world, policy, is_timed=is_timed), plain_rule_halts(reports, world, devices=20))
+    return Outcome(
+        hours_to_halt(reports, world, policy, is_timed=is_timed), plain_rule_halts(reports, world, devices=20)
+    )
 
 
 def many(world: World, policy: Policy, releases: int, seed: int, workers: int = 1) -> list[Outcome]:
@@ -119,16 +137,23 @@ def show(title: str, outcomes: Sequence[Outcome]) -> None:
     text = f"  {title}: {count} of {len(outcomes)} halted ({count / len(outcomes):.2%})"
     if halted:
         text += f", median after {statistics.median(halted):.1f} h, nine in ten within {halted[int(0.9 * (len(halted) - 1))]:.1f} h"
-    print(f"{text}; by the plain rule {sum(outcome.plain for outcome in outcomes) / len(outcomes):.1%}", flush=True)
+    print(
+        f"{text}; by the plain rule {sum(outcome.plain for outcome in outcomes) / len(outcomes):.1%}",
+        flush=True,
+    )
 
 
 def broken(name: str, times: float, outcomes: Sequence[Outcome], *, is_promised: bool = True) -> list[str]:
     """What was promised and does not hold of these releases, in sentences."""
     halted = sum(outcome.server is not None for outcome in outcomes)
     if times == 1 and halted > MOST_GOOD_HALTED * len(outcomes):
-        return [f"{name}: {halted} of {len(outcomes)} good releases were halted, more than {MOST_GOOD_HALTED:.1%}"]
+        return [
+            f"{name}: {halted} of {len(outcomes)} good releases were halted, more than {MOST_GOOD_HALTED:.1%}"
+        ]
     if times > 1 and is_promised and halted < len(outcomes):
-        return [f"{name}: {len(outcomes) - halted} of {len(outcomes)} releases with {times:g} times the failures were not halted"]
+        return [
+            f"{name}: {len(outcomes) - halted} of {len(outcomes)} releases with {times:g} times the failures were not halted"
+        ]
     return []
 
 
@@ -136,20 +161,33 @@ def main() -> int:
     """Answers the exit status: 1 with ``--must-hold`` when a promise does not hold."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument(
-        "releases", nargs="?", type=int, default=1_000,
+        "releases",
+        nargs="?",
+        type=int,
+        default=1_000,
         help="good releases of the first world (default 1000); of the second half as many, of bad ones a tenth, of others a fiftieth",
-    )  # fmt: skip
+    )
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--settling", type=float, default=Policy().settling / timedelta(hours=1), help="hours")
     asked.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    asked.add_argument("--must-hold", action="store_true", help="fail when too many good releases are halted, or a bad one is not")
+    asked.add_argument(
+        "--must-hold",
+        action="store_true",
+        help="fail when too many good releases are halted, or a bad one is not",
+    )
     given = asked.parse_args()
     policy, wrong = Policy(settling=timedelta(hours=given.settling)), list[str]()
     for place, (name, world) in enumerate(WORLDS.items()):
         print(name)
         for times in (1.0, 5.0, 10.0):
             share = 50 if place >= PROMISED else 10 if times > 1 else place + 1
-            outcomes = many(replace(world, times=times), policy, max(1, given.releases // share), given.seed, given.workers)
+            outcomes = many(
+                replace(world, times=times),
+                policy,
+                max(1, given.releases // share),
+                given.seed,
+                given.workers,
+            )
             show("good releases" if times == 1 else f"{times:g} times as many failures", outcomes)
             wrong += broken(name, times, outcomes, is_promised=place < PROMISED)
     print("\n".join(wrong))

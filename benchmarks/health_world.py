@@ -91,7 +91,9 @@ def reports_of(world: World, draw: random.Random) -> list[Report]:
     return arrived
 
 
-def _life(world: World, draw: random.Random, *, is_inside: bool) -> Iterator[tuple[float | None, float, Kind]]:
+def _life(
+    world: World, draw: random.Random, *, is_inside: bool
+) -> Iterator[tuple[float | None, float, Kind]]:
     """What one device does: usual delay of its report (None: a check, which the server answers at once), moment and kind."""
     slower = 10.0 if draw.random() < world.idle else 1.0
     at, installed = draw.random() * 24 * slower, NEVER
@@ -115,7 +117,9 @@ def _life(world: World, draw: random.Random, *, is_inside: bool) -> Iterator[tup
         at += world.check_every * slower * (0.8 + 0.4 * draw.random())
 
 
-def _crashes(world: World, draw: random.Random, since: float, rate: float, kind: Kind) -> Iterator[tuple[float | None, float, Kind]]:
+def _crashes(
+    world: World, draw: random.Random, since: float, rate: float, kind: Kind
+) -> Iterator[tuple[float | None, float, Kind]]:
     if draw.random() >= rate:
         return
     after = draw.expovariate(1 / world.first_crash)
@@ -139,7 +143,9 @@ def crowd_of(reports: Iterable[Report], world: World, policy: Policy) -> Crowd:
     turns: dict[tuple[int, int], Turn] = {}
     opened = START + timedelta(hours=world.opens_at) if world.opens_at < NEVER else None
     for report in reports:
-        at = placed_at(START + timedelta(seconds=report.happened), START + timedelta(seconds=report.received), policy)
+        at = placed_at(
+            START + timedelta(seconds=report.happened), START + timedelta(seconds=report.received), policy
+        )
         way = ways.get(report.device)
         if report.kind is Kind.OFFERED:
             if way is None or (way.installed_at is None and way.failed_at is None):
@@ -182,7 +188,10 @@ def _leave(turns: dict[tuple[int, int], Turn], device: int, at: datetime) -> Non
 
 def compared(crowd: Crowd, policy: Policy) -> list[health_members.Member]:
     """Those whom the test with a control looks at."""
-    return [*(health_members.compared(way, policy) for way in crowd.ways), *health_members.control(crowd.turns, policy)]
+    return [
+        *(health_members.compared(way, policy) for way in crowd.ways),
+        *health_members.control(crowd.turns, policy),
+    ]
 
 
 def alone(crowd: Crowd, policy: Policy, since: datetime = START) -> list[health_members.Member]:

@@ -53,8 +53,13 @@ def free_port() -> int:
 @contextmanager
 def serving(settings: Settings, environ: dict[str, str], target: str) -> Iterator[subprocess.Popen[bytes]]:
     """One web process with the options that the program itself uses, and this application in it."""
-    command = [target if part == "app:serve" else part for part in supervisor.commands(settings, "127.0.0.1")[0].command]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ, "OTA_PORT": str(settings.port)})
+    command = [
+        target if part == "app:serve" else part
+        for part in supervisor.commands(settings, "127.0.0.1")[0].command
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **environ, "OTA_PORT": str(settings.port)}
+    )
     try:
         _await(settings.port, process)
         yield process
@@ -85,12 +90,25 @@ def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
     return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
 
-def wrk(folder: Path, port: int, *, seconds: int, connections: int, devices: int = 2_000, pause: int = 0) -> Measured:
+def wrk(
+    folder: Path, port: int, *, seconds: int, connections: int, devices: int = 2_000, pause: int = 0
+) -> Measured:
     """Load the server with checks of so many devices. Raises when an answer is not 200."""
     script = folder / "checks.lua"
     script.write_text((LUA + (THINKING if pause else "")) % {"devices": devices, "pause": pause})
     url = f"http://127.0.0.1:{port}/api/updates/check"
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", "-s", str(script), url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--latency",
+        "--timeout",
+        "10s",
+        "-s",
+        str(script),
+        url,
+    ]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
     assert "Non-2xx" not in told, told
     assert "Socket errors" not in told, told

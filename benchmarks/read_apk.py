@@ -34,7 +34,9 @@ def make(path: Path, megabytes: int, share_stored: float) -> None:
             info.compress_type = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
             # Half noise, half text: deflates to about half, as code and resources do.
             content = dice.randbytes(1_000_000)
-            file.writestr(info, content if is_stored else content + b"the same words again and again " * 32_000)
+            file.writestr(
+                info, content if is_stored else content + b"the same words again and again " * 32_000
+            )
     path.write_bytes(sign_v2(path.read_bytes(), signer("Benchmark")))
 
 
@@ -52,7 +54,9 @@ def memory(path: Path) -> float:
     """MiB that the reading process held at most. Asked of a process that itself holds little: a child begins as its parent's copy."""
     ask = "import sys, resource, pathlib; from ota.packages import read_package; read_package(pathlib.Path(sys.argv[1])); "
     ask += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    told = subprocess.run([sys.executable, "-c", ask, path], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", ask, path], capture_output=True, text=True, check=True
+    ).stdout
     return int(told) / 1024
 
 
@@ -68,7 +72,9 @@ def main(megabytes: int = 100) -> None:
             print(f"{size / 1e6:.0f} MB, {share:.0%} of it stored ({os.cpu_count()} cores)")
             print(f"  sha256sum                {digest * 1000:7.0f} ms")
             print(f"  read in this process     {here * 1000:7.0f} ms   {here / digest:.2f} x")
-            print(f"  read in its own process  {child * 1000:7.0f} ms   {child / digest:.2f} x   at most {memory(path):.0f} MiB")
+            print(
+                f"  read in its own process  {child * 1000:7.0f} ms   {child / digest:.2f} x   at most {memory(path):.0f} MiB"
+            )
 
 
 if __name__ == "__main__":

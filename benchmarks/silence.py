@@ -89,7 +89,9 @@ def member_of(draw: random.Random, world: World, started: float, policy: Policy)
         silent.setdefault(offered is not None, last)
     found = []
     if asked is not None:
-        found.append(Member(_at(asked), _at_or_none(silent.get(False)), is_control=True, left_at=_at_or_none(offered)))
+        found.append(
+            Member(_at(asked), _at_or_none(silent.get(False)), is_control=True, left_at=_at_or_none(offered))
+        )
     if offered is not None:
         found.append(Member(_at(offered), _at_or_none(silent.get(True))))
     return found
@@ -106,7 +108,11 @@ def hours_to_halt(world: World, policy: Policy, seed: int) -> float | None:
         return None
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if with_control(at_risk, policy, _at(started + middle)).is_bad else (middle + 1, high)
+        low, high = (
+            (low, middle)
+            if with_control(at_risk, policy, _at(started + middle)).is_bad
+            else (middle + 1, high)
+        )
     return float(low)
 
 
@@ -139,15 +145,25 @@ def show(title: str, hours: Sequence[float | None]) -> None:
 def main() -> int:
     """Answers the exit status: 1 with ``--must-hold`` when a promise does not hold."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("releases", nargs="?", type=int, default=200, help="good releases to draw; a tenth as many bad ones")
+    asked.add_argument(
+        "releases", nargs="?", type=int, default=200, help="good releases to draw; a tenth as many bad ones"
+    )
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--silence", type=float, default=24.0, help="hours")
     asked.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    asked.add_argument("--must-hold", action="store_true", help="fail when too many good releases are halted, or a bad one is not")
+    asked.add_argument(
+        "--must-hold",
+        action="store_true",
+        help="fail when too many good releases are halted, or a bad one is not",
+    )
     given = asked.parse_args()
     policy, wrong = Policy(silence=timedelta(hours=given.silence)), False
     assert KNOWN_FOR * policy.silence < timedelta(days=7), "the devices of this world are known for a week"
-    for title, bricked in (("good releases", 0.0), ("one installation in ten never starts", 0.1), ("one in three", 0.33)):
+    for title, bricked in (
+        ("good releases", 0.0),
+        ("one installation in ten never starts", 0.1),
+        ("one in three", 0.33),
+    ):
         count = given.releases if not bricked else max(1, given.releases // 10)
         hours = many(World(bricked=bricked), policy, count, given.seed, given.workers)
         show(title, hours)

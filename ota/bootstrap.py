@@ -65,8 +65,18 @@ def _first_access(settings: Settings) -> FirstAccess | None:
             return None
         now = utcnow()
         password = settings.admin_password or secrets.token_urlsafe(12)
-        user = accounts.create(session, SYSTEM, email=settings.admin_email, password=password, role=Role.ADMIN, now=now)
-        _, secret = tokens.create(session, SYSTEM, user, name="first token", role=Role.ADMIN, now=now, secret=settings.admin_token or None)
+        user = accounts.create(
+            session, SYSTEM, email=settings.admin_email, password=password, role=Role.ADMIN, now=now
+        )
+        _, secret = tokens.create(
+            session,
+            SYSTEM,
+            user,
+            name="first token",
+            role=Role.ADMIN,
+            now=now,
+            secret=settings.admin_token or None,
+        )
         apps.create(session, SYSTEM, slug="my-app", name="My app", now=now)
     return FirstAccess(
         email=user.email,

@@ -39,7 +39,10 @@ def print_welcome(settings: Settings, first: FirstAccess | None) -> None:
         lines += [f"    password  {first.password or 'the one in OTA_ADMIN_PASSWORD'}"]
         lines += [f"    API token {first.token or 'the one in OTA_ADMIN_TOKEN'}"]
     if not settings.base_url and settings.host not in {"127.0.0.1", "localhost", "::1"}:
-        lines += ["", "  OTA_BASE_URL is not set: devices would be sent to the address above. Set it to the public one."]
+        lines += [
+            "",
+            "  OTA_BASE_URL is not set: devices would be sent to the address above. Set it to the public one.",
+        ]
     print("\n".join([*lines, ""]), flush=True)
 
 
@@ -94,7 +97,9 @@ def create_token(email: str, name: str, role: str, days: int | None) -> None:
         nonlocal secret
         with transaction() as session:
             owner = accounts.find(session, email)
-            _, secret = tokens.create(session, SYSTEM, owner, name=name, role=Role(role), now=utcnow(), lifetime_days=days)
+            _, secret = tokens.create(
+                session, SYSTEM, owner, name=name, role=Role(role), now=utcnow(), lifetime_days=days
+            )
 
     _run(act)
     click.echo(secret)

@@ -123,7 +123,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
     def prepare_folders(self) -> None:
         """Make the folders this machine needs. The data folder is for this user alone: it holds secrets."""
         self.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.incoming_path, self.storage_path / "artifacts", self.data_path / "tmp", self.journal_path):
+        for folder in (
+            self.incoming_path,
+            self.storage_path / "artifacts",
+            self.data_path / "tmp",
+            self.journal_path,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         if not self.redis_url:
             for name in ("messages", "control"):
@@ -142,9 +147,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: PR
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the settings. Raises `SettingsError` naming the variable that is wrong or unknown."""
     environ = os.environ if environ is None else environ
-    given = {name: value.strip() for name, value in environ.items() if name.startswith(PREFIX) and value.strip()}
+    given = {
+        name: value.strip() for name, value in environ.items() if name.startswith(PREFIX) and value.strip()
+    }
     known = variable_names()
-    unknown = sorted(name for name in given if name not in known and not name.startswith(("OTA_TEST_", "OTA_REQUIRE_")))
+    unknown = sorted(
+        name for name in given if name not in known and not name.startswith(("OTA_TEST_", "OTA_REQUIRE_"))
+    )
     if unknown:
         raise SettingsError(f"{unknown[0]} is not a setting. The README lists them all.")
     try:
@@ -167,10 +176,14 @@ def _check(settings: Settings) -> None:
     if settings.base_url and not _is_web_address(settings.base_url):
         raise SettingsError("OTA_BASE_URL: expected an address such as https://updates.example.com.")
     if settings.storage_url and not settings.storage_url.startswith("file:///"):
-        raise SettingsError("OTA_STORAGE_URL: expected file:///absolute/folder; other kinds of storage are not built yet.")
+        raise SettingsError(
+            "OTA_STORAGE_URL: expected file:///absolute/folder; other kinds of storage are not built yet."
+        )
     scheme = settings.sqlalchemy_url.partition(":")[0]
     if scheme not in {"sqlite", "postgresql+psycopg"}:
-        raise SettingsError("OTA_DATABASE_URL: expected sqlite:///path or postgresql://user:password@host/name.")
+        raise SettingsError(
+            "OTA_DATABASE_URL: expected sqlite:///path or postgresql://user:password@host/name."
+        )
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://")):
         raise SettingsError("OTA_REDIS_URL: expected redis://host:6379/0.")
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", settings.admin_email):
@@ -181,11 +194,17 @@ def _check(settings: Settings) -> None:
         except ValueError:
             raise SettingsError(f"OTA_{name.upper()}: expected a rate such as 10 per minute.") from None
     if settings.smtp_url and not _is_mail_server(settings.smtp_url):
-        raise SettingsError("OTA_SMTP_URL: expected smtp://user:password@host:587 or smtps://user:password@host:465.")
+        raise SettingsError(
+            "OTA_SMTP_URL: expected smtp://user:password@host:587 or smtps://user:password@host:465."
+        )
     if settings.smtp_url and not unquote(urlsplit(settings.smtp_url).password or "").isascii():
-        raise SettingsError("OTA_SMTP_URL: the password has letters that no mail server is sent (ASCII alone). Choose another password.")
+        raise SettingsError(
+            "OTA_SMTP_URL: the password has letters that no mail server is sent (ASCII alone). Choose another password."
+        )
     if settings.smtp_url and not re.fullmatch(r"[!-~]+@[!-~]+", settings.mail_from):
-        raise SettingsError("OTA_MAIL_FROM: expected the e-mail address that alerts come from, such as updates@example.com.")
+        raise SettingsError(
+            "OTA_MAIL_FROM: expected the e-mail address that alerts come from, such as updates@example.com."
+        )
     if settings.secret_key and len(settings.secret_key) < 32:
         raise SettingsError("OTA_SECRET_KEY: expected at least 32 characters.")
     if settings.admin_password and len(settings.admin_password) < 10:
@@ -214,7 +233,9 @@ def _is_mail_server(url: str) -> bool:
 def _read_key(path: Path) -> str:
     key = path.read_text().strip()
     if len(key) < 32:
-        raise SettingsError(f"OTA_SECRET_KEY: {path} is damaged. Delete it (everybody has to log in again) or set the variable.")
+        raise SettingsError(
+            f"OTA_SECRET_KEY: {path} is damaged. Delete it (everybody has to log in again) or set the variable."
+        )
     return key
 
 

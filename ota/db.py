@@ -34,7 +34,11 @@ _WRITE = "ota_write"
 _LAST_ACTS = "ota_last_acts"
 _LISTENERS = "ota_commit_listeners"
 # A server that is gone, or busy beyond use, is an error within seconds and not a request that hangs.
-_POSTGRESQL = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "options": "-c statement_timeout=20000 -c lock_timeout=15000"}
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "options": "-c statement_timeout=20000 -c lock_timeout=15000",
+}
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -51,7 +55,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         "connect_args": {} if is_sqlite else _POSTGRESQL,
     }
     db.init_app(app)
-    app.teardown_appcontext(_put_session_away)  # Before Flask-SQLAlchemy does it, which fails with the database.
+    app.teardown_appcontext(
+        _put_session_away
+    )  # Before Flask-SQLAlchemy does it, which fails with the database.
     migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     if is_sqlite:
         with app.app_context():
@@ -101,7 +107,11 @@ def snapshot() -> Iterator[Session]:
     """A session of its own that sees one state of the database, whatever is committed meanwhile. For reading."""
     with Session(db.engine) as session:
         # On SQLite every transaction is like that.
-        session.connection(execution_options={} if db.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"})
+        session.connection(
+            execution_options={}
+            if db.engine.dialect.name == "sqlite"
+            else {"isolation_level": "REPEATABLE READ"}
+        )
         yield session
 
 
@@ -120,7 +130,11 @@ def _put_session_away(_: BaseException | None) -> None:
 
 
 def compare_and_set(
-    session: Session, model: type[Base], key: Mapping[str, Any], expected: Mapping[str, Any], values: Mapping[str, Any]
+    session: Session,
+    model: type[Base],
+    key: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    values: Mapping[str, Any],
 ) -> bool:
     """Write ``values`` to the row with this key only if it still has the expected values. True when it was written.
 
@@ -130,7 +144,9 @@ def compare_and_set(
     statement = update(model).values(**values)
     for name, value in {**key, **expected}.items():
         column = getattr(model, name)
-        statement = statement.where(column.in_(value) if isinstance(value, set | frozenset) else column == value)
+        statement = statement.where(
+            column.in_(value) if isinstance(value, set | frozenset) else column == value
+        )
     result = session.execute(statement, execution_options={"synchronize_session": False})
     session.expire_all()
     assert isinstance(result, CursorResult)

@@ -27,7 +27,9 @@ def main() -> None:
     with app.app_context():
         Sender(settings, alive=settings.sender_sign_path.touch).run(stop)
     logging.shutdown()
-    os._exit(0)  # Who is still waited for by now has had the time that there is: their deliveries are tried again.
+    os._exit(
+        0
+    )  # Who is still waited for by now has had the time that there is: their deliveries are tried again.
 
 
 if __name__ == "__main__":

@@ -128,7 +128,11 @@ class Drainer:
                 return
             (record,) = batch
             kept = set_aside(self._folder, record.source.segment.name, record.source.counted, record.payload)
-            log.error("a record of a device can't be counted; %s", f"it is set aside as {kept}" if kept else "it is lost", exc_info=error)
+            log.error(
+                "a record of a device can't be counted; %s",
+                f"it is set aside as {kept}" if kept else "it is lost",
+                exc_info=error,
+            )
             self._count(batch, is_counted=False)
 
     def _count(self, batch: Sequence[_Taken], *, is_counted: bool = True) -> None:
@@ -164,7 +168,11 @@ class Drainer:
         while not stop.wait(pause):
             pause = EVERY if self._drained(stop.is_set) else _AFTER_FAILURE
         end = time.monotonic() + _LAST_WORDS
-        while self._drained(lambda: time.monotonic() >= end) and segments(self._folder) and time.monotonic() < end:
+        while (
+            self._drained(lambda: time.monotonic() >= end)
+            and segments(self._folder)
+            and time.monotonic() < end
+        ):
             time.sleep(EVERY / 2)
 
     def _drained(self, is_over: Callable[[], bool]) -> bool:

@@ -33,7 +33,9 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
             return list(super().get_table(exchange))
         return []
 
-    def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None) -> None:
+    def _queue_bind(
+        self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None
+    ) -> None:
         bound = filesystem.exchange_queue_t(routing_key or "", pattern or "", queue or "")
         table = self.get_table(exchange)
         if bound not in table:
@@ -41,7 +43,9 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
             _write_whole(self._exchange_file(exchange), dumps([bound, *table]))
 
     def _put(self, queue: str, payload: Any, **_: Any) -> None:
-        _write_whole(Path(self.data_folder_out) / f"{time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg", dumps(payload))
+        _write_whole(
+            Path(self.data_folder_out) / f"{time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg", dumps(payload)
+        )
 
     def _get(self, queue: str) -> Any:
         folder = Path(self.data_folder_in)
@@ -58,7 +62,9 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
             try:
                 return loads(raw.decode())
             except ValueError:
-                log.warning("a damaged message was dropped: %s. The periodic task sends what it spoke of again.", name)
+                log.warning(
+                    "a damaged message was dropped: %s. The periodic task sends what it spoke of again.", name
+                )
         raise Empty
 
 

@@ -90,7 +90,9 @@ def _kept_alive(app: Flask, job: Job, lease: timedelta) -> Iterator[None]:
                 except LeaseLost:
                     return
                 except DBAPIError as error:
-                    log.warning("the lease of upload %s could not be renewed: %s", job.upload_id, first_line(error))
+                    log.warning(
+                        "the lease of upload %s could not be renewed: %s", job.upload_id, first_line(error)
+                    )
 
     thread = threading.Thread(target=renew_until_stopped, daemon=True)
     thread.start()

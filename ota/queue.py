@@ -86,15 +86,35 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "beat_schedule_filename": str(settings.data_path / "beat-schedule"),
         "beat_max_loop_interval": 5,
         "beat_schedule": {
-            "resend-stalled": {"task": "ota.resend_stalled", "schedule": settings.resend_interval, "options": {"expires": 30}},
+            "resend-stalled": {
+                "task": "ota.resend_stalled",
+                "schedule": settings.resend_interval,
+                "options": {"expires": 30},
+            },
             "advance-plans": {"task": "ota.advance_plans", "schedule": 15.0, "options": {"expires": 60}},
             "evaluate-health": {"task": "ota.evaluate_health", "schedule": 60.0, "options": {"expires": 60}},
-            "warn-expiring": {"task": "ota.warn_expiring", "schedule": 86_400.0, "options": {"expires": 3600}},
-            "forget-deliveries": {"task": "ota.forget_deliveries", "schedule": 86_400.0, "options": {"expires": 3600}},
+            "warn-expiring": {
+                "task": "ota.warn_expiring",
+                "schedule": 86_400.0,
+                "options": {"expires": 3600},
+            },
+            "forget-deliveries": {
+                "task": "ota.forget_deliveries",
+                "schedule": 86_400.0,
+                "options": {"expires": 3600},
+            },
             "heartbeat": {"task": "ota.heartbeat", "schedule": 20.0, "options": {"expires": 60}},
-            "forget-devices": {"task": "ota.forget_devices", "schedule": 86_400.0, "options": {"expires": 3600}},
+            "forget-devices": {
+                "task": "ota.forget_devices",
+                "schedule": 86_400.0,
+                "options": {"expires": 3600},
+            },
             "roll-up": {"task": "ota.roll_up", "schedule": 300.0, "options": {"expires": 300}},
-            "prune-telemetry": {"task": "ota.prune_telemetry", "schedule": 3600.0, "options": {"expires": 600}},
+            "prune-telemetry": {
+                "task": "ota.prune_telemetry",
+                "schedule": 3600.0,
+                "options": {"expires": 600},
+            },
             "sweep-incoming": {"task": "ota.sweep_incoming", "schedule": 3600.0, "options": {"expires": 600}},
         },
     }

@@ -48,7 +48,13 @@ class Sender:
     Only the threads of the pool wait for strangers. None of them knows the database, and no connection of it is held meanwhile.
     """
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utcnow, alive: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utcnow,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings, self._clock, self._alive = settings, clock, alive
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="send")
         self._flights: dict[Future[Outcome], _Flight] = {}
@@ -96,9 +102,15 @@ class Sender:
             self._alive()
             try:
                 with transaction() as session:
-                    deliveries.settle(session, flight.parcel, future.result(), share=_random.random(), now=self._clock())
+                    deliveries.settle(
+                        session, flight.parcel, future.result(), share=_random.random(), now=self._clock()
+                    )
             except DBAPIError as error:
-                log.warning("what became of delivery %d is not written down yet: %s", flight.parcel.delivery_id, first_line(error))
+                log.warning(
+                    "what became of delivery %d is not written down yet: %s",
+                    flight.parcel.delivery_id,
+                    first_line(error),
+                )
                 if time.monotonic() < flight.lands_by:
                     continue
             del self._flights[future]
@@ -159,31 +171,48 @@ def _host(each: Due) -> str:
 def _send(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
     try:
         return _post(settings, parcel, now) if parcel.url is not None else _mail(settings, parcel, now)
-    except Exception as error:  # One delivery's trouble, whatever it is, must not keep the others from being written down.
+    except (
+        Exception
+    ) as error:  # One delivery's trouble, whatever it is, must not keep the others from being written down.
         log.exception("delivery %s failed", parcel.delivery_id)
-        return Outcome(is_delivered=False, said=f"The server failed at it ({type(error).__name__}). Its log says more.")
+        return Outcome(
+            is_delivered=False, said=f"The server failed at it ({type(error).__name__}). Its log says more."
+        )
 
 
 def _post(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
-    body, timestamp = msgspec.json.encode(deliveries.body(parcel.payload, parcel.key, settings.public_url)), str(int(now.timestamp()))
+    body, timestamp = (
+        msgspec.json.encode(deliveries.body(parcel.payload, parcel.key, settings.public_url)),
+        str(int(now.timestamp())),
+    )
     headers = {
-        "Content-Type": "application/json", "User-Agent": "ota-server", "X-OTA-Event": parcel.event, "X-OTA-Delivery": parcel.key,
-        "X-OTA-Timestamp": timestamp, "X-OTA-Signature": http.signature(parcel.secret or "", timestamp, body),
-    }  # fmt: skip
+        "Content-Type": "application/json",
+        "User-Agent": "ota-server",
+        "X-OTA-Event": parcel.event,
+        "X-OTA-Delivery": parcel.key,
+        "X-OTA-Timestamp": timestamp,
+        "X-OTA-Signature": http.signature(parcel.secret or "", timestamp, body),
+    }
     try:
         answer = http.post(parcel.url or "", body, headers, allows_private=settings.webhook_private)
     except http.NotSent as error:
         return Outcome(is_delivered=False, said=str(error), is_down=True)
     if 300 <= answer.status < 400:
         return Outcome(
-            is_delivered=False, said="A redirect, which is not followed. Enter the address that it leads to.", status=answer.status
+            is_delivered=False,
+            said="A redirect, which is not followed. Enter the address that it leads to.",
+            status=answer.status,
         )
     return Outcome(is_delivered=answer.is_welcome, said=answer.text, status=answer.status)
 
 
 def _mail(settings: Settings, parcel: Parcel, now: datetime) -> Outcome:
     if not settings.smtp_url:
-        return Outcome(is_delivered=False, said="No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.", is_down=True)
+        return Outcome(
+            is_delivered=False,
+            said="No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.",
+            is_down=True,
+        )
     told = deliveries.body(parcel.payload, parcel.key, settings.public_url)
     message, slug = str(told["message"]), told["app"]["slug"]
     link = f"{told['url']}\n\n" if "url" in told else ""

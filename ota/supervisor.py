@@ -57,7 +57,9 @@ def free_address(settings: Settings) -> str:
     The web server shares its port between processes, so it would not notice a stranger on the same port.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
@@ -73,17 +75,60 @@ def commands(settings: Settings, address: str) -> list[Child]:
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "-A", "celery_worker"]
     web = [
-        python, "-m", "granian", "--interface", "wsgi", "--factory", "app:serve",
-        "--host", address, "--port", str(settings.port),
-        "--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads),
-        "--blocking-threads-idle-timeout", "60", "--backlog", "2048", "--http", "1",
-        "--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "error", "--no-ws",
-    ]  # fmt: skip
-    worker = [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        python,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--factory",
+        "app:serve",
+        "--host",
+        address,
+        "--port",
+        str(settings.port),
+        "--workers",
+        str(settings.web_workers),
+        "--blocking-threads",
+        str(settings.web_threads),
+        "--blocking-threads-idle-timeout",
+        "60",
+        "--backlog",
+        "2048",
+        "--http",
+        "1",
+        "--respawn-failed-workers",
+        "--workers-kill-timeout",
+        "10",
+        "--log-level",
+        "error",
+        "--no-ws",
+    ]
+    worker = [
+        *celery,
+        "worker",
+        "--loglevel",
+        "INFO",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
-    watched = Child("worker", worker, sign_of_life=settings.worker_sign_path, silent_after=6 * settings.resend_interval)
-    sender = Child("deliver", [python, "-m", "ota.delivering"], sign_of_life=settings.sender_sign_path, silent_after=SENDER_SILENT_AFTER)
-    return [Child("web", web), watched, Child("beat", beat), Child("drain", [python, "-m", "ota.draining"]), sender]
+    watched = Child(
+        "worker", worker, sign_of_life=settings.worker_sign_path, silent_after=6 * settings.resend_interval
+    )
+    sender = Child(
+        "deliver",
+        [python, "-m", "ota.delivering"],
+        sign_of_life=settings.sender_sign_path,
+        silent_after=SENDER_SILENT_AFTER,
+    )
+    return [
+        Child("web", web),
+        watched,
+        Child("beat", beat),
+        Child("drain", [python, "-m", "ota.draining"]),
+        sender,
+    ]
 
 
 def lock_data_folder(folder: Path) -> int:
@@ -100,7 +145,9 @@ def lock_data_folder(folder: Path) -> int:
 class Supervisor:
     """Runs children until it is told to stop; restarts those that die, waiting longer each time."""
 
-    def __init__(self, children: Sequence[Child], environ: dict[str, str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, children: Sequence[Child], environ: dict[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._children = children
         self._environ = environ
         self._clock = clock
@@ -127,7 +174,9 @@ class Supervisor:
             elif child.process.poll() is not None:
                 self._note_death(child, now)
             elif self._is_silent(child, now):
-                log.warning("%s has shown no sign of life for %g s and is killed", child.name, child.silent_after)
+                log.warning(
+                    "%s has shown no sign of life for %g s and is killed", child.name, child.silent_after
+                )
                 _signal_group(child, signal.SIGKILL, leader_only=False)
 
     def stop_children(self) -> None:
@@ -147,7 +196,9 @@ class Supervisor:
             child.process = None
 
     def _start(self, child: Child, now: float) -> None:
-        child.process = subprocess.Popen(child.command, cwd=ROOT, env=self._environ, start_new_session=True, preexec_fn=_die_with_parent)
+        child.process = subprocess.Popen(
+            child.command, cwd=ROOT, env=self._environ, start_new_session=True, preexec_fn=_die_with_parent
+        )
         child.started_at = now
         log.info("started %s (pid %d)", child.name, child.process.pid)
 

@@ -17,7 +17,18 @@ from ota import queue, watching
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.processing import process, show_life
-from ota.services import deliveries, devices, expiring, fleet, health, pipeline, pruning, soaking, system, uploads
+from ota.services import (
+    deliveries,
+    devices,
+    expiring,
+    fleet,
+    health,
+    pipeline,
+    pruning,
+    soaking,
+    system,
+    uploads,
+)
 
 log = logging.getLogger(__name__)
 

@@ -36,9 +36,14 @@ from scripts.demo_tried import Tried
 
 MAYA = Actor(label="maya@example.com", role=Role.ADMIN)
 NOTES = (
-    "Orders are found by their number again.", "Sign in with a passkey.", "Less data on slow networks.", "A map for the whole day.",
-    "Photos are sent when there is a network again.", "Scanning works in the dark.", "The list remembers where you were.",
-)  # fmt: skip
+    "Orders are found by their number again.",
+    "Sign in with a passkey.",
+    "Less data on slow networks.",
+    "A map for the whole day.",
+    "Photos are sent when there is a network again.",
+    "Scanning works in the dark.",
+    "The list remembers where you were.",
+)
 SHOWN = 7
 """courier-android-7 has a story to look at."""
 
@@ -54,7 +59,10 @@ def main() -> int:
     first = bootstrap.prepare(app, settings)
     with app.app_context():
         if reader().query(Version).first() is not None:
-            print("Not filled: this server has versions already. Choose an empty folder with OTA_DATA_DIR.", file=sys.stderr)
+            print(
+                "Not filled: this server has versions already. Choose an empty folder with OTA_DATA_DIR.",
+                file=sys.stderr,
+            )
             return 2
         now = utcnow().replace(microsecond=0)
         _courier(now)
@@ -92,22 +100,39 @@ def _replace_first_app(now: datetime) -> None:
 def _make_app(slug: str, name: str, now: datetime) -> None:
     with transaction() as session:
         made = apps.create(session, MAYA, slug=slug, name=name, now=now)
-        channels.create(session, MAYA, made, name="beta", falls_back_to=("stable",), approval_above=None, now=now)
+        channels.create(
+            session, MAYA, made, name="beta", falls_back_to=("stable",), approval_above=None, now=now
+        )
         groups.create(session, MAYA, made, name="testers", now=now)
 
 
-def _version(slug: str, platform: Platform, name: str, code: int, now: datetime, *, is_mandatory: bool = False) -> int:
+def _version(
+    slug: str, platform: Platform, name: str, code: int, now: datetime, *, is_mandatory: bool = False
+) -> int:
     kind = "apk" if platform is Platform.ANDROID else "ipa"
     with transaction() as session:
         draft = VersionDraft(
-            platform=platform, version=name, version_code=code, file_size=24_000_000 + code * 137_000, checksum=f"{code:064x}",
-            download_url=f"https://files.example.com/{slug}/{slug}-{name}.{kind}", release_notes=NOTES[code % len(NOTES)],
-            localized_notes={"de": f"Neu: {NOTES[(code + 1) % len(NOTES)]}"} if code % 3 == 0 else {}, is_mandatory=is_mandatory,
-        )  # fmt: skip
+            platform=platform,
+            version=name,
+            version_code=code,
+            file_size=24_000_000 + code * 137_000,
+            checksum=f"{code:064x}",
+            download_url=f"https://files.example.com/{slug}/{slug}-{name}.{kind}",
+            release_notes=NOTES[code % len(NOTES)],
+            localized_notes={"de": f"Neu: {NOTES[(code + 1) % len(NOTES)]}"} if code % 3 == 0 else {},
+            is_mandatory=is_mandatory,
+        )
         return versions.add(session, MAYA, apps.find(session, slug), draft, artifact=None, now=now).id
 
 
-def _release(version_id: int, at: datetime, *, channel: str | None = None, rollout: int | None = None, terms: Terms | None = None) -> int:
+def _release(
+    version_id: int,
+    at: datetime,
+    *,
+    channel: str | None = None,
+    rollout: int | None = None,
+    terms: Terms | None = None,
+) -> int:
     with transaction() as session:
         version = session.get_one(Version, version_id)
         made = releases.start(session, MAYA, version, channel=channel, rollout=rollout, terms=terms, now=at)
@@ -122,15 +147,21 @@ def _widen(release_id: int, rollout: int, at: datetime) -> None:
 
 def _move(release_id: int, state: ReleaseState, at: datetime, reason: str | None = None) -> None:
     with transaction() as session:
-        releases.change_state(session, MAYA, release_rows.get(session, release_id), state, reason=reason, now=at)
+        releases.change_state(
+            session, MAYA, release_rows.get(session, release_id), state, reason=reason, now=at
+        )
 
 
-def _months(slug: str, platform: Platform, now: datetime, names: list[str]) -> list[tuple[int, int, datetime]]:
+def _months(
+    slug: str, platform: Platform, now: datetime, names: list[str]
+) -> list[tuple[int, int, datetime]]:
     """Versions of the last half year, each opened in three steps; answers version, release and when it began."""
     made = []
     for place, name in enumerate(names):
         at = now - timedelta(days=16 * (len(names) - place) + 4)
-        version_id = _version(slug, platform, name, 100 + place, at - timedelta(hours=3), is_mandatory=place == 4)
+        version_id = _version(
+            slug, platform, name, 100 + place, at - timedelta(hours=3), is_mandatory=place == 4
+        )
         release_id = _release(version_id, at, rollout=1_000)
         _widen(release_id, 5_000, at + timedelta(days=1))
         _widen(release_id, 10_000, at + timedelta(days=2))
@@ -142,11 +173,22 @@ def _courier(now: datetime) -> None:
     """The big one: a bad release was found and halted the day before yesterday."""
     _make_app("courier", "Courier", now - timedelta(days=190))
     for platform, devices in ((Platform.ANDROID, 6_000), (Platform.IOS, 2_200)):
-        made = _months("courier", platform, now, ["3.0.0", "3.1.0", "3.1.1", "3.2.0", "3.3.0", "3.4.0", "3.4.1", "3.5.0", "3.6.0", "3.7.0"])
-        fleet = Fleet("courier", platform, devices, seed=devices, shown=SHOWN if platform is Platform.ANDROID else None)
+        made = _months(
+            "courier",
+            platform,
+            now,
+            ["3.0.0", "3.1.0", "3.1.1", "3.2.0", "3.3.0", "3.4.0", "3.4.1", "3.5.0", "3.6.0", "3.7.0"],
+        )
+        fleet = Fleet(
+            "courier", platform, devices, seed=devices, shown=SHOWN if platform is Platform.ANDROID else None
+        )
         if platform is Platform.ANDROID:
             began = now - timedelta(days=2, hours=6)
-            bad = _release(_version("courier", platform, "3.8.0", 110, began - timedelta(hours=2)), began, terms=Terms(plan=STEPS))
+            bad = _release(
+                _version("courier", platform, "3.8.0", 110, began - timedelta(hours=2)),
+                began,
+                terms=Terms(plan=STEPS),
+            )
             grow(fleet, made, now, Tried(bad, began, 0.06, is_watched=True))
         else:
             grow(fleet, made, now)
@@ -154,9 +196,19 @@ def _courier(now: datetime) -> None:
         app = apps.find(session, "courier")
         (testers,) = groups.find(session, app, ["testers"])
         office = [f"courier-android-{number}" for number in range(1, 25)]
-        groups.add_devices(session, MAYA, testers, office, hashed=hashed, note="Phones of the office", now=now - timedelta(days=40))
+        groups.add_devices(
+            session,
+            MAYA,
+            testers,
+            office,
+            hashed=hashed,
+            note="Phones of the office",
+            now=now - timedelta(days=40),
+        )
         beta = apps.find_channel(app, "beta")
-        channels.edit(session, MAYA, beta, channels.ChannelEdit(("stable",), 5_000), now=now - timedelta(days=30))
+        channels.edit(
+            session, MAYA, beta, channels.ChannelEdit(("stable",), 5_000), now=now - timedelta(days=30)
+        )
     _release(
         _version("courier", Platform.ANDROID, "3.8.1", 111, now - timedelta(hours=5)),
         now - timedelta(hours=4),
@@ -170,7 +222,10 @@ def _depot(now: datetime) -> None:
     _make_app("depot", "Depot", now - timedelta(days=150))
     made = _months("depot", Platform.ANDROID, now, ["1.0.0", "1.1.0", "1.2.0", "1.2.1", "1.3.0", "1.4.0"])
     began = now - timedelta(days=3)
-    arms = [_version("depot", Platform.ANDROID, f"1.5.0-{name}", code, began) for name, code in (("list", 120), ("cards", 121))]
+    arms = [
+        _version("depot", Platform.ANDROID, f"1.5.0-{name}", code, began)
+        for name, code in (("list", 120), ("cards", 121))
+    ]
     with transaction() as session:
         app_id = apps.find(session, "depot").id
         draft = Draft(name="List or cards", arms=tuple(Arm(version_id, 3_000) for version_id in arms))
@@ -187,11 +242,15 @@ def _field(now: datetime) -> None:
     _make_app("field", "Field Notes", now - timedelta(days=120))
     made = _months("field", Platform.ANDROID, now, ["0.7.0", "0.8.0", "0.9.0", "1.0.0"])
     taken_back = _release(
-        _version("field", Platform.ANDROID, "1.0.1", 118, now - timedelta(days=9)), now - timedelta(days=9), rollout=2_000
+        _version("field", Platform.ANDROID, "1.0.1", 118, now - timedelta(days=9)),
+        now - timedelta(days=9),
+        rollout=2_000,
     )
     _move(taken_back, ReleaseState.ROLLED_BACK, now - timedelta(days=8), "Photos were sent twice.")
     began = now - timedelta(hours=20)
-    running = _release(_version("field", Platform.ANDROID, "1.1.0", 119, began), began, terms=Terms(plan=STEPS))
+    running = _release(
+        _version("field", Platform.ANDROID, "1.1.0", 119, began), began, terms=Terms(plan=STEPS)
+    )
     grow(Fleet("field", Platform.ANDROID, 420, seed=7), made, now, Tried(running, began, 0.01))
     later = _version("field", Platform.ANDROID, "1.2.0", 120, now - timedelta(hours=1))
     _release(later, now - timedelta(minutes=30), rollout=500, terms=Terms(starts_at=now + timedelta(days=2)))

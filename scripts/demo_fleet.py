@@ -30,7 +30,9 @@ def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, *tried: Tried) -
     """Let the fleet have used the versions in ``made`` until ``now``, and try what was released last."""
     with transaction() as session:
         app = apps.find(session, fleet.app)
-        named = [(session.get_one(Version, version_id), release_id, at) for version_id, release_id, at in made]
+        named = [
+            (session.get_one(Version, version_id), release_id, at) for version_id, release_id, at in made
+        ]
         _adoption(session, app.id, fleet, named, now)
         runs = _drawn(fleet, named, now)
         before, trials = dict(runs), list[Trial]()
@@ -49,7 +51,9 @@ def _taken(days: float) -> float:
     return 0.0 if days <= 0 else 0.96 * (1 - math.exp(-days / 4.5))
 
 
-def _adoption(session: Session, app_id: int, fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: datetime) -> None:
+def _adoption(
+    session: Session, app_id: int, fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: datetime
+) -> None:
     rows = []
     for ago in range(DAYS, -1, -1):
         day = now - timedelta(days=ago)
@@ -59,7 +63,9 @@ def _adoption(session: Session, app_id: int, fleet: Fleet, named: Sequence[tuple
             share = left * _taken((day - at).total_seconds() / 86_400)
             left -= share
             if int(size * share):
-                rows.append(of(app_id, fleet, day=day.date(), app_version=running(version), devices=int(size * share)))
+                rows.append(
+                    of(app_id, fleet, day=day.date(), app_version=running(version), devices=int(size * share))
+                )
     store(session, Adoption, rows)
 
 
@@ -71,7 +77,10 @@ def _drawn(fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: da
         ago = fleet.dice.uniform(7, 60) * 1_440 if is_lost else fleet.dice.expovariate(1 / 700)
         seen = fleet.seen[number] = now - timedelta(minutes=25 if number == fleet.shown else int(ago))
         # As of three days before: its last checks are told, and it ran this with all of them.
-        runs[number] = next((v for v, _, at in reversed(named) if fleet.dice.random() < _taken((seen - at).days - 3)), named[0][0])
+        runs[number] = next(
+            (v for v, _, at in reversed(named) if fleet.dice.random() < _taken((seen - at).days - 3)),
+            named[0][0],
+        )
         if number == fleet.shown:
             runs[number] = named[-1][0]
     return runs
@@ -80,20 +89,42 @@ def _drawn(fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: da
 def _device(app_id: int, fleet: Fleet, number: int, version: Version) -> dict[str, Any]:
     seen = fleet.seen[number]
     return of(
-        app_id, fleet, device_hash=fleet.hash_of(number), app_version=running(version), version_code=version.version_code,
-        first_seen_at=seen - timedelta(days=fleet.dice.randrange(5, DAYS)), last_seen_at=seen, **_system(fleet),
-    )  # fmt: skip
+        app_id,
+        fleet,
+        device_hash=fleet.hash_of(number),
+        app_version=running(version),
+        version_code=version.version_code,
+        first_seen_at=seen - timedelta(days=fleet.dice.randrange(5, DAYS)),
+        last_seen_at=seen,
+        **_system(fleet),
+    )
 
 
 def _system(fleet: Fleet) -> dict[str, Any]:
     if fleet.platform is Platform.IOS:
-        return {"os_version": fleet.dice.choice(["16.7", "17.5", "17.6.1", "18.0", "18.1"]), "sdk": None, "abis": None}
+        return {
+            "os_version": fleet.dice.choice(["16.7", "17.5", "17.6.1", "18.0", "18.1"]),
+            "sdk": None,
+            "abis": None,
+        }
     abis = "arm64-v8a" if fleet.dice.random() < 0.9 else "armeabi-v7a"
-    return {"sdk": fleet.dice.choices([26, 29, 31, 33, 34, 35], [1, 3, 5, 8, 10, 4])[0], "os_version": None, "abis": abis}
+    return {
+        "sdk": fleet.dice.choices([26, 29, 31, 33, 34, 35], [1, 3, 5, 8, 10, 4])[0],
+        "os_version": None,
+        "abis": abis,
+    }
 
 
 def _funnel(
-    session: Session, fleet: Fleet, version: Version, release_id: int, began: datetime, now: datetime, *, share: float, failing: float
+    session: Session,
+    fleet: Fleet,
+    version: Version,
+    release_id: int,
+    began: datetime,
+    now: datetime,
+    *,
+    share: float,
+    failing: float,
 ) -> None:
     """Hourly counts of a release's stages, in the first ten days."""
     counted: Counter[tuple[datetime, Stage]] = Counter()
@@ -111,22 +142,49 @@ def _funnel(
             counted[hour_of(at + timedelta(hours=hours)), stage] += 1
         if fleet.dice.random() < failing and at + timedelta(hours=5) < now:
             counted[hour_of(at + timedelta(hours=5)), Stage.FAILED] += 1
-    rows = [{"release_id": release_id, "hour": hour, "stage": stage, "devices": n, "events": n} for (hour, stage), n in counted.items()]
+    rows = [
+        {"release_id": release_id, "hour": hour, "stage": stage, "devices": n, "events": n}
+        for (hour, stage), n in counted.items()
+    ]
     store(session, ReleaseCount, rows)
 
 
 def _checks(
-    session: Session, app_id: int, channel_id: int, fleet: Fleet, newest: tuple[Version, int, datetime], now: datetime, *, is_partial: bool
+    session: Session,
+    app_id: int,
+    channel_id: int,
+    fleet: Fleet,
+    newest: tuple[Version, int, datetime],
+    now: datetime,
+    *,
+    is_partial: bool,
 ) -> None:
     """Two weeks of checks by the hour, more by day than by night."""
     counts, outside = [], 0.05 if is_partial else 0.0
     _, release_id, _ = newest
     for ago in range(HOURS, -1, -1):
         hour = hour_of(now - timedelta(hours=ago))
-        checks = int(fleet.devices / 6 * (1.1 + math.sin((hour.hour - 8) / 24 * 2 * math.pi)) * fleet.dice.uniform(0.9, 1.1))
-        for reason, share in (("up_to_date", 0.91 - outside), ("update_available", 0.09), ("not_in_rollout", outside)):
+        checks = int(
+            fleet.devices
+            / 6
+            * (1.1 + math.sin((hour.hour - 8) / 24 * 2 * math.pi))
+            * fleet.dice.uniform(0.9, 1.1)
+        )
+        for reason, share in (
+            ("up_to_date", 0.91 - outside),
+            ("update_available", 0.09),
+            ("not_in_rollout", outside),
+        ):
             offered = release_id if reason == "update_available" else 0
             counts.append(
-                of(app_id, fleet, channel_id=channel_id, hour=hour, release_id=offered, reason=reason, checks=int(checks * share))
+                of(
+                    app_id,
+                    fleet,
+                    channel_id=channel_id,
+                    hour=hour,
+                    release_id=offered,
+                    reason=reason,
+                    checks=int(checks * share),
+                )
             )
     store(session, CheckCount, counts)

@@ -21,7 +21,14 @@ from scripts.demo_tried import Trial
 MOST, CHECKS = 1_500, 4
 
 
-def tell(session: Session, app: App, fleet: Fleet, before: dict[int, Version], runs: dict[int, Version], trials: Sequence[Trial]) -> None:
+def tell(
+    session: Session,
+    app: App,
+    fleet: Fleet,
+    before: dict[int, Version],
+    runs: dict[int, Version],
+    trials: Sequence[Trial],
+) -> None:
     """Checks of so many devices, with the update to what was tried. ``before``: what each ran until then."""
     channel = next(channel for channel in app.channels if channel.is_default)
     present = catalogs.load(session, channel.id, fleet.platform)
@@ -33,12 +40,24 @@ def tell(session: Session, app: App, fleet: Fleet, before: dict[int, Version], r
         installed_at = way.get("installed_at")
         for at in _times(fleet, number, way):
             runs_then = runs[number] if installed_at is None or at >= installed_at else before[number]
-            catalog = past if any(each.halted_at is not None and at < each.halted_at for each in trials) else present
-            found = decide(UpdateQuery(parse_current_version(running(runs_then)), fleet.id_of(number)), catalog, at)
+            catalog = (
+                past
+                if any(each.halted_at is not None and at < each.halted_at for each in trials)
+                else present
+            )
+            found = decide(
+                UpdateQuery(parse_current_version(running(runs_then)), fleet.id_of(number)), catalog, at
+            )
             checks.append(_check(app.id, channel.id, fleet, number, running(runs_then), found, at))
         if installed_at is not None:
-            way_row = {"from_version": running(before[number]), "to_version": running(runs[number]), "is_inferred": number % 3 == 0}
-            moves.append(of(app.id, fleet, device_id=fleet.hash_of(number), completed_at=installed_at, **way_row))
+            way_row = {
+                "from_version": running(before[number]),
+                "to_version": running(runs[number]),
+                "is_inferred": number % 3 == 0,
+            }
+            moves.append(
+                of(app.id, fleet, device_id=fleet.hash_of(number), completed_at=installed_at, **way_row)
+            )
     store(session, UpdateCheck, checks)
     store(session, UpdateCompletion, moves)
 
@@ -65,9 +84,24 @@ def _times(fleet: Fleet, number: int, way: dict[str, Any]) -> list[datetime]:
     return times
 
 
-def _check(app_id: int, channel_id: int, fleet: Fleet, number: int, current: str, found: Offer | NoUpdate, at: datetime) -> dict[str, Any]:
+def _check(
+    app_id: int,
+    channel_id: int,
+    fleet: Fleet,
+    number: int,
+    current: str,
+    found: Offer | NoUpdate,
+    at: datetime,
+) -> dict[str, Any]:
     offer = found.candidate if isinstance(found, Offer) else None
     return of(
-        app_id, fleet, channel_id=channel_id, device_id=fleet.hash_of(number), current_version=current, reason=found.reason, created_at=at,
-        offered_version=offer and offer.version, release_id=offer and offer.release_id,
-    )  # fmt: skip
+        app_id,
+        fleet,
+        channel_id=channel_id,
+        device_id=fleet.hash_of(number),
+        current_version=current,
+        reason=found.reason,
+        created_at=at,
+        offered_version=offer and offer.version,
+        release_id=offer and offer.release_id,
+    )

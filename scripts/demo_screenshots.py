@@ -36,13 +36,20 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     program = Program(Path(tempfile.mkdtemp(prefix="ota-demo-")))
     settings = {"OTA_DATA_DIR": str(program.folder / "data"), "OTA_ADMIN_PASSWORD": PASSWORD}
-    subprocess.run([sys.executable, "-m", "scripts.demo"], check=True, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "scripts.demo"],
+        check=True,
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+    )
     program.start()
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             for scheme in ("light", "dark"):
-                context = browser.new_context(base_url=program.url, viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+                context = browser.new_context(
+                    base_url=program.url, viewport={"width": 1280, "height": 800}, color_scheme=scheme
+                )  # type: ignore[arg-type]
                 page = context.new_page()
                 log_in(page)
                 photograph(page, folder, scheme)

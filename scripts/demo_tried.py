@@ -19,11 +19,21 @@ from ota.services.tallies import hour_of
 from scripts.demo_rows import Fleet, store
 
 CRASHES = (
-    ("NullPointerException at OrderList.bind", "java.lang.NullPointerException\n  at com.example.OrderList.bind(OrderList.java:71)"),
-    ("OutOfMemoryError in PhotoStore", "java.lang.OutOfMemoryError\n  at com.example.PhotoStore.load(PhotoStore.java:208)"),
+    (
+        "NullPointerException at OrderList.bind",
+        "java.lang.NullPointerException\n  at com.example.OrderList.bind(OrderList.java:71)",
+    ),
+    (
+        "OutOfMemoryError in PhotoStore",
+        "java.lang.OutOfMemoryError\n  at com.example.PhotoStore.load(PhotoStore.java:208)",
+    ),
     ("IllegalStateException at Scanner.start", "java.lang.IllegalStateException: camera is in use"),
 )
-STAGES = {"downloaded_at": EventKind.DOWNLOAD_COMPLETED, "installed_at": EventKind.INSTALLED, "healthy_at": EventKind.LAUNCH_OK}
+STAGES = {
+    "downloaded_at": EventKind.DOWNLOAD_COMPLETED,
+    "installed_at": EventKind.INSTALLED,
+    "healthy_at": EventKind.LAUNCH_OK,
+}
 
 
 class Tried(NamedTuple):
@@ -46,17 +56,28 @@ class Trial:
 
 
 def attempt(
-    session: Session, app_id: int, fleet: Fleet, runs: dict[int, Version], tried: Tried, others: Sequence[Trial], now: datetime
+    session: Session,
+    app_id: int,
+    fleet: Fleet,
+    runs: dict[int, Version],
+    tried: Tried,
+    others: Sequence[Trial],
+    now: datetime,
 ) -> Trial:
     """Devices come, are let in or are the control, install and fail, until it is halted. Whom another arm let in is in neither."""
     trial = Trial(session.get_one(Release, tried.release_id))
     controls = []
     for number, running in runs.items():
-        came = tried.began + timedelta(minutes=40 if number == fleet.shown else fleet.dice.expovariate(1 / 300))
+        came = tried.began + timedelta(
+            minutes=40 if number == fleet.shown else fleet.dice.expovariate(1 / 300)
+        )
         if fleet.seen[number] < tried.began or came > now or any(number in other.ways for other in others):
             continue
         if _is_let_in(trial.release, fleet.id_of(number)):
-            trial.ways[number] = {**_way(fleet, tried, number, came, now), "version_code": trial.release.version.version_code}
+            trial.ways[number] = {
+                **_way(fleet, tried, number, came, now),
+                "version_code": trial.release.version.version_code,
+            }
         else:
             controls.append(_control(fleet, trial.release, number, running, came, now))
     store(session, ReleaseDevice, [*trial.ways.values(), *controls])
@@ -74,14 +95,23 @@ def attempt(
     return trial
 
 
-def settle(session: Session, fleet: Fleet, runs: Mapping[int, Version], newest: tuple[Version, int, datetime], now: datetime) -> None:
+def settle(
+    session: Session,
+    fleet: Fleet,
+    runs: Mapping[int, Version],
+    newest: tuple[Version, int, datetime],
+    now: datetime,
+) -> None:
     """The ways of the devices that run what is open to everybody, and the look at them."""
     version, release_id, began = newest
     trial, tried = Trial(session.get_one(Release, release_id)), Tried(release_id, began, 0.006)
     for number, running in runs.items():
         came = began + timedelta(hours=fleet.dice.expovariate(1 / 50))
         if running is version and came < now:
-            trial.ways[number] = {**_way(fleet, tried, number, came, now), "version_code": version.version_code}
+            trial.ways[number] = {
+                **_way(fleet, tried, number, came, now),
+                "version_code": version.version_code,
+            }
     store(session, ReleaseDevice, list(trial.ways.values()))
     _count(session, trial, now)
     health.evaluate(session, release_id, now=now)
@@ -99,24 +129,47 @@ def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime)
     at = enrolled + timedelta(minutes=minutes) if fails else None
     is_well = installs and (at is None or minutes > 60)
     way = {
-        "release_id": tried.release_id, "device_id": fleet.hash_of(number), "is_control": False, "offered_at": came,
-        "downloaded_at": came + timedelta(minutes=3), "installed_at": enrolled if installs else None,
-        "enrolled_at": came, "healthy_at": enrolled + timedelta(minutes=3) if is_well else None,
-        "failed_at": at, "crashed_at": at, "failure": EventKind.CRASH if fails else None, "left_at": None,
-    }  # fmt: skip
-    later = {name: None for name in (*STAGES, "failed_at", "crashed_at") if way[name] is not None and way[name] > now}
+        "release_id": tried.release_id,
+        "device_id": fleet.hash_of(number),
+        "is_control": False,
+        "offered_at": came,
+        "downloaded_at": came + timedelta(minutes=3),
+        "installed_at": enrolled if installs else None,
+        "enrolled_at": came,
+        "healthy_at": enrolled + timedelta(minutes=3) if is_well else None,
+        "failed_at": at,
+        "crashed_at": at,
+        "failure": EventKind.CRASH if fails else None,
+        "left_at": None,
+    }
+    later = {
+        name: None
+        for name in (*STAGES, "failed_at", "crashed_at")
+        if way[name] is not None and way[name] > now
+    }
     return {**way, **later, **({"failure": None} if "failed_at" in later else {})}
 
 
-def _control(fleet: Fleet, release: Release, number: int, running: Version, came: datetime, now: datetime) -> dict[str, Any]:
+def _control(
+    fleet: Fleet, release: Release, number: int, running: Version, came: datetime, now: datetime
+) -> dict[str, Any]:
     at = came + timedelta(minutes=fleet.dice.randrange(1, 240)) if fleet.dice.random() < 0.008 else None
     fails = at is not None and at <= now
     return {
-        "release_id": release.id, "device_id": fleet.hash_of(number), "is_control": True, "version_code": running.version_code,
-        "offered_at": None, "downloaded_at": None, "installed_at": None, "enrolled_at": came, "healthy_at": None,
-        "failed_at": at if fails else None, "crashed_at": at if fails else None, "failure": EventKind.CRASH if fails else None,
+        "release_id": release.id,
+        "device_id": fleet.hash_of(number),
+        "is_control": True,
+        "version_code": running.version_code,
+        "offered_at": None,
+        "downloaded_at": None,
+        "installed_at": None,
+        "enrolled_at": came,
+        "healthy_at": None,
+        "failed_at": at if fails else None,
+        "crashed_at": at if fails else None,
+        "failure": EventKind.CRASH if fails else None,
         "left_at": None,
-    }  # fmt: skip
+    }
 
 
 def _watch(session: Session, tried: Tried) -> datetime | None:
@@ -133,7 +186,10 @@ def _stop(session: Session, trial: Trial) -> None:
     """Nobody comes any more once it is halted."""
     if trial.halted_at is None:
         return
-    is_late = or_(ReleaseDevice.offered_at > trial.halted_at, ReleaseDevice.is_control & (ReleaseDevice.enrolled_at > trial.halted_at))
+    is_late = or_(
+        ReleaseDevice.offered_at > trial.halted_at,
+        ReleaseDevice.is_control & (ReleaseDevice.enrolled_at > trial.halted_at),
+    )
     session.execute(delete(ReleaseDevice).where(ReleaseDevice.release_id == trial.release.id, is_late))
     trial.ways = {number: way for number, way in trial.ways.items() if way["offered_at"] <= trial.halted_at}
 
@@ -142,9 +198,14 @@ def _count(session: Session, trial: Trial, now: datetime) -> None:
     """The hourly counts that these devices' ways have made."""
     times = ((way[f"{stage.value}_at"], stage) for way in trial.ways.values() for stage in Stage)
     counted = Counter((hour_of(at), stage) for at, stage in times if at is not None and at <= now)
-    store(session, ReleaseCount, [
-        {"release_id": trial.release.id, "hour": hour, "stage": stage, "devices": n, "events": n} for (hour, stage), n in counted.items()
-    ])  # fmt: skip
+    store(
+        session,
+        ReleaseCount,
+        [
+            {"release_id": trial.release.id, "hour": hour, "stage": stage, "devices": n, "events": n}
+            for (hour, stage), n in counted.items()
+        ],
+    )
 
 
 def _report(session: Session, app_id: int, fleet: Fleet, trial: Trial) -> None:
@@ -157,34 +218,65 @@ def _report(session: Session, app_id: int, fleet: Fleet, trial: Trial) -> None:
             crash = crashes[0] if number == fleet.shown else fleet.dice.choices(crashes, [8, 3, 1])[0]
             times = 2 if number == fleet.shown else fleet.dice.randrange(1, 4)
             crash.events, crash.devices = crash.events + times, crash.devices + 1
-            failures.update({(crash.id, way["failed_at"].date(), "devices"): 1, (crash.id, way["failed_at"].date(), "events"): times})
-            told += [(EventKind.CRASH, way["failed_at"] + timedelta(minutes=9 * again), crash.id) for again in range(times)]
+            failures.update(
+                {
+                    (crash.id, way["failed_at"].date(), "devices"): 1,
+                    (crash.id, way["failed_at"].date(), "events"): times,
+                }
+            )
+            told += [
+                (EventKind.CRASH, way["failed_at"] + timedelta(minutes=9 * again), crash.id)
+                for again in range(times)
+            ]
         events += [
             {
-                "app_id": app_id, "device_id": fleet.hash_of(number), "event_id": f"demo-{release.id}-{place}", "kind": kind,
-                "version_id": release.version_id, "release_id": release.id, "signature_id": signature_id, "at": at, "received_at": at,
+                "app_id": app_id,
+                "device_id": fleet.hash_of(number),
+                "event_id": f"demo-{release.id}-{place}",
+                "kind": kind,
+                "version_id": release.version_id,
+                "release_id": release.id,
+                "signature_id": signature_id,
+                "at": at,
+                "received_at": at,
             }
             for place, (kind, at, signature_id) in enumerate(told)
-        ]  # fmt: skip
+        ]
     store(session, Event, events)
     days = sorted({(signature_id, day) for signature_id, day, _ in failures})
-    store(session, FailureCount, [
-        {"signature_id": signature_id, "day": day, **{what: failures[signature_id, day, what] for what in ("devices", "events")}}
-        for signature_id, day in days
-    ])  # fmt: skip
+    store(
+        session,
+        FailureCount,
+        [
+            {
+                "signature_id": signature_id,
+                "day": day,
+                **{what: failures[signature_id, day, what] for what in ("devices", "events")},
+            }
+            for signature_id, day in days
+        ],
+    )
 
 
-def _signatures(session: Session, version: Version, ways: Mapping[int, Mapping[str, Any]]) -> list[FailureSignature]:
+def _signatures(
+    session: Session, version: Version, ways: Mapping[int, Mapping[str, Any]]
+) -> list[FailureSignature]:
     times = [way["failed_at"] for way in ways.values() if way["failed_at"] is not None]
     if not times:
         return []
     made = [
         FailureSignature(
-            version_id=version.id, kind=EventKind.CRASH, signature=signature, sample=text, events=0, devices=0, first_at=min(times),
+            version_id=version.id,
+            kind=EventKind.CRASH,
+            signature=signature,
+            sample=text,
+            events=0,
+            devices=0,
+            first_at=min(times),
             last_at=max(times),
         )
         for signature, text in CRASHES
-    ]  # fmt: skip
+    ]
     session.add_all(made)
     session.flush()
     return made

@@ -56,7 +56,9 @@ def symbol(name: str, source: str) -> str:
     body = re.search(r"<svg[^>]*>(.*)</svg>", source, re.DOTALL)
     assert body, name
     drawing = re.sub(r"\s+", " ", body[1]).strip()
-    style = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
+    style = (
+        'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
+    )
     return f'<symbol id="{name}" viewBox="0 0 24 24" {style}>{drawing}</symbol>'
 
 

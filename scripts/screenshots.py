@@ -34,7 +34,11 @@ def icon(side: int) -> bytes:
     pen.rectangle((0, 0, side, side * 0.62), fill="#bfe3f2")
     pen.ellipse((side * 0.55, side * 0.14, side * 0.83, side * 0.42), fill="#f5b942")
     for row in range(4):
-        pen.line((0, side * (0.68 + row * 0.09), side, side * (0.64 + row * 0.09)), fill="#438c66", width=max(1, side // 32))
+        pen.line(
+            (0, side * (0.68 + row * 0.09), side, side * (0.64 + row * 0.09)),
+            fill="#438c66",
+            width=max(1, side // 32),
+        )
     target = io.BytesIO()
     image.save(target, "PNG")
     return target.getvalue()
@@ -46,19 +50,30 @@ def android(version: str, code: int) -> bytes:
     processors = ("arm64-v8a",) if is_last else ("arm64-v8a", "armeabi-v7a")
     asked = ["INTERNET", "ACCESS_FINE_LOCATION", *(["CAMERA", "POST_NOTIFICATIONS"] if is_last else [])]
     return apk(
-        "com.example.field", version, code, content=random.Random(code).randbytes(code * 500_000), min_sdk=26 if is_last else 24,
-        target_sdk=35, permissions=[f"android.permission.{name}" for name in asked],
+        "com.example.field",
+        version,
+        code,
+        content=random.Random(code).randbytes(code * 500_000),
+        min_sdk=26 if is_last else 24,
+        target_sdk=35,
+        permissions=[f"android.permission.{name}" for name in asked],
         resources=[Resource(0x7F010000, "Field"), Resource(0x7F020000, "res/icon.png", density=480)],
         application={"label": Reference(0x7F010000), "icon": Reference(0x7F020000)},
         files={"res/icon.png": icon(144), **{f"lib/{abi}/libflutter.so": ENGINE for abi in processors}},
-    )  # fmt: skip
+    )
 
 
 def fleet(program: Program) -> None:
     """Devices that ask, some of them old."""
     for number in range(240):
         sdk, abis = (25, ["armeabi-v7a"]) if number % 12 == 0 else (34, ["arm64-v8a", "armeabi-v7a"])
-        question = {"platform": "android", "current_version": "2.4.0+45", "device_id": f"d{number}", "sdk": sdk, "abis": abis}
+        question = {
+            "platform": "android",
+            "current_version": "2.4.0+45",
+            "device_id": f"d{number}",
+            "sdk": sdk,
+            "abis": abis,
+        }
         program.post("/api/updates/check", question, authorized=False)
     time.sleep(3)  # They are written together, every two seconds.
 
@@ -71,42 +86,83 @@ def fill(program: Program) -> dict[str, str]:
     files = {"AppIcon60x60@2x.png": icon(120)}
     icons = {"CFBundlePrimaryIcon": {"CFBundleIconFiles": ["AppIcon60x60"]}}
     uploads["ios"] = program.upload(
-        ipa("com.example.field", "2.4.0", "45", files=files, CFBundleIcons=icons, CFBundleDisplayName="Field"), "Field.ipa"
+        ipa(
+            "com.example.field", "2.4.0", "45", files=files, CFBundleIcons=icons, CFBundleDisplayName="Field"
+        ),
+        "Field.ipa",
     )
     uploads["bad"] = program.upload(apk("com.example.other", "1.0.0", 1), "other.apk")
-    program.until(lambda: all(program.uploaded(upload)["status"] in {"ready", "rejected"} for upload in uploads.values()))
-    ids = {name: program.uploaded(upload)["version"]["id"] for name, upload in uploads.items() if name != "bad"}
+    program.until(
+        lambda: all(
+            program.uploaded(upload)["status"] in {"ready", "rejected"} for upload in uploads.values()
+        )
+    )
+    ids = {
+        name: program.uploaded(upload)["version"]["id"] for name, upload in uploads.items() if name != "bad"
+    }
     token = {"Authorization": f"Bearer {program.token()}", "Content_Type": "application/json"}
     for version_id in ids.values():
-        program.request("PATCH", f"/api/versions/{version_id}", f'{{"release_notes": "{NOTES}"}}'.replace("\n", "\\n").encode(), **token)
+        program.request(
+            "PATCH",
+            f"/api/versions/{version_id}",
+            f'{{"release_notes": "{NOTES}"}}'.replace("\n", "\\n").encode(),
+            **token,
+        )
     for name in ("2.3.0", "2.3.1", "2.4.0", "ios"):
         program.post(f"/api/versions/{ids[name]}/activate")
     program.post(f"/api/updates/deactivate/{ids['2.3.1']}")
-    plan = [{"rollout": 1000, "soak_minutes": 1440}, {"rollout": 5000, "soak_minutes": 1440}, {"rollout": 10_000}]
+    plan = [
+        {"rollout": 1000, "soak_minutes": 1440},
+        {"rollout": 5000, "soak_minutes": 1440},
+        {"rollout": 10_000},
+    ]
     program.post("/api/groups", {"name": "Testers in Utrecht"})
-    planned = program.post(f"/api/versions/{ids['2.4.1']}/releases", {"channel": "stable", "plan": plan, "groups": ["Testers in Utrecht"]})
+    planned = program.post(
+        f"/api/versions/{ids['2.4.1']}/releases",
+        {"channel": "stable", "plan": plan, "groups": ["Testers in Utrecht"]},
+    )
     fleet(program)
     for name, days in (("Testers in Utrecht", 30), ("Board of directors", 7), ("Trade fair, stand 12", 90)):
-        program.post("/api/share-links", {"name": name, "days": days, "password": "open sesame" if days == 7 else None})
+        program.post(
+            "/api/share-links", {"name": name, "days": days, "password": "open sesame" if days == 7 else None}
+        )
     program.post("/api/share-links/3/revoke")
     app = "/apps/my-app"
     return {
-        "releases": f"{app}/releases", "release": f"{app}/releases/{planned[1]['release']['id']}",
+        "releases": f"{app}/releases",
+        "release": f"{app}/releases/{planned[1]['release']['id']}",
         "explain": f"{app}/explain?platform=android&channel=stable&current_version=2.4.0%2B45&device_id=d20",
-        "versions": f"{app}/versions", "version": f"{app}/versions/{ids['2.4.1']}", "publish": f"{app}/versions/{ids['2.5.0']}/publish",
-        "before": f"{app}/versions/{ids['2.5.0']}", "iphone": f"{app}/versions/{ids['ios']}",
-        "upload": f"{app}/uploads/{uploads['2.5.0']}", "rejected": f"{app}/uploads/{uploads['bad']}", "uploads": f"{app}/uploads",
-        "new": f"{app}/uploads/new", "edit": f"{app}/versions/{ids['2.4.1']}/edit", "activity": f"{app}/activity", "apps": "/apps",
-        "people": "/people", "tokens": "/tokens", "account": "/account", "settings": f"{app}/settings", "docs": "/docs",
-        "rollback": f"{app}/releases/1/rollback", "experiment": f"{app}/experiments/new", "channels": f"{app}/channels",
-        "external": f"{app}/versions/new", "share": f"{app}/share",
-    }  # fmt: skip
+        "versions": f"{app}/versions",
+        "version": f"{app}/versions/{ids['2.4.1']}",
+        "publish": f"{app}/versions/{ids['2.5.0']}/publish",
+        "before": f"{app}/versions/{ids['2.5.0']}",
+        "iphone": f"{app}/versions/{ids['ios']}",
+        "upload": f"{app}/uploads/{uploads['2.5.0']}",
+        "rejected": f"{app}/uploads/{uploads['bad']}",
+        "uploads": f"{app}/uploads",
+        "new": f"{app}/uploads/new",
+        "edit": f"{app}/versions/{ids['2.4.1']}/edit",
+        "activity": f"{app}/activity",
+        "apps": "/apps",
+        "people": "/people",
+        "tokens": "/tokens",
+        "account": "/account",
+        "settings": f"{app}/settings",
+        "docs": "/docs",
+        "rollback": f"{app}/releases/1/rollback",
+        "experiment": f"{app}/experiments/new",
+        "channels": f"{app}/channels",
+        "external": f"{app}/versions/new",
+        "share": f"{app}/share",
+    }
 
 
 def photograph(browser: Browser, program: Program, pages: dict[str, str], folder: Path) -> None:
     """Each page on a desktop and on a phone, light and dark."""
     for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")):
-        context = browser.new_context(base_url=program.url, viewport={"width": width, "height": 800}, color_scheme=scheme)
+        context = browser.new_context(
+            base_url=program.url, viewport={"width": width, "height": 800}, color_scheme=scheme
+        )
         page = context.new_page()
         log_in(page)
         for name, path in pages.items():
@@ -121,7 +177,10 @@ def photograph_as_visitor(browser: Browser, program: Program, folder: Path) -> N
     for name, agent, width in (("android", PHONE, 360), ("iphone", IPHONE, 360), ("desktop", MAC, 1280)):
         for scheme in ("light", "dark"):
             context = browser.new_context(
-                base_url=program.url, viewport={"width": width, "height": 800}, color_scheme=scheme, user_agent=agent
+                base_url=program.url,
+                viewport={"width": width, "height": 800},
+                color_scheme=scheme,
+                user_agent=agent,
             )
             page = context.new_page()
             page.goto("/install/my-app")
@@ -139,7 +198,9 @@ def main(folder: Path) -> None:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             photograph(browser, program, pages, folder)
             program.stop()
-            program.settings["OTA_BASE_URL"] = "https://updates.example.com"  # iPhones install from https only, and the page says so.
+            program.settings["OTA_BASE_URL"] = (
+                "https://updates.example.com"  # iPhones install from https only, and the page says so.
+            )
             program.start()
             photograph_as_visitor(browser, program, folder)
             browser.close()

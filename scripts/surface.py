@@ -31,12 +31,17 @@ def surface(app: Flask) -> dict[str, Any]:
     """Everything that must not change by accident, in a stable order."""
     celery = app.extensions["celery"]
     return {
-        "urls": sorted([rule.rule, rule.endpoint, *sorted(rule.methods or ())] for rule in app.url_map.iter_rules()),
+        "urls": sorted(
+            [rule.rule, rule.endpoint, *sorted(rule.methods or ())] for rule in app.url_map.iter_rules()
+        ),
         "openapi": _without_prose(app.test_client().get("/openapi.json").json),
         "tables": {dialect: _tables(dialect) for dialect in ("sqlite", "postgresql")},
         "settings": {name: repr(default) for name, default in sorted(variable_names().items())},
         "tasks": sorted(name for name in celery.tasks if name.startswith("ota.")),
-        "schedule": {name: [entry["task"], entry["schedule"]] for name, entry in sorted(celery.conf.beat_schedule.items())},
+        "schedule": {
+            name: [entry["task"], entry["schedule"]]
+            for name, entry in sorted(celery.conf.beat_schedule.items())
+        },
         "commands": sorted(app.cli.commands),
         "reasons": sorted(reason.value for reason in Reason),
         "contract": [repr(case) for case in CASES],
@@ -46,7 +51,9 @@ def surface(app: Flask) -> dict[str, Any]:
 def _without_prose(document: Any) -> Any:
     if isinstance(document, dict):
         # A property may be called "description" as well; its value is a schema, not a text.
-        kept = {name: value for name, value in document.items() if not (name in _PROSE and isinstance(value, str))}
+        kept = {
+            name: value for name, value in document.items() if not (name in _PROSE and isinstance(value, str))
+        }
         return {name: _without_prose(value) for name, value in kept.items()}
     if isinstance(document, list):
         return [_without_prose(value) for value in document]
@@ -66,7 +73,9 @@ def _tables(dialect: str) -> list[str]:
 def main() -> int:
     """Print the surface of this checkout."""
     with tempfile.TemporaryDirectory() as folder:
-        app = create_app(Settings(data_dir=str(Path(folder)), secret_key="k" * 64, base_url="https://updates.example.com"))
+        app = create_app(
+            Settings(data_dir=str(Path(folder)), secret_key="k" * 64, base_url="https://updates.example.com")
+        )
         json.dump(surface(app), sys.stdout, indent=1, sort_keys=True)
     print()
     return 0

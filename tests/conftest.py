@@ -60,10 +60,15 @@ def missing(service: str) -> None:
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """Settings of a server of its own below a folder."""
     chosen: dict[str, Any] = {
-        "data_dir": str(folder), "secret_key": "k" * 64, "base_url": "https://updates.example.com",
-        "admin_email": EMAILS[Role.ADMIN], "admin_password": PASSWORD, "admin_token": TOKENS[Role.ADMIN],
-        "login_limit": "1000 per minute", "journal_bytes": 16 * 1024**2,
-    }  # fmt: skip
+        "data_dir": str(folder),
+        "secret_key": "k" * 64,
+        "base_url": "https://updates.example.com",
+        "admin_email": EMAILS[Role.ADMIN],
+        "admin_password": PASSWORD,
+        "admin_token": TOKENS[Role.ADMIN],
+        "login_limit": "1000 per minute",
+        "journal_bytes": 16 * 1024**2,
+    }
     return Settings(**{**chosen, **changes})
 
 
@@ -74,9 +79,13 @@ def make_cast(app: Flask, settings: Settings) -> None:
         with transaction() as session:
             now = utcnow()
             for role in (Role.VIEWER, Role.PUBLISHER):
-                user = accounts.create(session, SYSTEM, email=EMAILS[role], password=PASSWORD, role=role, now=now)
+                user = accounts.create(
+                    session, SYSTEM, email=EMAILS[role], password=PASSWORD, role=role, now=now
+                )
                 tokens.create(session, SYSTEM, user, name="test", role=role, now=now, secret=TOKENS[role])
-            accounts.create(session, SYSTEM, email=SECOND_PUBLISHER, password=PASSWORD, role=Role.PUBLISHER, now=now)
+            accounts.create(
+                session, SYSTEM, email=SECOND_PUBLISHER, password=PASSWORD, role=Role.PUBLISHER, now=now
+            )
         db.session.remove()
         db.engine.dispose()
 
@@ -88,7 +97,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app = create_app(settings)
     make_cast(app, settings)
     with app.app_context():
-        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"}).exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"}).exec_driver_sql(
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        )
         db.session.remove()
         db.engine.dispose()
     return folder / "ota.db"
@@ -143,8 +154,13 @@ def copied_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[st
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that has a database on each kind of database that it is worth running on."""
     if "database_url" in metafunc.fixturenames:
-        only_sqlite = metafunc.definition.get_closest_marker("sqlite_suffices") and os.environ.get("OTA_TEST_DATABASES") != "all"
-        metafunc.parametrize("database_url", ["sqlite"] if only_sqlite else ["sqlite", "postgresql"], indirect=True)
+        only_sqlite = (
+            metafunc.definition.get_closest_marker("sqlite_suffices")
+            and os.environ.get("OTA_TEST_DATABASES") != "all"
+        )
+        metafunc.parametrize(
+            "database_url", ["sqlite"] if only_sqlite else ["sqlite", "postgresql"], indirect=True
+        )
 
 
 @pytest.fixture
@@ -274,7 +290,9 @@ def sign_in(app: Flask) -> Callable[..., FlaskClient]:
     def log_in(who: str = EMAILS[Role.PUBLISHER]) -> FlaskClient:
         browser = app.test_client()
         page = browser.get("/login")
-        answer = browser.post("/login", data={"email": who, "password": PASSWORD, "csrf_token": csrf_of(page)})
+        answer = browser.post(
+            "/login", data={"email": who, "password": PASSWORD, "csrf_token": csrf_of(page)}
+        )
         assert answer.status_code == 303, answer.text
         return browser
 

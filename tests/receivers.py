@@ -98,7 +98,11 @@ def receive_mail(tls: ssl.SSLContext | None = None, *, starts_plain: bool = Fals
                     continue
                 if verb == b"EHLO" and tls is not None:
                     self.say("250-here")
-                    self.say("250 STARTTLS" if starts_plain and not isinstance(self.connection, ssl.SSLSocket) else "250 AUTH PLAIN")
+                    self.say(
+                        "250 STARTTLS"
+                        if starts_plain and not isinstance(self.connection, ssl.SSLSocket)
+                        else "250 AUTH PLAIN"
+                    )
                     continue
                 if verb == b"STAR" and tls is not None:
                     self.say("220 go on")

@@ -44,12 +44,21 @@ class PostgresServer:
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(self._folder, account.pw_uid, account.pw_gid)
-            self._as_user = ["setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"]
+            self._as_user = [
+                "setpriv",
+                "--reuid",
+                str(account.pw_uid),
+                "--regid",
+                str(account.pw_gid),
+                "--clear-groups",
+            ]
         self._call("initdb", "-D", "data", "-U", "ota", "-A", "trust", "-E", "UTF8", "--no-sync").wait(60)
 
     def start(self) -> None:
         options = ["-c", "fsync=off", "-c", "max_connections=300", "-c", "listen_addresses=127.0.0.1"]
-        self._process = self._call("postgres", "-D", "data", *options, "-k", str(self._folder), "-p", str(self.port))
+        self._process = self._call(
+            "postgres", "-D", "data", *options, "-k", str(self._folder), "-p", str(self.port)
+        )
         _wait(lambda: psycopg.connect(f"{self.url}/postgres").close(), "PostgreSQL")
 
     def stop(self) -> None:
@@ -64,7 +73,9 @@ class PostgresServer:
 
     def _call(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [*self._as_user, str(self._programs / program), *arguments]
-        return subprocess.Popen(command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
 
 class RedisServer:
@@ -77,7 +88,17 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
+        command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            self._folder,
+        ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
         def connect() -> None:

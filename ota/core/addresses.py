@@ -8,7 +8,9 @@ import re
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ALSO_PRIVATE = tuple(map(ipaddress.ip_network, ("fec0::/10", "3fff::/20", "64:ff9b:1::/48", "5f00::/16", "100:0:0:1::/64")))
+_ALSO_PRIVATE = tuple(
+    map(ipaddress.ip_network, ("fec0::/10", "3fff::/20", "64:ff9b:1::/48", "5f00::/16", "100:0:0:1::/64"))
+)
 """Site-local, documentation, local NAT64, segment routing and dummy addresses, which not every Python knows."""
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
@@ -19,7 +21,11 @@ def is_public(text: str) -> bool:
     address: Address = ipaddress.ip_address(text)
     if address in _NAT64:
         return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
-    wrapped = [] if isinstance(address, ipaddress.IPv4Address) else [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    wrapped = (
+        []
+        if isinstance(address, ipaddress.IPv4Address)
+        else [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    )
     return all(_is_open(each) for each in (address, *(each for each in wrapped if each is not None)))
 
 

@@ -85,7 +85,9 @@ def _value(what: str, before: object, after: object) -> Change | None:
 def _listed(what: str, before: tuple[str, ...], after: tuple[str, ...]) -> Change | None:
     if set(before) == set(after):
         return None
-    return Change(what, added=tuple(sorted(set(after) - set(before))), removed=tuple(sorted(set(before) - set(after))))
+    return Change(
+        what, added=tuple(sorted(set(after) - set(before))), removed=tuple(sorted(set(before) - set(after)))
+    )
 
 
 def _yes(flag: bool) -> str:

@@ -112,19 +112,31 @@ class Catalog:
         names = {parse_name(name) for name in set(codes.values()) - set(in_use)}
         return cls(
             candidates=kept,
-            floors=tuple(sorted((c for c in kept if c.is_floor), key=lambda c: (c.version_code, -c.release_id))),
+            floors=tuple(
+                sorted((c for c in kept if c.is_floor), key=lambda c: (c.version_code, -c.release_id))
+            ),
             mandatory=tuple(c for c in kept if c.may_be_mandatory),
             is_timed=any(c.starts_at is not None if at is None else not c.has_started(at) for c in kept),
             is_shut_off=is_shut_off,
             withdrawn_codes=frozenset(codes),
             withdrawn_names=frozenset(name for name in names if name is not None),
             moments=_moments(kept, at),
-            draws=tuple({Draw(c.salt, c.bucket_from, c.bucket_from + c.rollout): None for c in kept if 0 < c.rollout < FULL}),
+            draws=tuple(
+                {
+                    Draw(c.salt, c.bucket_from, c.bucket_from + c.rollout): None
+                    for c in kept
+                    if 0 < c.rollout < FULL
+                }
+            ),
         )
 
     def has_withdrawn(self, current: CurrentVersion) -> bool:
         """Does the device run a version that was withdrawn?"""
-        return current.name in self.withdrawn_names if current.build is None else current.build in self.withdrawn_codes
+        return (
+            current.name in self.withdrawn_names
+            if current.build is None
+            else current.build in self.withdrawn_codes
+        )
 
     def drawn(self, device_id: str | None) -> int:
         """Inside of which draws the device is, a bit for each.
@@ -146,7 +158,12 @@ class Catalog:
         """The same with one release more, or changed: what would happen if."""
         others = [c for c in self.candidates if c.release_id != candidate.release_id]
         changed = Catalog.of([*others, candidate])
-        return replace(changed, is_shut_off=self.is_shut_off, withdrawn_codes=self.withdrawn_codes, withdrawn_names=self.withdrawn_names)
+        return replace(
+            changed,
+            is_shut_off=self.is_shut_off,
+            withdrawn_codes=self.withdrawn_codes,
+            withdrawn_names=self.withdrawn_names,
+        )
 
 
 def _moments(kept: Sequence[Candidate], at: datetime | None) -> tuple[datetime, ...]:
@@ -168,7 +185,9 @@ def _that_matter(ordered: Sequence[Candidate], at: datetime) -> list[Candidate]:
         if candidate.version_code in floors:
             covers = []
         is_covered = any(_covers(cover, candidate) for cover in covers)
-        needs_mention = candidate.may_be_mandatory and not any(c.is_mandatory and _covers(c, candidate) for c in covers)
+        needs_mention = candidate.may_be_mandatory and not any(
+            c.is_mandatory and _covers(c, candidate) for c in covers
+        )
         if is_covered and not needs_mention:
             continue
         kept.append(candidate)

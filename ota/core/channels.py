@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 
-def followed(start: int, fallbacks: Mapping[int, Collection[int]], shut_off: Collection[int] = ()) -> list[int]:
+def followed(
+    start: int, fallbacks: Mapping[int, Collection[int]], shut_off: Collection[int] = ()
+) -> list[int]:
     """The ids of the channels whose releases a device on ``start`` is offered, itself first.
 
     Channels that are shut off, and what could be reached through them alone, are left out.

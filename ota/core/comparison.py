@@ -69,12 +69,14 @@ def compare(arms: Sequence[Counts]) -> list[Result]:
     first_completion, first_failure = shares[0]
     return [
         Result(
-            counts, completion, failure,
+            counts,
+            completion,
+            failure,
             _beside(completion, first_completion, _COMPLETION_SCALE, alpha) if place else None,
             _beside(failure, first_failure, _FAILURE_SCALE, alpha) if place else None,
         )
         for place, (counts, (completion, failure)) in enumerate(zip(arms, shares, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def _beside(share: Share, first: Share, scale: float, alpha: float) -> Comparison:

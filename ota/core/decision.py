@@ -149,7 +149,9 @@ def _started(catalog: Catalog, now: datetime, trace: Trace | None) -> Sequence[C
     if not catalog.is_timed:
         return catalog.candidates
     if trace is not None:
-        trace.extend(Step(Rule.SCHEDULE, c, is_passed=False) for c in catalog.candidates if not c.has_started(now))
+        trace.extend(
+            Step(Rule.SCHEDULE, c, is_passed=False) for c in catalog.candidates if not c.has_started(now)
+        )
     return [c for c in catalog.candidates if c.has_started(now)]
 
 
@@ -220,7 +222,9 @@ def _next_step(
     lowest: Candidate | None = None
     closed: Reason | None = None
     for floor in catalog.floors:
-        if floor.version_code >= chosen.version_code or (lowest is not None and floor.version_code > lowest.version_code):
+        if floor.version_code >= chosen.version_code or (
+            lowest is not None and floor.version_code > lowest.version_code
+        ):
             break
         if not floor.has_started(now) or not _is_newer(floor, query):
             continue
@@ -235,7 +239,9 @@ def _next_step(
     return (chosen, None) if closed is None else (None, closed)
 
 
-def _is_mandatory(chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None) -> bool:
+def _is_mandatory(
+    chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None
+) -> bool:
     if is_below(query.current, chosen.min_supported_version):
         return _noted(trace, Rule.MANDATORY, chosen, is_passed=True, detail="min_supported_version")
     for candidate in catalog.mandatory:
@@ -256,7 +262,9 @@ def _demands(candidate: Candidate, query: UpdateQuery, now: datetime) -> bool:
     """Must a device on this version take the release or a newer one?"""
     if candidate.is_mandatory or (candidate.mandatory_from is not None and candidate.mandatory_from <= now):
         return True
-    return is_below(query.current, candidate.critical_below) and not is_below(query.current, candidate.critical_from)
+    return is_below(query.current, candidate.critical_below) and not is_below(
+        query.current, candidate.critical_from
+    )
 
 
 def _is_blocked(started: Sequence[Candidate], query: UpdateQuery, now: datetime, trace: Trace | None) -> bool:
@@ -264,9 +272,15 @@ def _is_blocked(started: Sequence[Candidate], query: UpdateQuery, now: datetime,
     # that would be offered, the newest: that of a skipped release does not count for an offer either.
     is_first = True
     for candidate in started:
-        if candidate.state is ReleaseState.HALTED or not _is_newer(candidate, query) or not _is_in_reach(candidate, query):
+        if (
+            candidate.state is ReleaseState.HALTED
+            or not _is_newer(candidate, query)
+            or not _is_in_reach(candidate, query)
+        ):
             continue
-        if _demands(candidate, query, now) or (is_first and is_below(query.current, candidate.min_supported_version)):
+        if _demands(candidate, query, now) or (
+            is_first and is_below(query.current, candidate.min_supported_version)
+        ):
             return _noted(trace, Rule.BLOCKED, candidate, is_passed=True)
         is_first = False
     return False
@@ -283,7 +297,9 @@ def _why_nothing_newer(started: Sequence[Candidate], query: UpdateQuery) -> Reas
     return Reason.UP_TO_DATE if is_there else Reason.AHEAD
 
 
-def _noted(trace: Trace | None, rule: Rule, candidate: Candidate, is_passed: bool, detail: int | str | None = None) -> bool:
+def _noted(
+    trace: Trace | None, rule: Rule, candidate: Candidate, is_passed: bool, detail: int | str | None = None
+) -> bool:
     if trace is not None:
         trace.append(Step(rule, candidate, is_passed, detail))
     return is_passed

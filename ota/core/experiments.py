@@ -26,7 +26,9 @@ def check_arms(arms: Sequence[Arm]) -> None:
         raise ValueError("the same version stands in two arms; each version has one")
     for arm in arms:
         if not 1 <= arm.weight <= FULL:
-            raise ValueError(f"a weight of {arm.weight}: expected whole basis points from 1 to {FULL}; half of the devices is 5000")
+            raise ValueError(
+                f"a weight of {arm.weight}: expected whole basis points from 1 to {FULL}; half of the devices is 5000"
+            )
     total = sum(arm.weight for arm in arms)
     if total > FULL:
         raise ValueError(f"the weights add up to {total / 100:g} %, and there are no more devices than 100 %")

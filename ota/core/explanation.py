@@ -57,7 +57,9 @@ class _About:
     groups: Mapping[int, str]
 
 
-def explain(query: UpdateQuery, catalog: Catalog, now: datetime, groups: Mapping[int, str] | None = None) -> Explanation:
+def explain(
+    query: UpdateQuery, catalog: Catalog, now: datetime, groups: Mapping[int, str] | None = None
+) -> Explanation:
     """Decide, and say why. ``now`` is an aware UTC time; ``groups`` names the groups that the device belongs to, by id."""
     trace: Trace = []
     decision = decide(query, catalog, now, trace)
@@ -75,7 +77,11 @@ def answer(decision: Decision) -> str:
     if isinstance(decision, Offer):
         demand = "it is mandatory" if decision.is_mandatory else "its user may postpone it"
         return f"The device is offered {name_of(decision.candidate)}; {demand}."
-    blocked = " It must update and nothing can be offered, so it is told that it is blocked." if decision.is_blocked else ""
+    blocked = (
+        " It must update and nothing can be offered, so it is told that it is blocked."
+        if decision.is_blocked
+        else ""
+    )
     return f"The device is offered nothing: {_NOTHING[decision.reason]}.{blocked}"
 
 
@@ -95,7 +101,12 @@ def _shortened(trace: Trace, about: _About, chosen: Candidate | None) -> list[Li
         if step.rule is Rule.NEWER and not step.is_passed:
             continue
         candidate = step.candidate
-        if candidate is not None and candidate is not chosen and step.rule not in _ABOUT_THE_ANSWER and candidate.release_id not in told:
+        if (
+            candidate is not None
+            and candidate is not chosen
+            and step.rule not in _ABOUT_THE_ANSWER
+            and candidate.release_id not in told
+        ):
             if len(told) >= MOST:
                 place = place or len(lines)
                 left_out.add(candidate.release_id)
@@ -117,7 +128,11 @@ def _outcome(step: Step) -> Outcome:
 
 
 def _not_newer(trace: Trace, about: _About) -> list[Line]:
-    passed_by = [step.candidate for step in trace if step.rule is Rule.NEWER and not step.is_passed and step.candidate is not None]
+    passed_by = [
+        step.candidate
+        for step in trace
+        if step.rule is Rule.NEWER and not step.is_passed and step.candidate is not None
+    ]
     if not passed_by:
         return []
     current, newest = about.query.current, passed_by[0]
@@ -138,7 +153,13 @@ def _not_looked_at(trace: Trace, catalog: Catalog) -> list[Line]:
     rest = [candidate for candidate in catalog.candidates if candidate.release_id not in seen]
     if not rest:
         return []
-    return [Line(Rule.NEWER, Outcome.INFO, f"{len(rest):,} older {_releases(rest)} not looked at: the question was answered before.")]
+    return [
+        Line(
+            Rule.NEWER,
+            Outcome.INFO,
+            f"{len(rest):,} older {_releases(rest)} not looked at: the question was answered before.",
+        )
+    ]
 
 
 def _releases(several: Sequence[object] | set[int]) -> str:
@@ -173,9 +194,15 @@ def _newer(step: Step, about: _About) -> str:
 def _os(step: Step, about: _About) -> str:
     assert step.candidate is not None
     if step.candidate.min_os is not None:
-        needed, said = f"iOS {step.candidate.min_os}", "iOS " + ".".join(map(str, about.query.os)) if about.query.os else ""
+        needed, said = (
+            f"iOS {step.candidate.min_os}",
+            "iOS " + ".".join(map(str, about.query.os)) if about.query.os else "",
+        )
     else:
-        needed, said = android_release(step.candidate.min_sdk or 0), android_release(about.query.sdk) if about.query.sdk else ""
+        needed, said = (
+            android_release(step.candidate.min_sdk or 0),
+            android_release(about.query.sdk) if about.query.sdk else "",
+        )
     if not said:
         return f"{_name(step)} needs {needed}; the device did not say what it has, which holds nothing back."
     return f"{_name(step)} needs {needed}; the device has {said}, which is {'enough' if step.is_passed else 'too old'}."
@@ -187,7 +214,9 @@ def _abi(step: Step, about: _About) -> str:
     if not about.query.abis:
         return f"{_name(step)} has code for {code}; the device did not say what it runs, which holds nothing back."
     fits = "which fits" if step.is_passed else "and none of it fits"
-    return f"{_name(step)} has code for {code}; the device runs {', '.join(sorted(about.query.abis))}, {fits}."
+    return (
+        f"{_name(step)} has code for {code}; the device runs {', '.join(sorted(about.query.abis))}, {fits}."
+    )
 
 
 def _signer(step: Step, about: _About) -> str:
@@ -207,7 +236,9 @@ def _state(step: Step, about: _About) -> str:
 
 def _group(step: Step, about: _About) -> str:
     assert step.candidate is not None
-    shared = sorted(about.groups.get(each, f"number {each}") for each in step.candidate.groups & about.query.groups)
+    shared = sorted(
+        about.groups.get(each, f"number {each}") for each in step.candidate.groups & about.query.groups
+    )
     return f"{_name(step)} is open to device groups that this device is in, whatever its percentage: {', '.join(shared)}."
 
 
@@ -235,7 +266,9 @@ def _user_initiated(step: Step, about: _About) -> str:
 
 def _floor(step: Step, about: _About) -> str:
     if step.is_passed:
-        return f"{_name(step)} is a floor that no device jumps over: it is offered first, before anything newer."
+        return (
+            f"{_name(step)} is a floor that no device jumps over: it is offered first, before anything newer."
+        )
     why = _NOTHING[Reason(step.detail)] if isinstance(step.detail, str) else "it is closed"
     return f"{_name(step)} is a floor that no device jumps over, and it can't be offered ({why}): the device is held below the floor."
 
@@ -277,10 +310,20 @@ def _percent(basis_points: int) -> str:
 _ABOUT_THE_ANSWER = frozenset({Rule.FLOOR, Rule.MANDATORY, Rule.BLOCKED})
 
 _SENTENCES: Mapping[Rule, Callable[[Step, _About], str]] = {
-    Rule.SHUT_OFF: _shut_off, Rule.SCHEDULE: _schedule, Rule.NEWER: _newer, Rule.OS: _os, Rule.ABI: _abi, Rule.SIGNER: _signer,
-    Rule.STATE: _state, Rule.GROUP: _group, Rule.ROLLOUT: _rollout, Rule.USER_INITIATED: _user_initiated, Rule.FLOOR: _floor,
-    Rule.MANDATORY: _mandatory, Rule.BLOCKED: _blocked,
-}  # fmt: skip
+    Rule.SHUT_OFF: _shut_off,
+    Rule.SCHEDULE: _schedule,
+    Rule.NEWER: _newer,
+    Rule.OS: _os,
+    Rule.ABI: _abi,
+    Rule.SIGNER: _signer,
+    Rule.STATE: _state,
+    Rule.GROUP: _group,
+    Rule.ROLLOUT: _rollout,
+    Rule.USER_INITIATED: _user_initiated,
+    Rule.FLOOR: _floor,
+    Rule.MANDATORY: _mandatory,
+    Rule.BLOCKED: _blocked,
+}
 
 _NOTHING: Mapping[Reason, str] = {
     Reason.UP_TO_DATE: "it runs the newest version that it could be offered",

@@ -75,7 +75,13 @@ def compared(way: Way, policy: Policy) -> Member:
 def alone(way: Way, policy: Policy) -> Member:
     """The device as it is held against the acceptable rate: has it failed within its window after the installation?"""
     began = way.installed_at or way.failed_at or way.offered_at
-    return Member(way.offered_at, way.failed_at, left_at=way.left_at, healthy_at=way.healthy_at, until=began + policy.window)
+    return Member(
+        way.offered_at,
+        way.failed_at,
+        left_at=way.left_at,
+        healthy_at=way.healthy_at,
+        until=began + policy.window,
+    )
 
 
 def control(turns: Iterable[Turn], policy: Policy) -> list[Member]:

@@ -54,15 +54,23 @@ class Policy:
 
     def __post_init__(self) -> None:
         if not 1e-6 <= self.alpha <= 0.2:
-            raise ValueError(f"alpha is {self.alpha:g}: expected 0.000001 to 0.2; 0.01 halts one good release in a hundred at most")
+            raise ValueError(
+                f"alpha is {self.alpha:g}: expected 0.000001 to 0.2; 0.01 halts one good release in a hundred at most"
+            )
         if not 1 <= self.tolerated_ratio <= 100:
-            raise ValueError(f"the tolerated ratio is {self.tolerated_ratio:g}: expected 1 (no worse than the control) to 100")
+            raise ValueError(
+                f"the tolerated ratio is {self.tolerated_ratio:g}: expected 1 (no worse than the control) to 100"
+            )
         if not timedelta(minutes=1) <= self.window <= timedelta(days=90):
             raise ValueError(f"the window is {self.window}: expected 1 minute to 90 days")
         if not 1 <= self.min_failing_devices <= 1_000_000:
-            raise ValueError(f"{self.min_failing_devices} failing devices are asked for: expected 1 to 1000000")
+            raise ValueError(
+                f"{self.min_failing_devices} failing devices are asked for: expected 1 to 1000000"
+            )
         if not 1e-6 <= self.acceptable_rate <= 0.5:
-            raise ValueError(f"the acceptable rate is {self.acceptable_rate:g}: expected a share from 0.000001 to 0.5; 2 % is 0.02")
+            raise ValueError(
+                f"the acceptable rate is {self.acceptable_rate:g}: expected a share from 0.000001 to 0.5; 2 % is 0.02"
+            )
         if not timedelta(0) <= self.settling <= timedelta(days=7):
             raise ValueError(f"the settling time is {self.settling}: expected 0 to 7 days")
         if not timedelta(0) <= self.silence <= timedelta(days=30):
@@ -163,7 +171,14 @@ def with_control(members: Iterable[Member], policy: Policy, now: datetime) -> Ve
     if not starts:
         return _verdict((), policy, 0, 0)
     first = Point(min(starts), 0, 0, 0, 0, 1.0)
-    last = Point(end, rollout.at_risk(end, failed[1]), control.at_risk(end, failed[0]), failed[1], failed[0], _mean(weights))
+    last = Point(
+        end,
+        rollout.at_risk(end, failed[1]),
+        control.at_risk(end, failed[0]),
+        failed[1],
+        failed[0],
+        _mean(weights),
+    )
     return _verdict((first, *points, last), policy, len(rollout.entries), len(control.entries))
 
 
@@ -177,7 +192,9 @@ class _Arm:
         self._exits: list[datetime] = []
 
     def add(self, member: Member) -> None:
-        if member.enrolled_at > self._end or (member.left_at is not None and member.left_at < member.enrolled_at):
+        if member.enrolled_at > self._end or (
+            member.left_at is not None and member.left_at < member.enrolled_at
+        ):
             return
         self.entries.append(member.enrolled_at)
         failed_at = _failed_at(member, self._window, self._end)
@@ -231,7 +248,9 @@ def without_control(members: Iterable[Member], policy: Policy, now: datetime) ->
     row = sorted(
         (member.enrolled_at, _failed_at(member, policy.window, end) is None)
         for member in members
-        if not member.is_control and member.enrolled_at <= end and (member.left_at is None or member.left_at >= member.enrolled_at)
+        if not member.is_control
+        and member.enrolled_at <= end
+        and (member.left_at is None or member.left_at >= member.enrolled_at)
     )
     if not row:
         return _verdict((), policy, 0, 0)
@@ -247,7 +266,11 @@ def without_control(members: Iterable[Member], policy: Policy, now: datetime) ->
             continue
         failing += 1
         fed = bisect_right(moments, at)
-        points.append(Point(at, fed, 0, failing, 0, _mean([failing * bad + (fed - failing) * good for bad, good in steps])))
+        points.append(
+            Point(
+                at, fed, 0, failing, 0, _mean([failing * bad + (fed - failing) * good for bad, good in steps])
+            )
+        )
     evidence = _mean([failing * bad + (len(row) - failing) * good for bad, good in steps])
     points.append(Point(end, len(row), 0, failing, 0, evidence))
     return _verdict(tuple(points), policy, len(row), 0)
@@ -256,13 +279,18 @@ def without_control(members: Iterable[Member], policy: Policy, now: datetime) ->
 def _mean(weights: Sequence[float]) -> float:
     """The mean of the numbers whose logarithms these are, at most about 1e299."""
     most = max(weights)
-    return math.exp(min(_MOST, most + math.log(sum(math.exp(weight - most) for weight in weights) / len(weights))))
+    return math.exp(
+        min(_MOST, most + math.log(sum(math.exp(weight - most) for weight in weights) / len(weights)))
+    )
 
 
 def _verdict(curve: tuple[Point, ...], policy: Policy, rollout: int, control: int) -> Verdict:
     threshold = 1 / policy.alpha
     last = curve[-1] if curve else None
-    peak = max((point.evidence for point in curve if point.failing_rollout >= policy.min_failing_devices), default=1.0)
+    peak = max(
+        (point.evidence for point in curve if point.failing_rollout >= policy.min_failing_devices),
+        default=1.0,
+    )
     return Verdict(
         is_bad=peak >= threshold,
         evidence=last.evidence if last else 1.0,

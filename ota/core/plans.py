@@ -30,11 +30,17 @@ def check_plan(plan: Sequence[PlanStep], *, present: int = 0) -> None:
         raise ValueError(f"a plan has 2 to {MAX_STEPS} steps, for example 1000 for 1440 minutes, then 10000")
     for number, step in enumerate(plan, 1):
         if not 1 <= step.rollout <= FULL:
-            raise ValueError(f"step {number} opens to {step.rollout}: expected whole basis points from 1 to {FULL}; 10 % is 1000")
+            raise ValueError(
+                f"step {number} opens to {step.rollout}: expected whole basis points from 1 to {FULL}; 10 % is 1000"
+            )
         if number < len(plan) and not 1 <= step.soak_minutes <= MAX_SOAK_MINUTES:
-            raise ValueError(f"step {number} soaks for {step.soak_minutes} minutes: expected 1 to {MAX_SOAK_MINUTES} (90 days)")
+            raise ValueError(
+                f"step {number} soaks for {step.soak_minutes} minutes: expected 1 to {MAX_SOAK_MINUTES} (90 days)"
+            )
     if plan[0].rollout < present:
-        raise ValueError(f"the release is open to {present / 100:g} % already, and a plan only goes up: begin with that or more")
+        raise ValueError(
+            f"the release is open to {present / 100:g} % already, and a plan only goes up: begin with that or more"
+        )
     for number, (before, after) in enumerate(pairwise(plan), 2):
         if after.rollout <= before.rollout:
             raise ValueError(

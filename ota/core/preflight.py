@@ -97,14 +97,20 @@ def fingerprint(sha256: str) -> str:
 
 def _identity(build: Build, situation: Situation) -> Iterator[Check]:
     if not build.has_checksum:
-        yield Check("file", Verdict.BLOCK, "There is no SHA-256 of the file: devices could not tell whether they got the right bytes.")
+        yield Check(
+            "file",
+            Verdict.BLOCK,
+            "There is no SHA-256 of the file: devices could not tell whether they got the right bytes.",
+        )
     if not build.is_read:
         yield _elsewhere(situation)
         return
     yield _signature(build)
     yield _signer(build, situation)
     if build.package_id != situation.package_id and situation.package_id is not None:
-        yield Check("package_id", Verdict.BLOCK, f"It is {build.package_id}, but the app is {situation.package_id}.")
+        yield Check(
+            "package_id", Verdict.BLOCK, f"It is {build.package_id}, but the app is {situation.package_id}."
+        )
     else:
         yield Check("package_id", Verdict.PASS, f"It is {build.package_id}, as the app is.")
     yield _debuggable(build, situation)
@@ -114,31 +120,53 @@ def _elsewhere(situation: Situation) -> Check:
     why = "The file lives elsewhere: this server has neither read nor verified it."
     if situation.allows_external:
         return Check("signature", Verdict.WARN, f"{why} Whoever publishes it vouches for it.")
-    return Check("signature", Verdict.BLOCK, f"{why} Upload the build here, or let an administrator allow it in the app's settings.")
+    return Check(
+        "signature",
+        Verdict.BLOCK,
+        f"{why} Upload the build here, or let an administrator allow it in the app's settings.",
+    )
 
 
 def _signature(build: Build) -> Check:
     if build.scheme is Scheme.PROFILE:
-        return Check("signature", Verdict.PASS, f"Its profile is of the team {build.signer}. iOS verifies the code itself.")
+        return Check(
+            "signature",
+            Verdict.PASS,
+            f"Its profile is of the team {build.signer}. iOS verifies the code itself.",
+        )
     if build.is_debug_signed:
         why = "Signed with an Android debug key: everybody who has it can make updates of this app. Sign releases with a key of your own."
         return Check("signature", Verdict.WARN, why)
     if build.scheme is Scheme.V1:
         why = "Verified with scheme v1 alone, which protects the entries and not the whole file. Sign it with v2 or newer too."
         return Check("signature", Verdict.WARN, why)
-    return Check("signature", Verdict.PASS, f"Verified with scheme {build.scheme}: every byte is its signer's.")
+    return Check(
+        "signature", Verdict.PASS, f"Verified with scheme {build.scheme}: every byte is its signer's."
+    )
 
 
 def _signer(build: Build, situation: Situation) -> Check:
     if not situation.signers:
-        return Check("signer", Verdict.PASS, "The first published build: from now on only builds that its signer signed are taken.")
+        return Check(
+            "signer",
+            Verdict.PASS,
+            "The first published build: from now on only builds that its signer signed are taken.",
+        )
     broken = break_in(situation.signers, build.signers)
     if broken is not None:
-        return Check("signer", Verdict.BLOCK, other_signer(build.platform, *broken, situation.signed_versions.get(broken[0])))
+        return Check(
+            "signer",
+            Verdict.BLOCK,
+            other_signer(build.platform, *broken, situation.signed_versions.get(broken[0])),
+        )
     if build.signer not in {each.signer for each in situation.signers[-1]}:
-        return Check("signer", Verdict.PASS, "A new key, with a lineage that proves the change from the old one.")
+        return Check(
+            "signer", Verdict.PASS, "A new key, with a lineage that proves the change from the old one."
+        )
     return Check(
-        "signer", Verdict.PASS, "Every phone that has an earlier build will take this one: its signer is the same, or proves to follow it."
+        "signer",
+        Verdict.PASS,
+        "Every phone that has an earlier build will take this one: its signer is the same, or proves to follow it.",
     )
 
 
@@ -146,12 +174,17 @@ def _debuggable(build: Build, situation: Situation) -> Check:
     if not build.is_debuggable:
         return Check("debuggable", Verdict.PASS, "Not debuggable.")
     if situation.allows_debuggable:
-        return Check("debuggable", Verdict.WARN, "A debug build: whoever holds the phone can read and change what the app keeps.")
+        return Check(
+            "debuggable",
+            Verdict.WARN,
+            "A debug build: whoever holds the phone can read and change what the app keeps.",
+        )
     return Check(
-        "debuggable", Verdict.BLOCK,
+        "debuggable",
+        Verdict.BLOCK,
         "A debug build: whoever holds the phone can read and change what the app keeps. Build it for release, or allow debug builds in "
         "the app's settings.",
-    )  # fmt: skip
+    )
 
 
 def _code(build: Build, situation: Situation) -> Iterator[Check]:
@@ -163,7 +196,11 @@ def _code(build: Build, situation: Situation) -> Iterator[Check]:
         why = f"{fleet.already_newer:,} of {fleet.active:,} active devices run this version code or a higher one: they will not take it."
         yield Check("version_code", Verdict.WARN, why, fleet.already_newer)
     else:
-        yield Check("version_code", Verdict.PASS, f"{build.version_code} is higher than what is offered here and what devices run.")
+        yield Check(
+            "version_code",
+            Verdict.PASS,
+            f"{build.version_code} is higher than what is offered here and what devices run.",
+        )
 
 
 def _reach(build: Build, situation: Situation) -> Iterator[Check]:
@@ -174,7 +211,9 @@ def _reach(build: Build, situation: Situation) -> Iterator[Check]:
         yield _minimum("min_sdk", "Android API level", (build.min_sdk or 1,), (before.min_sdk or 1,), fleet)
         yield _abis(build, before, fleet)
     else:
-        yield _minimum("minimum_os", "iOS", os_numbers(build.minimum_os), os_numbers(before.minimum_os), fleet)
+        yield _minimum(
+            "minimum_os", "iOS", os_numbers(build.minimum_os), os_numbers(before.minimum_os), fleet
+        )
 
 
 def _minimum(name: str, system: str, new: tuple[int, ...], old: tuple[int, ...], fleet: Fleet) -> Check:
@@ -206,7 +245,9 @@ def _profile(build: Build, now: datetime) -> Iterator[Check]:
     expires, kind = build.profile_expires_at, build.profile_type
     if expires <= now:
         yield Check(
-            "profile", Verdict.BLOCK, f"Its profile expired on {expires:%Y-%m-%d}: iPhones refuse it. Sign it again with a new profile."
+            "profile",
+            Verdict.BLOCK,
+            f"Its profile expired on {expires:%Y-%m-%d}: iPhones refuse it. Sign it again with a new profile.",
         )
         return
     only = f" Only the {len(build.profile_devices):,} devices in it can install this build."
@@ -215,7 +256,11 @@ def _profile(build: Build, now: datetime) -> Iterator[Check]:
         yield Check("profile", Verdict.WARN, why + (only if kind is not ProfileType.ENTERPRISE else ""))
     elif kind in {ProfileType.AD_HOC, ProfileType.DEVELOPMENT}:
         message = f"An {kind} profile" if kind is ProfileType.AD_HOC else f"A {kind} profile"
-        yield Check("profile", Verdict.WARN, f"{message}: only the {len(build.profile_devices):,} devices in it can install this build.")
+        yield Check(
+            "profile",
+            Verdict.WARN,
+            f"{message}: only the {len(build.profile_devices):,} devices in it can install this build.",
+        )
     else:
         yield Check("profile", Verdict.PASS, f"An {kind} profile, good until {expires:%Y-%m-%d}.")
 
@@ -223,5 +268,13 @@ def _profile(build: Build, now: datetime) -> Iterator[Check]:
 def _https(build: Build, situation: Situation) -> Check:
     if situation.is_https:
         return Check("https", Verdict.PASS, "Its address is https.")
-    harm = "iPhones will not install from it" if build.platform is Platform.IOS else "somebody on the way can keep updates from phones"
-    return Check("https", Verdict.WARN, f"Its address is not https: {harm}. Serve it, and set OTA_BASE_URL, with https.")
+    harm = (
+        "iPhones will not install from it"
+        if build.platform is Platform.IOS
+        else "somebody on the way can keep updates from phones"
+    )
+    return Check(
+        "https",
+        Verdict.WARN,
+        f"Its address is not https: {harm}. Serve it, and set OTA_BASE_URL, with https.",
+    )

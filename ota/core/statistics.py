@@ -62,7 +62,12 @@ def difference(one: Share, other: Share, *, scale: float, alpha: float) -> Diffe
         return None
     value, mixed = one.rate - other.rate, scale * scale
     variance = _variance(one) + _variance(other)
-    half = math.sqrt(variance * (variance + mixed) / mixed * (2 * math.log(1 / alpha) + math.log((variance + mixed) / variance)))
+    half = math.sqrt(
+        variance
+        * (variance + mixed)
+        / mixed
+        * (2 * math.log(1 / alpha) + math.log((variance + mixed) / variance))
+    )
     return Difference(value, max(-1.0, value - half), min(1.0, value + half))
 
 

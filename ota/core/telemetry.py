@@ -45,5 +45,10 @@ STAGES = {
 }
 """The stage that an event takes the device to."""
 
-WITH_TEXT = FAILURES | {EventKind.ANR, EventKind.DOWNLOAD_FAILED, EventKind.CHECKSUM_FAILED, EventKind.SIGNATURE_FAILED}
+WITH_TEXT = FAILURES | {
+    EventKind.ANR,
+    EventKind.DOWNLOAD_FAILED,
+    EventKind.CHECKSUM_FAILED,
+    EventKind.SIGNATURE_FAILED,
+}
 """Events that may carry a signature and a text."""

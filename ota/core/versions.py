@@ -33,7 +33,9 @@ class VersionName:
     prerelease: tuple[str, ...] = ()
 
     def _key(self) -> tuple[object, ...]:
-        identifiers = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.prerelease)
+        identifiers = tuple(
+            (0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.prerelease
+        )
         return (self.numbers, 0 if self.prerelease else 1, identifiers)
 
     def __lt__(self, other: VersionName) -> bool:
@@ -62,11 +64,15 @@ def parse_current_version(text: str) -> CurrentVersion:
         raise ValueError(f"{_shown(text)} is not a version. Expected {EXPECTED_FORM}.")
     build = int(match["build"]) if match["build"] is not None else None
     if build is not None and build > MAX_VERSION_CODE:
-        raise ValueError(f"The build number in {_shown(text)} is above {MAX_VERSION_CODE}. Expected {EXPECTED_FORM}.")
+        raise ValueError(
+            f"The build number in {_shown(text)} is above {MAX_VERSION_CODE}. Expected {EXPECTED_FORM}."
+        )
     numbers = [int(number) for number in match["numbers"].split(".")]
     padded = (*numbers, 0, 0, 0)[:4]
     prerelease = tuple(match["pre"].split(".")) if match["pre"] else ()
-    return CurrentVersion(VersionName((padded[0], padded[1], padded[2], padded[3]), prerelease), build, stripped)
+    return CurrentVersion(
+        VersionName((padded[0], padded[1], padded[2], padded[3]), prerelease), build, stripped
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -46,7 +46,10 @@ class Segment:
     def records(self, position: int) -> Iterator[tuple[bytes, int]]:
         """Payloads from a position on (0, or one that was answered before), each with the position after it."""
         try:
-            with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            with (
+                self.path.open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+            ):
                 while (payload := payload_at(content, position)) is not None:
                     position += HEAD.size + len(payload)
                     yield payload, position

@@ -67,7 +67,9 @@ class Journal:
             raise JournalFull(errno.ENOSPC, "the journal has no room")
         try:
             if sum(1 for _ in self._folder.glob(f"*{SUFFIX}")) >= self._segments:
-                raise JournalFull(errno.EDQUOT, "the journal is as large as it may be: nobody has counted what it holds")
+                raise JournalFull(
+                    errno.EDQUOT, "the journal is as large as it may be: nobody has counted what it holds"
+                )
             self._map = self._made()
         except OSError:
             self._full_until = now + 1.0  # Not looked at again for each check.
@@ -85,7 +87,9 @@ class Journal:
             descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             _reserve(descriptor, self._bytes)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            made = mmap.mmap(descriptor, self._bytes)  # Keeps a duplicate of the descriptor, and with it the lock.
+            made = mmap.mmap(
+                descriptor, self._bytes
+            )  # Keeps a duplicate of the descriptor, and with it the lock.
             hidden.rename(path)
             return made
         except OSError as error:

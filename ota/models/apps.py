@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text, true
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ota.core.install_access import InstallAccess
@@ -24,7 +36,13 @@ class App(Base):
     __tablename__ = "apps"
     __table_args__ = (
         one_of("install_access", InstallAccess),
-        Index("uq_apps_default", "is_default", unique=True, sqlite_where=text("is_default"), postgresql_where=text("is_default")),
+        Index(
+            "uq_apps_default",
+            "is_default",
+            unique=True,
+            sqlite_where=text("is_default"),
+            postgresql_where=text("is_default"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, String, Table, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ota.core.lifecycle import LIVE_STATES, ExperimentState, ProposalState, ReleaseState
@@ -35,7 +47,14 @@ class Experiment(Base):
     __table_args__ = (
         one_of("platform", Platform),
         one_of("state", ExperimentState),
-        Index("uq_experiments_running", "channel_id", "platform", unique=True, sqlite_where=text(_RUNS), postgresql_where=text(_RUNS)),
+        Index(
+            "uq_experiments_running",
+            "channel_id",
+            "platform",
+            unique=True,
+            sqlite_where=text(_RUNS),
+            postgresql_where=text(_RUNS),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -75,7 +94,14 @@ class Release(Base):
         CheckConstraint("rollout BETWEEN 0 AND 10000", name="rollout_basis_points"),
         CheckConstraint("bucket_from >= 0 AND bucket_from + rollout <= 10000", name="bucket_range"),
         # A version stands at most once on a channel; this is also what decides a race between two publishers.
-        Index("uq_releases_live", "channel_id", "version_id", unique=True, sqlite_where=text(_STANDS), postgresql_where=text(_STANDS)),
+        Index(
+            "uq_releases_live",
+            "channel_id",
+            "version_id",
+            unique=True,
+            sqlite_where=text(_STANDS),
+            postgresql_where=text(_STANDS),
+        ),
         UniqueConstraint("experiment_id", "version_id"),
         Index("ix_releases_due", "next_step_at", sqlite_where=text(_DUE), postgresql_where=text(_DUE)),
     )

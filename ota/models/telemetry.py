@@ -47,7 +47,11 @@ class UpdateCompletion(Base):
     """A device went from one version to another: it said so, or (``is_inferred``) a later check showed it. Each way counts once."""
 
     __tablename__ = "update_completions"
-    __table_args__ = (UniqueConstraint("app_id", "platform", "device_id", "from_version", "to_version", name="uq_update_completions_way"),)
+    __table_args__ = (
+        UniqueConstraint(
+            "app_id", "platform", "device_id", "from_version", "to_version", name="uq_update_completions_way"
+        ),
+    )
 
     id: Mapped[int] = mapped_column(_Many, primary_key=True)
     app_id: Mapped[int]
@@ -105,7 +109,9 @@ class FailureCount(Base):
 
     __tablename__ = "failure_counts"
 
-    signature_id: Mapped[int] = mapped_column(ForeignKey("failure_signatures.id", ondelete="CASCADE"), primary_key=True)
+    signature_id: Mapped[int] = mapped_column(
+        ForeignKey("failure_signatures.id", ondelete="CASCADE"), primary_key=True
+    )
     day: Mapped[date] = mapped_column(primary_key=True)
     devices: Mapped[int] = mapped_column(BigInteger)
     events: Mapped[int] = mapped_column(BigInteger)
@@ -132,7 +138,9 @@ class ReleaseDevice(Base):
     release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"), primary_key=True)
     device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     is_control: Mapped[bool] = mapped_column(primary_key=True)
-    turn: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=0, server_default=text("0"))
+    turn: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False, default=0, server_default=text("0")
+    )
     version_code: Mapped[int] = mapped_column(BigInteger)
     bucket: Mapped[int | None]
     is_known: Mapped[bool] = mapped_column(default=True, server_default=true())

@@ -36,7 +36,9 @@ def _answer(path: Path) -> Answer:
         return Answer(rejected=too_much_memory())
     except OSError as error:
         return Answer(failed=(error.errno or 0, error.strerror or str(error)))
-    except Exception:  # A fault of ours met by a strange file: the file is refused at once, the log has the rest.
+    except (
+        Exception
+    ):  # A fault of ours met by a strange file: the file is refused at once, the log has the rest.
         traceback.print_exc()
         return Answer(rejected=unknown())
 

@@ -109,13 +109,20 @@ def _manifest(archive: Archive) -> Manifest:
         applications = list(root.named("application"))
         if len(applications) > 1:
             raise Malformed("it describes more than one application")
-        return Manifest(root, applications[0] if applications else Element("application"), Resources(table) if table else None)
+        return Manifest(
+            root,
+            applications[0] if applications else Element("application"),
+            Resources(table) if table else None,
+        )
     except Malformed as error:
         raise _unreadable(error) from error
 
 
 def _unreadable(error: Malformed) -> Rejected:
-    return Rejected("unreadable_manifest", f"The APK's manifest or resources can't be read: {error}. Build the APK again and upload that.")
+    return Rejected(
+        "unreadable_manifest",
+        f"The APK's manifest or resources can't be read: {error}. Build the APK again and upload that.",
+    )
 
 
 def _check_installable(manifest: Manifest) -> None:
@@ -125,7 +132,8 @@ def _check_installable(manifest: Manifest) -> None:
         or manifest.number(manifest.application, _NEEDS_SPLITS)
     ):
         raise Rejected(
-            "split_apks", "This APK is one of a set of splits and can't be installed alone. Build one universal APK and upload that."
+            "split_apks",
+            "This APK is one of a set of splits and can't be installed alone. Build one universal APK and upload that.",
         )
     if manifest.number(manifest.application, _TEST_ONLY):
         raise Rejected(
@@ -150,7 +158,11 @@ def _check_libraries(archive: Archive, manifest: Manifest) -> None:
 def _check_resources(archive: Archive, target_sdk: int) -> None:
     """Android 11 and newer map the table into memory as it lies in the file, and refuse a build where they can't."""
     table = archive.entries.get("resources.arsc")
-    if table is not None and target_sdk >= _MAPPED_RESOURCES_FROM and not (table.is_stored and table.data_offset % 4 == 0):
+    if (
+        table is not None
+        and target_sdk >= _MAPPED_RESOURCES_FROM
+        and not (table.is_stored and table.data_offset % 4 == 0)
+    ):
         raise Rejected(
             "packed_resources",
             f"The build is made for API level {target_sdk}, but its resources.arsc is compressed or not aligned, so phones with Android 11 "
@@ -159,10 +171,16 @@ def _check_resources(archive: Archive, target_sdk: int) -> None:
 
 
 def _version_code(manifest: Manifest) -> int:
-    minor, major = manifest.number(manifest.root, _VERSION_CODE), manifest.number(manifest.root, _VERSION_CODE_MAJOR) or 0
+    minor, major = (
+        manifest.number(manifest.root, _VERSION_CODE),
+        manifest.number(manifest.root, _VERSION_CODE_MAJOR) or 0,
+    )
     if minor is None or (major << 32 | minor) > MAX_VERSION_CODE:
         # What is sent along does not help: phones go by what the file says.
-        raise Rejected("no_version_code", "The APK's manifest has no usable versionCode. Build it again with a whole number from 0 on.")
+        raise Rejected(
+            "no_version_code",
+            "The APK's manifest has no usable versionCode. Build it again with a whole number from 0 on.",
+        )
     return major << 32 | minor
 
 
@@ -184,8 +202,14 @@ def _abis(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _permissions(manifest: Manifest) -> tuple[str, ...]:
-    elements = [element for element in manifest.root.children if element.name in {"uses-permission", "uses-permission-sdk-23"}]
-    return tuple(sorted({name for element in elements if (name := manifest.text(element, _NAME))}))[:MAX_LISTED]
+    elements = [
+        element
+        for element in manifest.root.children
+        if element.name in {"uses-permission", "uses-permission-sdk-23"}
+    ]
+    return tuple(sorted({name for element in elements if (name := manifest.text(element, _NAME))}))[
+        :MAX_LISTED
+    ]
 
 
 def _icon(archive: Archive, manifest: Manifest) -> bytes | None:

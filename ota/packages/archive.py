@@ -35,7 +35,9 @@ class Archive:
         self.end = end_record(self.raw, size)
         """The end record: where the central directory lies."""
         entries = read_directory(self.raw, self.end)
-        self.entries: Mapping[str, Entry] = {entry.name: entry for entry in located(self.raw, entries.values(), self.end)}
+        self.entries: Mapping[str, Entry] = {
+            entry.name: entry for entry in located(self.raw, entries.values(), self.end)
+        }
         """Every entry by its name, in the order of the file."""
 
     def raw(self, offset: int, length: int) -> bytes:
@@ -125,11 +127,13 @@ def opened(path: Path) -> Iterator[Archive]:
         start = os.pread(file, 4, 0)
         if start[:3] == b"dex":
             raise Rejected(
-                "prepended", "A DEX file stands in front of the archive: that is an attack on old phones (Janus). Build and sign it again."
+                "prepended",
+                "A DEX file stands in front of the archive: that is an attack on old phones (Janus). Build and sign it again.",
             )
         if start != _MAGIC:
             raise Rejected(
-                "not_a_package", "This file is not an APK or IPA: it is not a ZIP archive. Upload the file that your build made."
+                "not_a_package",
+                "This file is not an APK or IPA: it is not a ZIP archive. Upload the file that your build made.",
             )
         archive = Archive(file, size)
         archive.check_size()
@@ -140,8 +144,12 @@ def opened(path: Path) -> Iterator[Archive]:
 
 def damaged(what: str) -> Rejected:
     """The error for bytes that can't be what they should be."""
-    return Rejected("damaged_archive", f"The archive is cut off or damaged: {what}. Upload the file again, whole.")
+    return Rejected(
+        "damaged_archive", f"The archive is cut off or damaged: {what}. Upload the file again, whole."
+    )
 
 
 def _lied(entry: Entry, what: str) -> Rejected:
-    return Rejected("lying_header", f"The entry {entry.shown} {what}. Build the file again with the ordinary tools.")
+    return Rejected(
+        "lying_header", f"The entry {entry.shown} {what}. Build the file again with the ordinary tools."
+    )

@@ -9,7 +9,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ota.packages.chunks import NOTHING, STRING_POOL, Chunk, Malformed, StringPool, Value, chunk_at, chunks, unpack
+from ota.packages.chunks import (
+    NOTHING,
+    STRING_POOL,
+    Chunk,
+    Malformed,
+    StringPool,
+    Value,
+    chunk_at,
+    chunks,
+    unpack,
+)
 
 _XML, _RESOURCE_MAP, _START, _END = 0x0003, 0x0180, 0x0102, 0x0103
 _ELEMENT = struct.Struct("<2I6H")
@@ -80,7 +90,9 @@ def _element(data: bytes, chunk: Chunk, pool: StringPool, resource_ids: tuple[in
         raise Malformed("its attributes are smaller than attributes are")
     last_id = 0
     for index in range(count):
-        namespace, name, raw, _, _, kind, bits = unpack(_ATTRIBUTE, data, chunk.body + start + index * size, chunk.end)
+        namespace, name, raw, _, _, kind, bits = unpack(
+            _ATTRIBUTE, data, chunk.body + start + index * size, chunk.end
+        )
         resource_id = resource_ids[name] if name < len(resource_ids) else 0
         if resource_id:
             # Android looks for them in this order and never finds one that stands elsewhere.

@@ -73,7 +73,9 @@ def _as_png(raw: bytes) -> bytes | None:
         return None
     if len(rows) != expected:
         return None
-    return PNG_MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 0)) + _chunk(b"IEND", b"")
+    return (
+        PNG_MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 0)) + _chunk(b"IEND", b"")
+    )
 
 
 def _chunks(raw: bytes) -> Iterator[tuple[bytes, bytes]]:

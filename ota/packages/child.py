@@ -57,15 +57,25 @@ def read_package(path: Path) -> PackageFacts:
         if answer.failed is not None:
             raise OSError(*answer.failed)
         raise Rejected(*(answer.rejected or unknown()))
-    raise Rejected("reader_died", f"Reading this file ended {_TRIES} times without an answer, so it was given up. Build the file again.")
+    raise Rejected(
+        "reader_died",
+        f"Reading this file ended {_TRIES} times without an answer, so it was given up. Build the file again.",
+    )
 
 
 def _ask(path: Path, seconds: int, deadline: float) -> Answer | None:
     """None when the child died."""
     command = [sys.executable, *_COMMAND, str(path), str(seconds)]
-    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV") if name in os.environ}
+    environment = {
+        name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV") if name in os.environ
+    }
     with subprocess.Popen(  # noqa: S603  This package's __main__.
-        command, cwd=_ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=_ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as child:
         try:
             output, complaints = _heard(child, deadline)
@@ -110,12 +120,21 @@ def _heard(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes | Non
 
 
 def too_slow() -> tuple[str, str]:
-    return "too_slow", "Reading this file takes far longer than any build of its size needs. Build it again with the ordinary tools."
+    return (
+        "too_slow",
+        "Reading this file takes far longer than any build of its size needs. Build it again with the ordinary tools.",
+    )
 
 
 def too_much_memory() -> tuple[str, str]:
-    return "too_much_memory", "Reading this file takes far more memory than any build needs. Build it again with the ordinary tools."
+    return (
+        "too_much_memory",
+        "Reading this file takes far more memory than any build needs. Build it again with the ordinary tools.",
+    )
 
 
 def unknown() -> tuple[str, str]:
-    return "reader_failed", "This file can't be read, in a way that was not foreseen; the server's log says more. Build the file again."
+    return (
+        "reader_failed",
+        "This file can't be read, in a way that was not foreseen; the server's log says more. Build the file again.",
+    )

@@ -96,7 +96,9 @@ class StringPool:
     def _decode(self, index: int) -> str:
         if not 0 <= index < self.count:
             raise Malformed("a string is referred to that does not exist")
-        at = self._strings + int.from_bytes(self._data[self._chunk.body + 4 * index : self._chunk.body + 4 * index + 4], "little")
+        at = self._strings + int.from_bytes(
+            self._data[self._chunk.body + 4 * index : self._chunk.body + 4 * index + 4], "little"
+        )
         return self._utf8(at) if self._is_utf8 else self._utf16(at)
 
     def _utf16(self, at: int) -> str:

@@ -77,32 +77,51 @@ def end_record(raw: Raw, size: int) -> End:
     at = _find_end(tail)
     if at is None:
         if _END_MAGIC in tail:
-            raise Rejected("trailing_bytes", "Bytes stand after the end of the archive. Build the file again; nothing may be added to it.")
-        raise Rejected("damaged_archive", "The archive is cut off or damaged: its directory is missing. Upload the file again, whole.")
+            raise Rejected(
+                "trailing_bytes",
+                "Bytes stand after the end of the archive. Build the file again; nothing may be added to it.",
+            )
+        raise Rejected(
+            "damaged_archive",
+            "The archive is cut off or damaged: its directory is missing. Upload the file again, whole.",
+        )
     _, disk, first_disk, here, count, directory_size, directory_offset, _ = _END.unpack_from(tail, at)
     end = End(tail_start + at, directory_offset, directory_size, count)
-    if 0xFFFF in (here, count) or 0xFFFFFFFF in (directory_size, directory_offset) or tail[max(0, at - 20) : at][:4] == _ZIP64_MAGIC:
+    if (
+        0xFFFF in (here, count)
+        or 0xFFFFFFFF in (directory_size, directory_offset)
+        or tail[max(0, at - 20) : at][:4] == _ZIP64_MAGIC
+    ):
         raise Rejected(
             "too_many_entries",
             "The archive needs ZIP64: more than 65,534 entries, or 4 GiB. Phones can't install such a build; make it smaller.",
         )
     if disk or first_disk or here != count or end.directory_offset + end.directory_size != end.offset:
         raise Rejected(
-            "ambiguous_archive", "The archive's end record does not fit its directory. Build the file again with the ordinary tools."
+            "ambiguous_archive",
+            "The archive's end record does not fit its directory. Build the file again with the ordinary tools.",
         )
     if directory_size > MAX_DIRECTORY_BYTES:
-        raise Rejected("too_many_entries", "The archive's directory is larger than 64 MiB. That is no build that a phone installs.")
+        raise Rejected(
+            "too_many_entries",
+            "The archive's directory is larger than 64 MiB. That is no build that a phone installs.",
+        )
     # A second one inside the directory or the comment: another reader might believe that one.
     behind = raw(directory_offset, size - directory_offset)
     if behind.count(_END_MAGIC) > 1:
-        raise Rejected("ambiguous_archive", "The archive has two end records, so that it can be read in two ways. Build the file again.")
+        raise Rejected(
+            "ambiguous_archive",
+            "The archive has two end records, so that it can be read in two ways. Build the file again.",
+        )
     return end
 
 
 def _find_end(tail: bytes) -> int | None:
     at = tail.rfind(_END_MAGIC)
     while at >= 0:
-        if at + _END.size <= len(tail) and at + _END.size + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail):
+        if at + _END.size <= len(tail) and at + _END.size + int.from_bytes(
+            tail[at + 20 : at + 22], "little"
+        ) == len(tail):
             return at
         at = tail.rfind(_END_MAGIC, 0, at + 3) if at else -1
     return None
@@ -125,20 +144,47 @@ def read_directory(raw: Raw, end: End) -> dict[str, Entry]:
         found[entry.name] = entry
         folded[key] = entry.name
     if at != len(data):
-        raise Rejected("ambiguous_archive", "The archive's directory holds more than its end record says. Build the file again.")
+        raise Rejected(
+            "ambiguous_archive",
+            "The archive's directory holds more than its end record says. Build the file again.",
+        )
     return found
 
 
 def _entry(data: bytes, at: int) -> tuple[Entry, int]:
     if at + _HEADER.size > len(data) or data[at : at + 4] != _MAGIC:
-        raise Rejected("damaged_archive", "The archive is cut off or damaged: its directory can't be read. Upload the file again, whole.")
+        raise Rejected(
+            "damaged_archive",
+            "The archive is cut off or damaged: its directory can't be read. Upload the file again, whole.",
+        )
     fields = _HEADER.unpack_from(data, at)
-    _, made_by, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment_size, disk, _, attributes, offset = fields
+    (
+        _,
+        made_by,
+        _,
+        flags,
+        method,
+        _,
+        _,
+        crc,
+        packed,
+        size,
+        name_size,
+        extra_size,
+        comment_size,
+        disk,
+        _,
+        attributes,
+        offset,
+    ) = fields
     stop = at + _HEADER.size + name_size + extra_size + comment_size
     raw_name = data[at + _HEADER.size : at + _HEADER.size + name_size]
     entry = Entry(_decoded(raw_name), raw_name, flags, method, crc, packed, size, offset)
     if stop > len(data) or disk:
-        raise Rejected("damaged_archive", "The archive is cut off or damaged: its directory can't be read. Upload the file again, whole.")
+        raise Rejected(
+            "damaged_archive",
+            "The archive is cut off or damaged: its directory can't be read. Upload the file again, whole.",
+        )
     _check(entry, is_link=made_by >> 8 == _UNIX and stat.S_ISLNK(attributes >> 16))
     return entry, stop
 
@@ -146,19 +192,41 @@ def _entry(data: bytes, at: int) -> tuple[Entry, int]:
 def _check(entry: Entry, *, is_link: bool) -> None:
     if entry.flags & _ENCRYPTED:
         raise Rejected(
-            "encrypted_entry", f"The entry {entry.shown} is encrypted, which phones can't read. Build the file without a password."
+            "encrypted_entry",
+            f"The entry {entry.shown} is encrypted, which phones can't read. Build the file without a password.",
         )
     if entry.method not in {_STORED, _DEFLATED}:
-        raise Rejected("odd_compression", "The archive is compressed in a way that phones can't read. Build it with the ordinary tools.")
+        raise Rejected(
+            "odd_compression",
+            "The archive is compressed in a way that phones can't read. Build it with the ordinary tools.",
+        )
     if 0xFFFFFFFF in (entry.size, entry.compressed_size, entry.header_offset):
-        raise Rejected("lying_header", f"The entry {entry.shown} says that it is 4 GiB or larger, which no phone installs.")
+        raise Rejected(
+            "lying_header",
+            f"The entry {entry.shown} says that it is 4 GiB or larger, which no phone installs.",
+        )
     if entry.is_stored and entry.size != entry.compressed_size:
-        raise Rejected("lying_header", f"The entry {entry.shown} is stored, but its two sizes differ. Build the file again.")
+        raise Rejected(
+            "lying_header",
+            f"The entry {entry.shown} is stored, but its two sizes differ. Build the file again.",
+        )
     if is_link:
-        raise Rejected("symbolic_link", f"The entry {entry.shown} is a symbolic link, which no build needs. Build the file without it.")
+        raise Rejected(
+            "symbolic_link",
+            f"The entry {entry.shown} is a symbolic link, which no build needs. Build the file without it.",
+        )
     parts = entry.name.replace("\\", "/").split("/")
-    if not entry.name or "\0" in entry.name or parts[0] == "" or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):
-        raise Rejected("unsafe_name", f"The archive has an entry named {entry.shown}, which points outside it. Build the file again.")
+    if (
+        not entry.name
+        or "\0" in entry.name
+        or parts[0] == ""
+        or ".." in parts
+        or (len(parts[0]) == 2 and parts[0][1] == ":")
+    ):
+        raise Rejected(
+            "unsafe_name",
+            f"The archive has an entry named {entry.shown}, which points outside it. Build the file again.",
+        )
 
 
 def _decoded(raw_name: bytes) -> str:
@@ -166,7 +234,8 @@ def _decoded(raw_name: bytes) -> str:
         return raw_name.decode()
     except UnicodeDecodeError as error:
         raise Rejected(
-            "unsafe_name", "An entry's name is not UTF-8, which phones expect. Build the file with the ordinary tools."
+            "unsafe_name",
+            "An entry's name is not UTF-8, which phones expect. Build the file with the ordinary tools.",
         ) from error
 
 

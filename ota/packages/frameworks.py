@@ -12,7 +12,9 @@ from ota.packages.facts import PackageFacts
 
 _MAX_ENGINE_BYTES = 128 * 1024**2
 # What the Dart virtual machine in Flutter's engine says of itself: 3.5.0 (stable) (Tue Jul 30 02:17:59 2024 -0700) on "android_arm64".
-_DART = re.compile(rb'(\d{1,3}\.\d{1,3}\.\d{1,3}(?:-[0-9A-Za-z.]{1,30})?) \((?:stable|beta|dev|main)\) \([^)]{10,60}\) on "')
+_DART = re.compile(
+    rb'(\d{1,3}\.\d{1,3}\.\d{1,3}(?:-[0-9A-Za-z.]{1,30})?) \((?:stable|beta|dev|main)\) \([^)]{10,60}\) on "'
+)
 _OVERLAP = 128
 _LIBRARIES = {
     "libflutter.so": "Flutter",
@@ -37,7 +39,11 @@ def _framework(names: Collection[str]) -> str:
 
 
 def _dart_version(archive: Archive) -> str | None:
-    engines = [entry for name, entry in archive.entries.items() if name.startswith("lib/") and name.endswith("/libflutter.so")]
+    engines = [
+        entry
+        for name, entry in archive.entries.items()
+        if name.startswith("lib/") and name.endswith("/libflutter.so")
+    ]
     engine = min(engines, key=lambda entry: entry.size)
     if engine.size > _MAX_ENGINE_BYTES:
         return None

@@ -52,7 +52,9 @@ def read(archive: Archive) -> PackageFacts:
     package_id = _bundle_id(info, "The IPA's Info.plist")
     if "embedded.mobileprovision" not in files:
         raise profiles.missing()
-    profile, certificate = profiles.read(archive.read(f"{app}embedded.mobileprovision", profiles.MAX_PROFILE_BYTES), package_id)
+    profile, certificate = profiles.read(
+        archive.read(f"{app}embedded.mobileprovision", profiles.MAX_PROFILE_BYTES), package_id
+    )
     build = clean_text(info.get("CFBundleVersion"))
     return PackageFacts(
         platform=Platform.IOS,
@@ -84,7 +86,8 @@ def _app(names: Iterable[str]) -> tuple[str, list[str]]:
             found.setdefault(match[1], []).append(match[2])
     if len(found) != 1:
         raise Rejected(
-            "several_apps", f"The IPA has {len(found)} apps in its Payload folder; iPhones install one. Export it again with one app."
+            "several_apps",
+            f"The IPA has {len(found)} apps in its Payload folder; iPhones install one. Export it again with one app.",
         )
     return next(iter(found.items()))
 
@@ -95,7 +98,8 @@ def _info(archive: Archive, name: str, limit: int) -> dict[str, Any]:
     except ValueError as error:
         shown = archive.entries[name].shown
         raise Rejected(
-            "unreadable_info_plist", f"The IPA's Info.plist can't be read ({shown}). Export the IPA again and upload that."
+            "unreadable_info_plist",
+            f"The IPA's Info.plist can't be read ({shown}). Export the IPA again and upload that.",
         ) from error
 
 
@@ -104,7 +108,10 @@ def _bundle_id(info: dict[str, Any], where: str) -> str:
     given = info.get("CFBundleIdentifier")
     bundle_id = clean_text(given)
     if not bundle_id or bundle_id != given:
-        raise Rejected("no_package_id", f"{where} names no CFBundleIdentifier that can be used. Build it again with a bundle id.")
+        raise Rejected(
+            "no_package_id",
+            f"{where} names no CFBundleIdentifier that can be used. Build it again with a bundle id.",
+        )
     return bundle_id
 
 
@@ -117,7 +124,9 @@ def _whole_number(build: str | None) -> int | None:
 
 def _families(value: object) -> tuple[str, ...]:
     numbers = value if isinstance(value, list) else [value]
-    known = [_FAMILIES[number] for number in numbers[:MAX_LISTED] if type(number) is int and number in _FAMILIES]
+    known = [
+        _FAMILIES[number] for number in numbers[:MAX_LISTED] if type(number) is int and number in _FAMILIES
+    ]
     return tuple(dict.fromkeys(known))
 
 
@@ -134,7 +143,9 @@ def _extensions(archive: Archive, app: str, files: list[str]) -> Iterator[Extens
         point = _dictionary(info.get("NSExtension")).get("NSExtensionPointIdentifier")
         newer_point = _dictionary(info.get("EXAppExtensionAttributes")).get("EXExtensionPointIdentifier")
         yield Extension(
-            bundle_id=_bundle_id(info, f"The Info.plist of an extension ({archive.entries[app + file].shown})"),
+            bundle_id=_bundle_id(
+                info, f"The Info.plist of an extension ({archive.entries[app + file].shown})"
+            ),
             name=clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName")),
             point=clean_text(point) or clean_text(newer_point),
         )
@@ -162,7 +173,9 @@ def _icon(archive: Archive, app: str, files: list[str], info: dict[str, Any]) ->
 
 
 def _readable(archive: Archive, names: Iterable[str]) -> Iterator[bytes]:
-    there = [name for name in names if name in archive.entries and archive.entries[name].size <= icons.MAX_BYTES]
+    there = [
+        name for name in names if name in archive.entries and archive.entries[name].size <= icons.MAX_BYTES
+    ]
     return (archive.read(name, icons.MAX_BYTES) for name in there[:_MAX_ICONS])
 
 

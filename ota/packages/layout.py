@@ -27,7 +27,8 @@ def located(raw: Raw, entries: Iterable[Entry], end: End) -> Iterator[Entry]:
     for entry in sorted(entries, key=lambda each: each.header_offset):
         if entry.header_offset < reached:
             raise Rejected(
-                "ambiguous_archive", f"The entry {entry.shown} overlaps another one. Build the file again with the ordinary tools."
+                "ambiguous_archive",
+                f"The entry {entry.shown} overlaps another one. Build the file again with the ordinary tools.",
             )
         _check_gap(raw, reached, entry.header_offset)
         data_offset = _data_offset(raw, entry, end)
@@ -47,7 +48,10 @@ def signing_block_start(raw: Raw, end: End) -> int | None:
     size = int.from_bytes(raw(end.directory_offset - 24, 8), "little")
     start = end.directory_offset - size - 8
     if size < 24 or start < 0 or int.from_bytes(raw(start, 8), "little") != size:
-        raise Rejected("bad_signature", "The APK's signing block is damaged: its two sizes differ. Build and sign it again.")
+        raise Rejected(
+            "bad_signature",
+            "The APK's signing block is damaged: its two sizes differ. Build and sign it again.",
+        )
     return start
 
 
@@ -67,7 +71,11 @@ def _data_offset(raw: Raw, entry: Entry, end: End) -> int:
         name = raw(start + _LOCAL.size, name_size)
     said, known = (crc, packed, size), (entry.crc, entry.compressed_size, entry.size)
     is_silent = entry.has_descriptor and said == (0, 0, 0)
-    if name != entry.raw_name or (flags, method) != (entry.flags, entry.method) or not (said == known or is_silent):
+    if (
+        name != entry.raw_name
+        or (flags, method) != (entry.flags, entry.method)
+        or not (said == known or is_silent)
+    ):
         raise _disagreement(entry)
     return data
 
@@ -90,7 +98,8 @@ def _check_gap(raw: Raw, start: int, stop: int) -> None:
     """Zeros for alignment, or filler entries without name or bytes (Android's build tools leave them where one was)."""
     if stop < start:
         raise Rejected(
-            "ambiguous_archive", "The archive's last entry overlaps what follows it. Build the file again with the ordinary tools."
+            "ambiguous_archive",
+            "The archive's last entry overlaps what follows it. Build the file again with the ordinary tools.",
         )
     if stop - start > _MAX_GAP:
         raise _unexplained(start)
@@ -107,8 +116,14 @@ def _check_gap(raw: Raw, start: int, stop: int) -> None:
 
 def _unexplained(start: int) -> Rejected:
     if start == 0:
-        return Rejected("prepended", "Bytes stand in front of the archive's first entry. Build the file again; nothing may be added to it.")
-    return Rejected("hidden_bytes", "Bytes that belong to no entry lie inside the archive. Build the file again with the ordinary tools.")
+        return Rejected(
+            "prepended",
+            "Bytes stand in front of the archive's first entry. Build the file again; nothing may be added to it.",
+        )
+    return Rejected(
+        "hidden_bytes",
+        "Bytes that belong to no entry lie inside the archive. Build the file again with the ordinary tools.",
+    )
 
 
 def _disagreement(entry: Entry) -> Rejected:

@@ -45,12 +45,18 @@ def read(raw: bytes, bundle_id: str) -> tuple[Profile, Certificate | None]:
     try:
         content = property_list(_payload(raw))
         profile = _profile(content)
-    except Exception as error:  # asn1crypto fails in many ways on hostile bytes; all of them mean the same here.
+    except (
+        Exception
+    ) as error:  # asn1crypto fails in many ways on hostile bytes; all of them mean the same here.
         raise Rejected(
-            "unreadable_profile", "The IPA's provisioning profile (embedded.mobileprovision) can't be read. Export the IPA again."
+            "unreadable_profile",
+            "The IPA's provisioning profile (embedded.mobileprovision) can't be read. Export the IPA again.",
         ) from error
     if profile.type is ProfileType.STORE:
-        raise Rejected("store_profile", f"The IPA is signed for the App Store, so that it can't be installed over the air. {_HOW}")
+        raise Rejected(
+            "store_profile",
+            f"The IPA is signed for the App Store, so that it can't be installed over the air. {_HOW}",
+        )
     if not _allows(profile.app_id or "", bundle_id):
         raise Rejected(
             "profile_mismatch",
@@ -65,7 +71,8 @@ def read(raw: bytes, bundle_id: str) -> tuple[Profile, Certificate | None]:
 def missing() -> Rejected:
     """The error for an IPA without a profile, such as one that was exported without signing."""
     return Rejected(
-        "no_profile", f"The IPA carries no provisioning profile (embedded.mobileprovision), so that iPhones refuse to install it. {_HOW}"
+        "no_profile",
+        f"The IPA carries no provisioning profile (embedded.mobileprovision), so that iPhones refuse to install it. {_HOW}",
     )
 
 
@@ -78,7 +85,9 @@ def property_list(raw: bytes) -> dict[str, Any]:
         if raw.startswith(_BINARY):
             _check_binary(raw)
         found = plistlib.loads(raw)
-    except Exception as error:  # plistlib fails in many ways on hostile bytes; all of them mean the same here.
+    except (
+        Exception
+    ) as error:  # plistlib fails in many ways on hostile bytes; all of them mean the same here.
         raise ValueError("no property list") from error
     if not isinstance(found, dict):
         raise ValueError("the property list is no dictionary")
@@ -131,7 +140,11 @@ def _check_digest(signer: Any, payload: bytes) -> None:
     if not signer["signature"].native:
         raise ValueError("no signature")
     algorithm = signer["digest_algorithm"]["algorithm"].native
-    named = [attribute["values"].native for attribute in signer["signed_attrs"] if attribute["type"].native == "message_digest"]
+    named = [
+        attribute["values"].native
+        for attribute in signer["signed_attrs"]
+        if attribute["type"].native == "message_digest"
+    ]
     # Without signed attributes the signature is over the payload itself, and there is nothing to compare.
     if len(signer["signed_attrs"]) and named != [[hashlib.new(algorithm, payload).digest()]]:
         raise ValueError("the content is not what was signed")
@@ -143,7 +156,9 @@ def _profile(content: dict[str, Any]) -> Profile:
     expires_at = content["ExpirationDate"]
     if not isinstance(entitlements, dict) or not isinstance(expires_at, datetime):
         raise TypeError("entitlements or end of another type")
-    team_id = _first_text(content.get("TeamIdentifier")) or clean_text(entitlements.get("com.apple.developer.team-identifier"))
+    team_id = _first_text(content.get("TeamIdentifier")) or clean_text(
+        entitlements.get("com.apple.developer.team-identifier")
+    )
     app_id = clean_text(entitlements.get("application-identifier"))
     if not team_id or not app_id:
         raise ValueError("no team or app id")

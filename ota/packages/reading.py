@@ -37,5 +37,6 @@ def _reader(archive: Archive) -> Callable[[Archive], PackageFacts]:
     if any(name.endswith(".apk") for name in names):
         raise Rejected("split_apks", "This is a set of split APKs. Build one universal APK and upload that.")
     raise Rejected(
-        "not_a_package", "This archive is neither an APK (no AndroidManifest.xml) nor an IPA (no Payload/<name>.app/Info.plist)."
+        "not_a_package",
+        "This archive is neither an APK (no AndroidManifest.xml) nor an IPA (no Payload/<name>.app/Info.plist).",
     )

@@ -83,7 +83,9 @@ class Resources:
         found: list[Choice] = []
         self._steps = 0
         self._follow(Choice(value, b"", 0, is_default=True), (), found)
-        return sorted(found, key=lambda each: (not each.is_default, each.locale not in {b"", b"en"}, bool(each.locale)))
+        return sorted(
+            found, key=lambda each: (not each.is_default, each.locale not in {b"", b"en"}, bool(each.locale))
+        )
 
     def string(self, value: Value) -> str:
         """The string of a value of that kind. Raises `Malformed`."""
@@ -122,10 +124,20 @@ class Resources:
                 at = chunk.start + 8
                 type_id, flags, _, count, entries = unpack(_TYPE_HEADER, self._data, at, chunk.end)
                 size, *_, density = unpack(_CONFIG, self._data, at + _TYPE_HEADER.size, chunk.end)
-                rest = self._data[at + _TYPE_HEADER.size + 4 : min(at + _TYPE_HEADER.size + max(size, 4), chunk.body)]
+                rest = self._data[
+                    at + _TYPE_HEADER.size + 4 : min(at + _TYPE_HEADER.size + max(size, 4), chunk.body)
+                ]
                 language = _language(bytes(rest[4:8]))
                 self._types.setdefault((package_id & 0xFF, type_id), []).append(
-                    _Type(chunk, flags, count, chunk.start + entries, language, density, is_default=not rest.strip(b"\0"))
+                    _Type(
+                        chunk,
+                        flags,
+                        count,
+                        chunk.start + entries,
+                        language,
+                        density,
+                        is_default=not rest.strip(b"\0"),
+                    )
                 )
 
     def _entry(self, kind: _Type, index: int) -> Value | None:
@@ -149,7 +161,11 @@ class Resources:
             return next((4 * offset for number, offset in pairs if number == index), None)
         if index >= kind.count:
             return None
-        layout, nothing, unit = (struct.Struct("<H"), 0xFFFF, 4) if kind.flags & _SHORT_OFFSETS else (struct.Struct("<I"), 0xFFFFFFFF, 1)
+        layout, nothing, unit = (
+            (struct.Struct("<H"), 0xFFFF, 4)
+            if kind.flags & _SHORT_OFFSETS
+            else (struct.Struct("<I"), 0xFFFFFFFF, 1)
+        )
         (offset,) = unpack(layout, self._data, kind.chunk.body + layout.size * index, kind.chunk.end)
         return None if offset == nothing else offset * unit
 

@@ -40,7 +40,9 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def post(url: str, body: bytes, headers: dict[str, str], *, allows_private: bool, timeout: float = TIMEOUT) -> Answer:
+def post(
+    url: str, body: bytes, headers: dict[str, str], *, allows_private: bool, timeout: float = TIMEOUT
+) -> Answer:
     """Send it. No redirect is followed and no proxy asked. Raises `NotSent`.
 
     The address that the connection goes to is the very one that was looked at: a name that leads elsewhere a moment later does not matter.
@@ -78,7 +80,9 @@ def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
         raise NotSent(f"{host} is not known: {error}.") from error
     for address in addresses:
         if not allows_private and not is_public(address):
-            raise NotSent(f"{host} leads to {address}, which is not a public address. OTA_WEBHOOK_PRIVATE=true allows those.")
+            raise NotSent(
+                f"{host} leads to {address}, which is not a public address. OTA_WEBHOOK_PRIVATE=true allows those."
+            )
     if not addresses:
         raise NotSent(f"{host} has no address.")
     return addresses

@@ -83,14 +83,22 @@ def send(server_url: str, mail: Mail, *, limit: float = LIMIT) -> str:
         server.say_goodbye()
     except smtplib.SMTPRecipientsRefused as error:
         code, answer = next(iter(error.recipients.values()))
-        raise NotMailed(f"{where} does not take e-mail for {mail.recipient}: {code} {_text(answer)}", is_final=code >= 500) from error
+        raise NotMailed(
+            f"{where} does not take e-mail for {mail.recipient}: {code} {_text(answer)}", is_final=code >= 500
+        ) from error
     except smtplib.SMTPDataError as error:
-        raise NotMailed(f"{where} did not take the e-mail: {error.smtp_code} {_text(error.smtp_error)}") from error
+        raise NotMailed(
+            f"{where} did not take the e-mail: {error.smtp_code} {_text(error.smtp_error)}"
+        ) from error
     except smtplib.SMTPResponseException as error:
         said = _without(_text(error.smtp_error), unquote(parts.username or ""), unquote(parts.password or ""))
         raise NotMailed(f"{where} did not take the e-mail: {error.smtp_code} {said}", is_down=True) from error
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        why = f"there was no answer within {limit:g} seconds" if server.is_late() else str(error) or type(error).__name__
+        why = (
+            f"there was no answer within {limit:g} seconds"
+            if server.is_late()
+            else str(error) or type(error).__name__
+        )
         raise NotMailed(f"{where} did not take the e-mail: {why}.", is_down=True) from error
     finally:
         server.close()

@@ -40,7 +40,9 @@ class Guard:
     """Ends a connection at its deadline: a timeout of the socket begins anew with every byte that arrives."""
 
     def __init__(self, wire: socket.socket, deadline: float) -> None:
-        self._handle = wire.dup()  # TLS takes the socket over; this handle stays and means the same connection.
+        self._handle = (
+            wire.dup()
+        )  # TLS takes the socket over; this handle stays and means the same connection.
         self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._end)
         self._timer.daemon = True
         self._timer.start()

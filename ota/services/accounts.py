@@ -43,14 +43,25 @@ def create(session: Session, actor: Actor, *, email: str, password: str, role: R
         raise Invalid("bad_email", "Expected an e-mail address such as name@example.com.", field="email")
     if session.scalar(select(User.id).where(User.email == email)) is not None:
         raise Conflict("email_taken", f"{email} already has an account.", field="email")
-    user = User(email=email, password_hash=_hash(password), role=role, is_enabled=True, session_epoch=0, created_at=now)
+    user = User(
+        email=email,
+        password_hash=_hash(password),
+        role=role,
+        is_enabled=True,
+        session_epoch=0,
+        created_at=now,
+    )
     session.add(user)
     session.flush()
-    audit.record(session, actor, "user.created", ("user", user.id), now=now, after={"email": email, "role": role})
+    audit.record(
+        session, actor, "user.created", ("user", user.id), now=now, after={"email": email, "role": role}
+    )
     return user
 
 
-def change_password(session: Session, actor: Actor, user: User, *, current: str, new: str, now: datetime) -> None:
+def change_password(
+    session: Session, actor: Actor, user: User, *, current: str, new: str, now: datetime
+) -> None:
     """Change one's own password. All other sessions end. Raises `Invalid` when the current one is wrong."""
     if not passwords.matches(user.password_hash, current):
         raise Invalid("wrong_password", "The current password is wrong.", field="current")
@@ -71,7 +82,15 @@ def set_role(session: Session, actor: Actor, user: User, role: Role, *, now: dat
         return
     if user.role == Role.ADMIN:
         _refuse_last_admin(session, user)
-    audit.record(session, actor, "user.role_changed", ("user", user.id), now=now, before={"role": user.role}, after={"role": role})
+    audit.record(
+        session,
+        actor,
+        "user.role_changed",
+        ("user", user.id),
+        now=now,
+        before={"role": user.role},
+        after={"role": role},
+    )
     user.role = role
     user.session_epoch += 1
 
@@ -85,7 +104,9 @@ def set_enabled(session: Session, actor: Actor, user: User, is_enabled: bool, *,
         _refuse_last_admin(session, user)
     user.is_enabled = is_enabled
     user.session_epoch += 1
-    audit.record(session, actor, "user.enabled" if is_enabled else "user.disabled", ("user", user.id), now=now)
+    audit.record(
+        session, actor, "user.enabled" if is_enabled else "user.disabled", ("user", user.id), now=now
+    )
 
 
 def end_sessions(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
@@ -130,12 +151,16 @@ def _hash(password: str) -> str:
 
 def _refuse_self(actor: Actor, user: User) -> None:
     if actor.user_id == user.id:
-        raise Forbidden("own_role", "Nobody changes their own role or locks themselves out. Ask another administrator.")
+        raise Forbidden(
+            "own_role", "Nobody changes their own role or locks themselves out. Ask another administrator."
+        )
 
 
 def _refuse_last_admin(session: Session, user: User) -> None:
     # Locked, so that two administrators can't take each other's role at the same moment.
-    admins = select(User.id).where(User.role == Role.ADMIN, User.is_enabled).order_by(User.id).with_for_update()
+    admins = (
+        select(User.id).where(User.role == Role.ADMIN, User.is_enabled).order_by(User.id).with_for_update()
+    )
     if not set(session.scalars(admins)) - {user.id}:
         raise Conflict("last_admin", "This is the last administrator. Make somebody else one first.")
 

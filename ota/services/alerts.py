@@ -26,34 +26,66 @@ MAX_WEBHOOKS = 20
 MAX_RECIPIENTS = 50
 MAX_URL = 500
 
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?", re.ASCII)
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,187}[A-Za-z0-9])?", re.ASCII
+)
 _QUIET = {"synchronize_session": False}
 
 
 def add_webhook(
-    session: Session, actor: Actor, app: App, *, url: str, events: Iterable[str] | None = None, allows_private: bool, now: datetime
+    session: Session,
+    actor: Actor,
+    app: App,
+    *,
+    url: str,
+    events: Iterable[str] | None = None,
+    allows_private: bool,
+    now: datetime,
 ) -> Webhook:
     """A new webhook; its ``secret`` is for the receiver. Without ``events`` it gets them all.
 
     ``allows_private``: this installation sends to addresses inside its own network. Raises `Invalid`.
     """
     url, chosen = checked_url(url, allows_private=allows_private), checked_events(events)
-    if (session.scalar(select(func.count()).select_from(Webhook).where(Webhook.app_id == app.id)) or 0) >= MAX_WEBHOOKS:
-        raise Invalid("too_many_webhooks", f"{app.name} has {MAX_WEBHOOKS} webhooks, which is the most. Delete one first.")
+    if (
+        session.scalar(select(func.count()).select_from(Webhook).where(Webhook.app_id == app.id)) or 0
+    ) >= MAX_WEBHOOKS:
+        raise Invalid(
+            "too_many_webhooks",
+            f"{app.name} has {MAX_WEBHOOKS} webhooks, which is the most. Delete one first.",
+        )
     webhook = Webhook(
-        app_id=app.id, url=url, secret=new_secret(), events=chosen, is_enabled=True, created_at=now, created_by=actor.label, revision=1
+        app_id=app.id,
+        url=url,
+        secret=new_secret(),
+        events=chosen,
+        is_enabled=True,
+        created_at=now,
+        created_by=actor.label,
+        revision=1,
     )
     session.add(webhook)
     session.flush()
     after = {"url": shown(url), "events": chosen}
-    audit.record(session, actor, "webhook.created", ("webhook", webhook.id), now=now, app_id=app.id, after=after)
+    audit.record(
+        session, actor, "webhook.created", ("webhook", webhook.id), now=now, app_id=app.id, after=after
+    )
     return webhook
 
 
 def edit_webhook(
-    session: Session, actor: Actor, webhook: Webhook, *, url: str | None = None, events: Iterable[str] | None = None,
-    is_enabled: bool | None = None, rotates_secret: bool = False, revision: int | None = None, allows_private: bool, now: datetime,
-) -> Webhook:  # fmt: skip
+    session: Session,
+    actor: Actor,
+    webhook: Webhook,
+    *,
+    url: str | None = None,
+    events: Iterable[str] | None = None,
+    is_enabled: bool | None = None,
+    rotates_secret: bool = False,
+    revision: int | None = None,
+    allows_private: bool,
+    now: datetime,
+) -> Webhook:
     """Change what is given. What waits for a webhook that is switched off is given up, and can be sent again later.
 
     Raises `Invalid`, and `Conflict` for a stale ``revision``.
@@ -74,16 +106,24 @@ def edit_webhook(
             raise _stale(webhook)
         return webhook
     secret = {"secret": new_secret()} if rotates_secret else {}
-    if not compare_and_set(session, Webhook, {"id": webhook_id}, {"revision": seen}, {**wanted, **secret, "revision": seen + 1}):
+    if not compare_and_set(
+        session, Webhook, {"id": webhook_id}, {"revision": seen}, {**wanted, **secret, "revision": seen + 1}
+    ):
         raise _stale(webhook)
     if is_enabled is False:
         deliveries.give_up_all(session, webhook_id, deliveries.OFF)
     was, becomes = _plain(before), _plain(wanted)
     after = {**{name: becomes[name] for name in changed}, **({"secret": "renewed"} if rotates_secret else {})}
     audit.record(
-        session, actor, "webhook.edited", ("webhook", webhook_id), now=now, app_id=app_id,
-        before={name: was[name] for name in changed}, after=after,
-    )  # fmt: skip
+        session,
+        actor,
+        "webhook.edited",
+        ("webhook", webhook_id),
+        now=now,
+        app_id=app_id,
+        before={name: was[name] for name in changed},
+        after=after,
+    )
     return webhook
 
 
@@ -94,14 +134,26 @@ def delete_webhook(session: Session, actor: Actor, webhook: Webhook, *, now: dat
     session.execute(delete_from(Delivery).where(Delivery.webhook_id == webhook_id), execution_options=_QUIET)
     session.execute(delete_from(Webhook).where(Webhook.id == webhook_id), execution_options=_QUIET)
     session.expire_all()
-    audit.record(session, actor, "webhook.deleted", ("webhook", webhook_id), now=now, app_id=app_id, before={"url": shown(url)})
+    audit.record(
+        session,
+        actor,
+        "webhook.deleted",
+        ("webhook", webhook_id),
+        now=now,
+        app_id=app_id,
+        before={"url": shown(url)},
+    )
 
 
 def test_webhook(session: Session, actor: Actor, webhook: Webhook, *, now: datetime) -> Delivery:
     """Send a webhook something to try it out. Raises `Conflict` when it is switched off."""
     deliveries.demand_enabled(webhook)
-    told = outbox.Told(f"{webhook.app.name}: this is a test by {actor.label}. Nothing has happened.", {}, "alerts")
-    delivery = outbox.put(session, webhook.app, AlertKind.TEST, told, actor=actor.label, now=now, webhook_id=webhook.id)
+    told = outbox.Told(
+        f"{webhook.app.name}: this is a test by {actor.label}. Nothing has happened.", {}, "alerts"
+    )
+    delivery = outbox.put(
+        session, webhook.app, AlertKind.TEST, told, actor=actor.label, now=now, webhook_id=webhook.id
+    )
     session.flush()
     return delivery
 
@@ -121,26 +173,41 @@ def webhooks_of(session: Session, app: App) -> Sequence[Webhook]:
 
 
 def add_recipient(
-    session: Session, actor: Actor, app: App, *, email: str, events: Iterable[str] | None = None, now: datetime
+    session: Session,
+    actor: Actor,
+    app: App,
+    *,
+    email: str,
+    events: Iterable[str] | None = None,
+    now: datetime,
 ) -> AlertRecipient:
     """Somebody who gets e-mail from now on. Raises `Invalid`, and `Conflict` for an address that has it already."""
     email, chosen, app_id, name = email.strip(), checked_events(events), app.id, app.name
     domain = _domain(email).lower()
     if not _EMAIL.fullmatch(email) or ".." in domain or ("." not in domain and domain != "localhost"):
-        raise Invalid("bad_email", "email: expected an e-mail address such as team@example.com.", field="email")
+        raise Invalid(
+            "bad_email", "email: expected an e-mail address such as team@example.com.", field="email"
+        )
     there = recipients_of(session, app)
     if any(each.email.casefold() == email.casefold() for each in there):
         raise _taken(email)
     if len(there) >= MAX_RECIPIENTS:
-        raise Invalid("too_many_recipients", f"{name} has {MAX_RECIPIENTS} recipients, which is the most. A mailing list is one.")
-    recipient = AlertRecipient(app_id=app_id, email=email, events=chosen, created_at=now, created_by=actor.label)
+        raise Invalid(
+            "too_many_recipients",
+            f"{name} has {MAX_RECIPIENTS} recipients, which is the most. A mailing list is one.",
+        )
+    recipient = AlertRecipient(
+        app_id=app_id, email=email, events=chosen, created_at=now, created_by=actor.label
+    )
     try:
         with session.begin_nested():
             session.add(recipient)
     except IntegrityError:
         raise _taken(email) from None
     after = {"domain": _domain(email), "events": chosen}
-    audit.record(session, actor, "recipient.added", ("recipient", recipient.id), now=now, app_id=app_id, after=after)
+    audit.record(
+        session, actor, "recipient.added", ("recipient", recipient.id), now=now, app_id=app_id, after=after
+    )
     return recipient
 
 
@@ -148,11 +215,21 @@ def remove_recipient(session: Session, actor: Actor, recipient: AlertRecipient, 
     """No more e-mail to this address, also none that waits."""
     recipient_id, app_id, email = recipient.id, recipient.app_id, recipient.email
     session.execute(select(AlertRecipient.id).where(AlertRecipient.id == recipient_id).with_for_update())
-    session.execute(delete_from(Delivery).where(Delivery.recipient_id == recipient_id), execution_options=_QUIET)
-    session.execute(delete_from(AlertRecipient).where(AlertRecipient.id == recipient_id), execution_options=_QUIET)
+    session.execute(
+        delete_from(Delivery).where(Delivery.recipient_id == recipient_id), execution_options=_QUIET
+    )
+    session.execute(
+        delete_from(AlertRecipient).where(AlertRecipient.id == recipient_id), execution_options=_QUIET
+    )
     session.expire_all()
     audit.record(
-        session, actor, "recipient.removed", ("recipient", recipient_id), now=now, app_id=app_id, before={"domain": _domain(email)}
+        session,
+        actor,
+        "recipient.removed",
+        ("recipient", recipient_id),
+        now=now,
+        app_id=app_id,
+        before={"domain": _domain(email)},
     )
 
 
@@ -166,7 +243,9 @@ def get_recipient(session: Session, recipient_id: int, *, app: App | None = None
 
 def recipients_of(session: Session, app: App) -> Sequence[AlertRecipient]:
     """Who gets e-mail about the app, by address."""
-    return session.scalars(select(AlertRecipient).where(AlertRecipient.app_id == app.id).order_by(AlertRecipient.email)).all()
+    return session.scalars(
+        select(AlertRecipient).where(AlertRecipient.app_id == app.id).order_by(AlertRecipient.email)
+    ).all()
 
 
 def new_secret() -> str:
@@ -201,7 +280,9 @@ def checked_url(url: str, *, allows_private: bool) -> str:
         host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
-    is_plain = len(url) <= MAX_URL and url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
+    is_plain = (
+        len(url) <= MAX_URL and url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
+    )
     if not host or not is_plain or parts.scheme not in {"http", "https"} or parts.fragment:
         raise Invalid(
             "bad_webhook_url",
@@ -209,7 +290,11 @@ def checked_url(url: str, *, allows_private: bool) -> str:
             field="url",
         )
     if parts.username is not None or parts.password is not None:
-        raise Invalid("password_in_url", "url: leave out name and password. The signature shows the receiver who is sending.", field="url")
+        raise Invalid(
+            "password_in_url",
+            "url: leave out name and password. The signature shows the receiver who is sending.",
+            field="url",
+        )
     if not allows_private and is_inside(host):
         raise Invalid(
             "private_address",
@@ -229,11 +314,17 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stale(webhook: Webhook) -> Conflict:
-    current = {"id": webhook.id, "url": webhook.url, "events": webhook.events, "is_enabled": webhook.is_enabled}
+    current = {
+        "id": webhook.id,
+        "url": webhook.url,
+        "events": webhook.events,
+        "is_enabled": webhook.is_enabled,
+    }
     return Conflict(
-        "stale_revision", "Somebody changed this webhook meanwhile. Look at it, then decide again.",
+        "stale_revision",
+        "Somebody changed this webhook meanwhile. Look at it, then decide again.",
         current={**current, "revision": webhook.revision},
-    )  # fmt: skip
+    )
 
 
 def _taken(email: str) -> Conflict:

@@ -25,7 +25,9 @@ from ota.services.two_person import Approval, NeedsApproval
 Outcome = TypeVar("Outcome")
 
 
-def or_propose(session: Session, actor: Actor, act: Callable[[], Outcome], *, now: datetime) -> Outcome | Proposal:
+def or_propose(
+    session: Session, actor: Actor, act: Callable[[], Outcome], *, now: datetime
+) -> Outcome | Proposal:
     """Do the act, or keep it as a proposal where its channel asks for another person. Raises what the act raises."""
     try:
         return act()
@@ -41,7 +43,8 @@ def approve(session: Session, actor: Actor, proposal: Proposal, *, now: datetime
     proposal_id, author, kind, payload = proposal.id, proposal.proposed_by, proposal.kind, proposal.payload
     if actor.user_id is None or actor.user_id == proposal.proposed_by_id:
         raise Forbidden(
-            "own_proposal", "You proposed this yourself, with this account or one of its tokens. Another person has to approve it."
+            "own_proposal",
+            "You proposed this yourself, with this account or one of its tokens. Another person has to approve it.",
         )
     _decide(session, actor, proposal, ProposalState.APPROVED, now=now)
     both = replace(actor, label=f"{author}, approved by {actor.label}"[:254])
@@ -77,16 +80,25 @@ def _propose(session: Session, actor: Actor, need: NeedsApproval, *, now: dateti
     if actor.user_id is None:
         raise Forbidden("needs_approval", f"{need.message} Only a person or a person's token can ask for it.")
     proposal = Proposal(
-        app_id=need.channel.app_id, channel_id=need.channel.id, kind=need.kind, payload=need.payload, summary=need.summary,
-        state=ProposalState.OPEN, proposed_at=now, proposed_by=actor.label, proposed_by_id=actor.user_id,
-    )  # fmt: skip
+        app_id=need.channel.app_id,
+        channel_id=need.channel.id,
+        kind=need.kind,
+        payload=need.payload,
+        summary=need.summary,
+        state=ProposalState.OPEN,
+        proposed_at=now,
+        proposed_by=actor.label,
+        proposed_by_id=actor.user_id,
+    )
     session.add(proposal)
     session.flush()
     _record(session, actor, proposal, "proposed", now=now)
     return proposal
 
 
-def _decide(session: Session, actor: Actor, proposal: Proposal, state: ProposalState, *, now: datetime) -> None:
+def _decide(
+    session: Session, actor: Actor, proposal: Proposal, state: ProposalState, *, now: datetime
+) -> None:
     values = {"state": state, "decided_at": now, "decided_by": actor.label, "decided_by_id": actor.user_id}
     # Of a hundred clicks at once one writes; the database itself refuses an approval by the author.
     if not compare_and_set(session, Proposal, {"id": proposal.id}, {"state": ProposalState.OPEN}, values):
@@ -95,52 +107,93 @@ def _decide(session: Session, actor: Actor, proposal: Proposal, state: ProposalS
 
 def _decided(proposal: Proposal) -> OtaError:
     current = {"id": proposal.id, "state": proposal.state, "decided_by": proposal.decided_by}
-    return Conflict("already_decided", f"The proposal is {proposal.state} already, by {proposal.decided_by}.", current=current)
+    return Conflict(
+        "already_decided",
+        f"The proposal is {proposal.state} already, by {proposal.decided_by}.",
+        current=current,
+    )
 
 
 def _record(session: Session, actor: Actor, proposal: Proposal, verb: str, *, now: datetime) -> None:
     after = {"kind": proposal.kind, "summary": proposal.summary}
-    audit.record(session, actor, f"proposal.{verb}", ("proposal", proposal.id), now=now, app_id=proposal.app_id, after=after)
+    audit.record(
+        session,
+        actor,
+        f"proposal.{verb}",
+        ("proposal", proposal.id),
+        now=now,
+        app_id=proposal.app_id,
+        after=after,
+    )
 
 
-def _start(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+def _start(
+    session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime
+) -> str:
     version = versions.get(session, payload["version_id"])
     terms = msgspec.convert(payload["terms"], Terms) if payload["terms"] else None
     releases.start(
-        session, actor, version, channel=payload["channel"], rollout=payload["rollout"], terms=terms,
-        revision=payload["revision"], approval=approval, now=now,
-    )  # fmt: skip
+        session,
+        actor,
+        version,
+        channel=payload["channel"],
+        rollout=payload["rollout"],
+        terms=terms,
+        revision=payload["revision"],
+        approval=approval,
+        now=now,
+    )
     return f"Version {version.version} is on {payload['channel']}."
 
 
-def _rollout(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+def _rollout(
+    session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime
+) -> str:
     release = release_rows.get(session, payload["release_id"])
-    release_edits.set_rollout(session, actor, release, payload["rollout"], revision=payload["revision"], approval=approval, now=now)
+    release_edits.set_rollout(
+        session, actor, release, payload["rollout"], revision=payload["revision"], approval=approval, now=now
+    )
     return f"The rollout of {release.version.version} is {payload['rollout'] / 100:g} %."
 
 
-def _plan(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+def _plan(
+    session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime
+) -> str:
     release = release_rows.get(session, payload["release_id"])
     changes = ReleaseEdit(plan=msgspec.convert(payload["plan"], Plan))
-    release_edits.edit(session, actor, release, changes, revision=payload["revision"], approval=approval, now=now)
+    release_edits.edit(
+        session, actor, release, changes, revision=payload["revision"], approval=approval, now=now
+    )
     return f"{release.version.version} follows its new plan."
 
 
-def _experiment(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+def _experiment(
+    session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime
+) -> str:
     draft = msgspec.convert(payload["draft"], experiments.Draft)
     experiment = experiments.start(session, actor, payload["app_id"], draft, approval=approval, now=now)
     return f"The experiment {experiment.name} runs."
 
 
-def _end(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+def _end(
+    session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime
+) -> str:
     experiment = experiments.get(session, payload["experiment_id"])
     experiments.end(
-        session, actor, experiment, winner_version_id=payload["winner_version_id"], revision=payload["revision"], approval=approval, now=now
+        session,
+        actor,
+        experiment,
+        winner_version_id=payload["winner_version_id"],
+        revision=payload["revision"],
+        approval=approval,
+        now=now,
     )
     return f"The experiment {experiment.name} has ended with its winner."
 
 
-def _channel(session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime) -> str:
+def _channel(
+    session: Session, actor: Actor, payload: Mapping[str, Any], approval: Approval, now: datetime
+) -> str:
     channel = channels.get(session, payload["channel_id"])
     changes = msgspec.convert(payload["changes"], channels.ChannelEdit)
     channels.edit(session, actor, channel, changes, revision=payload["revision"], approval=approval, now=now)

@@ -29,7 +29,11 @@ def create(session: Session, actor: Actor, *, slug: str, name: str, now: datetim
     """
     slug, name = slug.strip().lower(), _checked_name(name)
     if not _SLUG.fullmatch(slug):
-        raise Invalid("bad_slug", "A slug has 1 to 60 lower-case letters, digits and inner hyphens, for example my-app.", field="slug")
+        raise Invalid(
+            "bad_slug",
+            "A slug has 1 to 60 lower-case letters, digits and inner hyphens, for example my-app.",
+            field="slug",
+        )
     if session.scalar(select(App.id).where(App.slug == slug)) is not None:
         raise Conflict("slug_taken", f"There already is an app with the slug {slug}.", field="slug")
     is_first = session.scalar(select(App.id).limit(1)) is None
@@ -39,7 +43,15 @@ def create(session: Session, actor: Actor, *, slug: str, name: str, now: datetim
     session.add(app)
     session.flush()
     catalogs.touch(session, app.id)
-    audit.record(session, actor, "app.created", ("app", app.id), now=now, app_id=app.id, after={"slug": slug, "name": name})
+    audit.record(
+        session,
+        actor,
+        "app.created",
+        ("app", app.id),
+        now=now,
+        app_id=app.id,
+        after={"slug": slug, "name": name},
+    )
     return app
 
 
@@ -48,21 +60,44 @@ def rename(session: Session, actor: Actor, app: App, *, name: str, revision: int
     name, before = _checked_name(name), app.name
     values = {"name": name, "revision": revision + 1}
     if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
-        raise Conflict("stale_revision", f"Somebody changed this app meanwhile: it is now called {app.name}. Look again.")
-    audit.record(session, actor, "app.renamed", ("app", app.id), now=now, app_id=app.id, before={"name": before}, after={"name": name})
+        raise Conflict(
+            "stale_revision", f"Somebody changed this app meanwhile: it is now called {app.name}. Look again."
+        )
+    audit.record(
+        session,
+        actor,
+        "app.renamed",
+        ("app", app.id),
+        now=now,
+        app_id=app.id,
+        before={"name": before},
+        after={"name": name},
+    )
 
 
-def set_install_access(session: Session, actor: Actor, app: App, access: InstallAccess, *, revision: int, now: datetime) -> None:
+def set_install_access(
+    session: Session, actor: Actor, app: App, access: InstallAccess, *, revision: int, now: datetime
+) -> None:
     """Who may see the app's install page. Raises `Conflict` when somebody changed the app meanwhile."""
     before = app.install_access
     values = {"install_access": access, "revision": revision + 1}
     if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
         raise Conflict(
-            "stale_revision", f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again."
+            "stale_revision",
+            f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again.",
         )
     if before != access:
         was, after = {"install_access": before}, {"install_access": access}
-        audit.record(session, actor, "app.install_access_changed", ("app", app.id), now=now, app_id=app.id, before=was, after=after)
+        audit.record(
+            session,
+            actor,
+            "app.install_access_changed",
+            ("app", app.id),
+            now=now,
+            app_id=app.id,
+            before=was,
+            after=after,
+        )
 
 
 def make_default(session: Session, actor: Actor, app: App, *, now: datetime) -> None:
@@ -84,7 +119,11 @@ def find(session: Session, slug: str | None) -> App:
     app = session.scalar(query.where(App.slug == slug) if slug else query.where(App.is_default))
     if app is None:
         shown = f"'{slug[:60]}'" if slug else "the default app"
-        raise NotFound("unknown_app", f"There is no app {shown}. Expected the slug of an app on this server.", field="app")
+        raise NotFound(
+            "unknown_app",
+            f"There is no app {shown}. Expected the slug of an app on this server.",
+            field="app",
+        )
     return app
 
 
@@ -103,7 +142,11 @@ def find_channel(app: App, name: str | None) -> Channel:
         if channel.name == name or (not name and channel.is_default):
             return channel
     known = ", ".join(channel.name for channel in app.channels)
-    raise NotFound("unknown_channel", f"{app.name} has no channel '{(name or '')[:40]}'. Expected one of: {known}.", field="channel")
+    raise NotFound(
+        "unknown_channel",
+        f"{app.name} has no channel '{(name or '')[:40]}'. Expected one of: {known}.",
+        field="channel",
+    )
 
 
 def find_channel_id(session: Session, slug: str | None, name: str | None) -> int:
@@ -121,12 +164,18 @@ def find_platform(text: str) -> Platform:
     try:
         return Platform(text.strip().lower())
     except ValueError:
-        raise Invalid("unknown_platform", f"'{text[:40]}' is not a platform. Expected android or ios.", field="platform") from None
+        raise Invalid(
+            "unknown_platform", f"'{text[:40]}' is not a platform. Expected android or ios.", field="platform"
+        ) from None
 
 
 def with_package(session: Session, platform: Platform, package_id: str) -> Sequence[App]:
     """The apps whose builds have this package (bundle) id."""
-    query = select(App).join(AppPlatform).where(AppPlatform.platform == platform, AppPlatform.package_id == package_id)
+    query = (
+        select(App)
+        .join(AppPlatform)
+        .where(AppPlatform.platform == platform, AppPlatform.package_id == package_id)
+    )
     return session.scalars(query).all()
 
 
@@ -135,11 +184,18 @@ def check_package(session: Session, app: App, platform: Platform, package_id: st
     pinned = app.package_id(platform)
     if pinned is None or pinned == package_id:
         return
-    if session.scalar(select(Version.id).where(Version.app_id == app.id, Version.platform == platform).limit(1)) is not None:
+    if (
+        session.scalar(
+            select(Version.id).where(Version.app_id == app.id, Version.platform == platform).limit(1)
+        )
+        is not None
+    ):
         raise Conflict("other_package", f"{app.name} is {pinned} on {platform.label}, not {package_id}.")
 
 
-def pin_package(session: Session, actor: Actor, app: App, platform: Platform, package_id: str, *, now: datetime) -> None:
+def pin_package(
+    session: Session, actor: Actor, app: App, platform: Platform, package_id: str, *, now: datetime
+) -> None:
     """Remember the package id of the app's first build. Later builds must have the same.
 
     Raises `Conflict` when another one is pinned and the app has versions with it.
@@ -150,13 +206,25 @@ def pin_package(session: Session, actor: Actor, app: App, platform: Platform, pa
         return
     check_package(session, app, platform, package_id)
     # Two first builds at once: only one of them may say what the app is.
-    if not compare_and_set(session, AppPlatform, {"id": row.id}, {"package_id": before}, {"package_id": package_id}):
+    if not compare_and_set(
+        session, AppPlatform, {"id": row.id}, {"package_id": before}, {"package_id": package_id}
+    ):
         if app.package_id(platform) == package_id:
             return
-        raise Conflict("other_package", f"{app.name} became {app.package_id(platform)} on {platform.label} at the same moment.")
+        raise Conflict(
+            "other_package",
+            f"{app.name} became {app.package_id(platform)} on {platform.label} at the same moment.",
+        )
     subject = ("app", app.id)
     audit.record(
-        session, actor, "app.package_pinned", subject, now=now, app_id=app.id, before={platform: before}, after={platform: package_id}
+        session,
+        actor,
+        "app.package_pinned",
+        subject,
+        now=now,
+        app_id=app.id,
+        before={platform: before},
+        after={platform: package_id},
     )
 
 

@@ -59,7 +59,12 @@ def record(
 
 
 def history(
-    session: Session, *, app_id: int | None = None, subjects: Iterable[tuple[str, object]] | None = None, limit: int = 100, offset: int = 0
+    session: Session,
+    *,
+    app_id: int | None = None,
+    subjects: Iterable[tuple[str, object]] | None = None,
+    limit: int = 100,
+    offset: int = 0,
 ) -> Sequence[AuditEvent]:
     """The newest events first, of everything, one app, or some things (type and id)."""
     query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit).offset(offset)

@@ -36,21 +36,37 @@ def build_of(version: Version) -> Build:
     """The version as the rules see it."""
     facts = facts_of(version)
     known: dict[str, Any] = {
-        "platform": Platform(version.platform), "version": version.version, "version_code": version.version_code,
-        "has_checksum": version.checksum is not None, "package_id": version.package_id, "size": version.file_size,
-    }  # fmt: skip
+        "platform": Platform(version.platform),
+        "version": version.version,
+        "version_code": version.version_code,
+        "has_checksum": version.checksum is not None,
+        "package_id": version.package_id,
+        "size": version.file_size,
+    }
     if facts is None:
         return Build(**known)
     signature, profile = facts.signature, facts.profile
     return Build(
-        **known, is_read=True, scheme=Scheme(signature.scheme), signer=signature.signer, signers=signature.ranges,
-        is_debug_signed=facts.platform is Platform.ANDROID and signature.certificate is not None and signature.certificate.is_debug,
-        is_debuggable=facts.is_debuggable, label=facts.label,
+        **known,
+        is_read=True,
+        scheme=Scheme(signature.scheme),
+        signer=signature.signer,
+        signers=signature.ranges,
+        is_debug_signed=facts.platform is Platform.ANDROID
+        and signature.certificate is not None
+        and signature.certificate.is_debug,
+        is_debuggable=facts.is_debuggable,
+        label=facts.label,
         framework=" ".join(filter(None, (facts.framework, facts.framework_version))) or None,
-        min_sdk=facts.min_sdk, target_sdk=facts.target_sdk, abis=facts.abis, permissions=facts.permissions,
-        minimum_os=facts.minimum_os, profile_type=profile.type if profile else None,
-        profile_expires_at=profile.expires_at if profile else None, profile_devices=profile.devices if profile else (),
-    )  # fmt: skip
+        min_sdk=facts.min_sdk,
+        target_sdk=facts.target_sdk,
+        abis=facts.abis,
+        permissions=facts.permissions,
+        minimum_os=facts.minimum_os,
+        profile_type=profile.type if profile else None,
+        profile_expires_at=profile.expires_at if profile else None,
+        profile_devices=profile.devices if profile else (),
+    )
 
 
 def predecessor(session: Session, version: Version) -> Version | None:

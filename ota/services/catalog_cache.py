@@ -53,12 +53,16 @@ class Stream:
     answers: dict[Hashable, tuple[bytes, bytes]] = field(default_factory=dict)
 
 
-def compiled(session: Session, slug: str, channel: str | None, platform: Platform, *, now: datetime) -> Stream:
+def compiled(
+    session: Session, slug: str, channel: str | None, platform: Platform, *, now: datetime
+) -> Stream:
     """Read one stream. Raises `NotFound` when the app or the channel is not there."""
     channel_id = apps.find_channel_id(session, slug, channel)
     catalog = catalogs.load(session, channel_id, platform, at=now)
     wanted = {candidate.version_id for candidate in catalog.candidates}
-    versions = {version.id: version for version in session.scalars(select(Version).where(Version.id.in_(wanted)))}
+    versions = {
+        version.id: version for version in session.scalars(select(Version).where(Version.id.in_(wanted)))
+    }
     groups = frozenset[int]().union(*(candidate.groups for candidate in catalog.candidates))
     return Stream(channel_id, platform, catalog, versions, _members(session, groups))
 
@@ -67,7 +71,9 @@ def _members(session: Session, groups: Collection[int]) -> Mapping[str, frozense
     members: dict[str, frozenset[int]] = {}
     for group_id in sorted(groups):
         alone = frozenset({group_id})
-        for device_hash in session.scalars(select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id == group_id)):
+        for device_hash in session.scalars(
+            select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id == group_id)
+        ):
             members[device_hash] = members[device_hash] | alone if device_hash in members else alone
     return members
 
@@ -105,7 +111,11 @@ class _Look:
 class CatalogCache:
     """The streams of one web process. ``open_session`` gives a session that sees one state of the database. Any thread may ask."""
 
-    def __init__(self, open_session: Callable[[], AbstractContextManager[Session]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        open_session: Callable[[], AbstractContextManager[Session]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._open = open_session
         self._clock = clock
         self._lock = threading.Lock()
@@ -178,7 +188,9 @@ class CatalogCache:
         known = {app.app_id: app for app in self._view.by_name.values()}
         by_name: dict[str | None, _App] = {}
         with self._open() as session:
-            for app_id, slug, is_default, revision in session.execute(select(App.id, App.slug, App.is_default, App.catalog_revision)):
+            for app_id, slug, is_default, revision in session.execute(
+                select(App.id, App.slug, App.is_default, App.catalog_revision)
+            ):
                 app = known.get(app_id)
                 if app is None or app.revision != revision:
                     app = _App(app_id, slug, revision, self._again(session, app, began, now))

@@ -58,5 +58,7 @@ def changelog(
         open_to_all = [c for c in open_to_all if compare_to_device(c.version_code, c.version, device) > 0]
     most = min(limit or (FEW if device is None else MOST), MOST)
     wanted = list(dict.fromkeys(candidate.version_id for candidate in open_to_all))[:most]
-    found = session.scalars(select(Version).where(Version.id.in_(wanted)).order_by(Version.version_code.desc())).all()
+    found = session.scalars(
+        select(Version).where(Version.id.in_(wanted)).order_by(Version.version_code.desc())
+    ).all()
     return Changelog(latest.version, found)

@@ -60,15 +60,23 @@ def create(
     session.flush()
     session.expire(app, ["channels"])
     after = {"name": name, **_told(ChannelEdit(tuple(each.name for each in targets), above))}
-    audit.record(session, actor, "channel.created", ("channel", channel.id), now=now, app_id=app.id, after=after)
+    audit.record(
+        session, actor, "channel.created", ("channel", channel.id), now=now, app_id=app.id, after=after
+    )
     catalogs.touch(session, app.id)
     return channel
 
 
 def edit(
-    session: Session, actor: Actor, channel: Channel, wanted: ChannelEdit, *, revision: int | None = None, approval: Approval | None = None,
+    session: Session,
+    actor: Actor,
+    channel: Channel,
+    wanted: ChannelEdit,
+    *,
+    revision: int | None = None,
+    approval: Approval | None = None,
     now: datetime,
-) -> Channel:  # fmt: skip
+) -> Channel:
     """Change what a channel falls back to and its two-person rule.
 
     Raises `NeedsApproval` when that loosens a rule, of this channel or of one that follows it, and nobody has approved it;
@@ -89,20 +97,34 @@ def edit(
     if approval is None:
         _demand_approval(session, channel, before, after, seen)
     target_ids = [each.id for each in targets]
-    if not compare_and_set(session, Channel, {"id": channel_id}, {"revision": seen}, {"approval_above": above, "revision": seen + 1}):
+    if not compare_and_set(
+        session,
+        Channel,
+        {"id": channel_id},
+        {"revision": seen},
+        {"approval_above": above, "revision": seen + 1},
+    ):
         raise stale(channel)
     channel.falls_back_to = [session.get_one(Channel, each) for each in target_ids]
     session.flush()
     if before != after:
         audit.record(
-            session, actor, "channel.edited", ("channel", channel_id), now=now, app_id=app_id,
-            before={"name": name, **_told(before)}, after={"name": name, **_told(after)},
-        )  # fmt: skip
+            session,
+            actor,
+            "channel.edited",
+            ("channel", channel_id),
+            now=now,
+            app_id=app_id,
+            before={"name": name, **_told(before)},
+            after={"name": name, **_told(after)},
+        )
         catalogs.touch(session, app_id)
     return channel
 
 
-def delete(session: Session, actor: Actor, channel: Channel, *, revision: int | None = None, now: datetime) -> None:
+def delete(
+    session: Session, actor: Actor, channel: Channel, *, revision: int | None = None, now: datetime
+) -> None:
     """Forget a channel on which nothing was ever released. Uploads that were meant for it are then meant for the default one.
 
     Raises `Conflict` for the default channel, one with a history, and one that others fall back to.
@@ -111,17 +133,31 @@ def delete(session: Session, actor: Actor, channel: Channel, *, revision: int | 
     seen = channel.revision if revision is None else revision
     _locked(session, app_id)
     if channel.is_default:
-        raise Conflict("default_channel", f"{name} is the default channel: devices that name none follow it, so it stays.")
+        raise Conflict(
+            "default_channel",
+            f"{name} is the default channel: devices that name none follow it, so it stays.",
+        )
     followers = fallen_back_to_by(session, channel)
     if followers:
         names = ", ".join(each.name for each in followers)
-        raise Conflict("channel_in_use", f"{names} {_fall(len(followers))} back to {name}. Change that first, then delete it.")
+        raise Conflict(
+            "channel_in_use",
+            f"{names} {_fall(len(followers))} back to {name}. Change that first, then delete it.",
+        )
     if has_history(session, channel):
         raise _has_history(name)
     audit.record(
-        session, actor, "channel.deleted", ("channel", channel_id), now=now, app_id=app_id, before={"name": name, **_told(edit_of(channel))}
+        session,
+        actor,
+        "channel.deleted",
+        ("channel", channel_id),
+        now=now,
+        app_id=app_id,
+        before={"name": name, **_told(edit_of(channel))},
     )
-    session.execute(update(Upload).where(Upload.app_id == app_id, Upload.channel == name).values(channel=None))
+    session.execute(
+        update(Upload).where(Upload.app_id == app_id, Upload.channel == name).values(channel=None)
+    )
     session.execute(delete_from(channel_fallbacks).where(channel_fallbacks.c.channel_id == channel_id))
     if not _delete_row(session, channel_id, name, seen):
         raise stale(get(session, channel_id))
@@ -131,7 +167,11 @@ def delete(session: Session, actor: Actor, channel: Channel, *, revision: int | 
 
 def get(session: Session, channel_id: int, *, app: App | None = None) -> Channel:
     """Raises `NotFound`, also for a channel of another app than the given one."""
-    query = select(Channel).where(Channel.id == channel_id).options(joinedload(Channel.app), selectinload(Channel.falls_back_to))
+    query = (
+        select(Channel)
+        .where(Channel.id == channel_id)
+        .options(joinedload(Channel.app), selectinload(Channel.falls_back_to))
+    )
     channel = session.scalar(query) if channel_id <= MAX_ID else None
     if channel is None or (app is not None and channel.app_id != app.id):
         raise _unknown(channel_id)
@@ -140,7 +180,11 @@ def get(session: Session, channel_id: int, *, app: App | None = None) -> Channel
 
 def of_app(session: Session, app: App) -> Sequence[Channel]:
     """The app's channels with what they fall back to, the default one first."""
-    query = select(Channel).where(Channel.app_id == app.id).options(joinedload(Channel.app), selectinload(Channel.falls_back_to))
+    query = (
+        select(Channel)
+        .where(Channel.app_id == app.id)
+        .options(joinedload(Channel.app), selectinload(Channel.falls_back_to))
+    )
     return session.scalars(query.order_by(Channel.is_default.desc(), Channel.name)).all()
 
 
@@ -157,7 +201,10 @@ def loosened_by(session: Session, channel: Channel, wanted: ChannelEdit) -> list
     known = {each.name: each for each in of_app(session, channel.app)}
     before = {each.id: _rule(each) for each in known.values()}
     ids = frozenset(each.id for each in _targets(known, channel.name, wanted.falls_back_to))
-    after = {**before, channel.id: replace(before[channel.id], falls_back_to=ids, approval_above=wanted.approval_above)}
+    after = {
+        **before,
+        channel.id: replace(before[channel.id], falls_back_to=ids, approval_above=wanted.approval_above),
+    }
     found = loosened(before, after)
     return [each for each in known.values() if each.id in found]
 
@@ -165,7 +212,9 @@ def loosened_by(session: Session, channel: Channel, wanted: ChannelEdit) -> list
 def fallen_back_to_by(session: Session, channel: Channel) -> Sequence[Channel]:
     """The channels that fall back to this one."""
     query = select(Channel).join(channel_fallbacks, Channel.id == channel_fallbacks.c.channel_id)
-    return session.scalars(query.where(channel_fallbacks.c.fallback_id == channel.id).order_by(Channel.name)).all()
+    return session.scalars(
+        query.where(channel_fallbacks.c.fallback_id == channel.id).order_by(Channel.name)
+    ).all()
 
 
 def has_history(session: Session, channel: Channel) -> bool:
@@ -189,17 +238,23 @@ def summary(channel: Channel) -> dict[str, Any]:
 def stale(channel: Channel) -> Conflict:
     """The error for an edit of something that is no longer there."""
     return Conflict(
-        "stale_revision", f"Somebody changed {channel.name} meanwhile. Look at what it is now, then decide again.", current=summary(channel)
+        "stale_revision",
+        f"Somebody changed {channel.name} meanwhile. Look at what it is now, then decide again.",
+        current=summary(channel),
     )
 
 
-def _demand_approval(session: Session, channel: Channel, before: ChannelEdit, after: ChannelEdit, seen: int) -> None:
+def _demand_approval(
+    session: Session, channel: Channel, before: ChannelEdit, after: ChannelEdit, seen: int
+) -> None:
     """Under the old rule: whoever loosens it, here or where it is followed, needs another person."""
     loose = loosened_by(session, channel, after)
     if loose:
         was, told = _told(before), _told(after)
         changed = ", ".join(
-            f"{field.replace('_', ' ')} {told[field]} instead of {was[field]}" for field in told if told[field] != was[field]
+            f"{field.replace('_', ' ')} {told[field]} instead of {was[field]}"
+            for field in told
+            if told[field] != was[field]
         )
         payload = {"channel_id": channel.id, "changes": after, "revision": seen}
         raise NeedsApproval("channel", loose[0], f"Change the channel {channel.name}: {changed}.", payload)
@@ -211,7 +266,12 @@ def _locked(session: Session, app_id: int) -> dict[str, Channel]:
     Two people who save the two halves of a circle wait here for each other: each half alone would be fine.
     """
     session.flush()
-    query = select(Channel).where(Channel.app_id == app_id).order_by(Channel.id).options(selectinload(Channel.falls_back_to))
+    query = (
+        select(Channel)
+        .where(Channel.app_id == app_id)
+        .order_by(Channel.id)
+        .options(selectinload(Channel.falls_back_to))
+    )
     # Weaker than an ordinary lock, so that publishing on a channel need not wait.
     query = query.with_for_update(key_share=True, of=Channel).execution_options(populate_existing=True)
     return {channel.name: channel for channel in session.scalars(query)}
@@ -232,7 +292,9 @@ def _targets(known: dict[str, Channel], name: str, wanted: Sequence[str]) -> lis
     return [known[each] for each in names]
 
 
-def _check_no_circle(session: Session, known: dict[str, Channel], channel_id: int, targets: Sequence[int]) -> None:
+def _check_no_circle(
+    session: Session, known: dict[str, Channel], channel_id: int, targets: Sequence[int]
+) -> None:
     app_id = next(iter(known.values())).app_id
     way = circle(channel_id, {**catalogs.fallbacks(session, app_id), channel_id: targets})
     if way:
@@ -250,7 +312,9 @@ def _circular(way: Sequence[str]) -> Invalid:
 
 
 def _delete_row(session: Session, channel_id: int, name: str, seen: int) -> bool:
-    statement = delete_from(Channel).where(Channel.id == channel_id, Channel.revision == seen).returning(Channel.id)
+    statement = (
+        delete_from(Channel).where(Channel.id == channel_id, Channel.revision == seen).returning(Channel.id)
+    )
     try:
         with session.begin_nested():
             return session.scalar(statement, execution_options={"synchronize_session": False}) is not None
@@ -275,7 +339,8 @@ def _taken(app: App, name: str) -> Conflict:
 
 def _has_history(name: str) -> Conflict:
     return Conflict(
-        "channel_has_history", f"{name} has a history: releases, experiments or proposals belong to it, so it stays. Shut it off instead."
+        "channel_has_history",
+        f"{name} has a history: releases, experiments or proposals belong to it, so it stays. Shut it off instead.",
     )
 
 

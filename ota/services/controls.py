@@ -43,16 +43,31 @@ def enrol(session: Session, seen: Sequence[Seen], known: Mapping[Key, Known], *,
             rounds |= _rounds(session, partial[stream])
         device, code = known.get(each.key), each.current.build
         for candidate in partial[stream]:
-            if device is None or code is None or code >= candidate.version_code or not _could_be_in(each, candidate, device):
+            if (
+                device is None
+                or code is None
+                or code >= candidate.version_code
+                or not _could_be_in(each, candidate, device)
+            ):
                 continue
             number = bucket(candidate.salt, each.check.said.device_id or "")
             if candidate.bucket_from <= number < candidate.bucket_from + candidate.rollout:
                 continue
-            turn = turn_of(each.check.at, candidate.starts_at or each.check.at, rounds.get(candidate.release_id, 0))
-            rows.setdefault((candidate.release_id, each.key[2], turn), {
-                "release_id": candidate.release_id, "device_id": each.key[2], "is_control": True, "turn": turn, "bucket": number,
-                "version_code": code, "enrolled_at": each.check.at,
-            })  # fmt: skip
+            turn = turn_of(
+                each.check.at, candidate.starts_at or each.check.at, rounds.get(candidate.release_id, 0)
+            )
+            rows.setdefault(
+                (candidate.release_id, each.key[2], turn),
+                {
+                    "release_id": candidate.release_id,
+                    "device_id": each.key[2],
+                    "is_control": True,
+                    "turn": turn,
+                    "bucket": number,
+                    "version_code": code,
+                    "enrolled_at": each.check.at,
+                },
+            )
     release_devices.enrol_controls(session, [rows[key] for key in sorted(rows)])
 
 
@@ -72,7 +87,11 @@ def _rounds(session: Session, candidates: Sequence[Candidate]) -> dict[int, int]
 def _could_be_in(each: Seen, candidate: Candidate, device: Known) -> bool:
     """Would it have been offered the release had the draw fallen otherwise?"""
     said, at = each.check.said, each.check.at
-    if not candidate.has_started(at) or (candidate.starts_at is not None and device.first_seen_at >= candidate.starts_at):
+    if not candidate.has_started(at) or (
+        candidate.starts_at is not None and device.first_seen_at >= candidate.starts_at
+    ):
         return False
     os = os_numbers(said.os_version) if said.os_version else None
-    return could_install(candidate, UpdateQuery(each.current, sdk=said.sdk, os=os, abis=frozenset(said.abis or ())))
+    return could_install(
+        candidate, UpdateQuery(each.current, sdk=said.sdk, os=os, abis=frozenset(said.abis or ()))
+    )

@@ -21,16 +21,24 @@ from ota.services.tallies import Tallies, insert
 _POLICY = Policy()
 """How long reports may be on their way is the same for all apps."""
 
-_RUNS_IT = frozenset({EventKind.INSTALLED, EventKind.LAUNCH_OK, EventKind.LAUNCH_FAILED, EventKind.CRASH, EventKind.ANR})
+_RUNS_IT = frozenset(
+    {EventKind.INSTALLED, EventKind.LAUNCH_OK, EventKind.LAUNCH_FAILED, EventKind.CRASH, EventKind.ANR}
+)
 """What only a device can say that has the version."""
 
 
-def count(session: Session, tallies: Tallies, reports: Sequence[EventReport | CompletionReport], *, secret: str) -> None:
+def count(
+    session: Session, tallies: Tallies, reports: Sequence[EventReport | CompletionReport], *, secret: str
+) -> None:
     """Count reports in their order. An event of a device that was never offered the version is kept and counts for no release."""
     told = [_completion(each, secret) for each in reports if isinstance(each, CompletionReport)]
     if told:
         release_devices.complete(session, tallies, told)
-    events = _different(Told(each, devices.hashed(secret, each.device_id)) for each in reports if isinstance(each, EventReport))
+    events = _different(
+        Told(each, devices.hashed(secret, each.device_id))
+        for each in reports
+        if isinstance(each, EventReport)
+    )
     if not events:
         return
     ways = release_devices.ways_of(session, {(each.device, each.report.version_id) for each in events})
@@ -53,7 +61,15 @@ def _different(told: Iterable[Told]) -> list[Told]:
 def _completion(report: CompletionReport, secret: str) -> Completion:
     device = devices.hashed(secret, report.device_id)
     code = parse_current_version(report.to_version).build
-    return Completion(report.app_id, Platform(report.platform), device, report.from_version, report.to_version, code, report.at)
+    return Completion(
+        report.app_id,
+        Platform(report.platform),
+        device,
+        report.from_version,
+        report.to_version,
+        code,
+        report.at,
+    )
 
 
 def _insert(
@@ -66,14 +82,28 @@ def _insert(
     rows: list[dict[str, Any]] = []
     for each in events:
         report, found = each.report, known.get(each.key)
-        way = next((way for way in ways.get((each.device, report.version_id), ()) if not way.is_control), None)
-        rows.append({
-            "app_id": report.app_id, "device_id": each.device, "event_id": report.event_id, "kind": report.kind,
-            "version_id": report.version_id, "release_id": None if way is None else way.release_id,
-            "signature_id": None if found is None else found.id, "duration_ms": report.duration_ms, "at": report.at,
-            "received_at": report.received_at,
-        })  # fmt: skip
-    statement = insert(session, Event).on_conflict_do_nothing().returning(Event.app_id, Event.device_id, Event.event_id)
+        way = next(
+            (way for way in ways.get((each.device, report.version_id), ()) if not way.is_control), None
+        )
+        rows.append(
+            {
+                "app_id": report.app_id,
+                "device_id": each.device,
+                "event_id": report.event_id,
+                "kind": report.kind,
+                "version_id": report.version_id,
+                "release_id": None if way is None else way.release_id,
+                "signature_id": None if found is None else found.id,
+                "duration_ms": report.duration_ms,
+                "at": report.at,
+                "received_at": report.received_at,
+            }
+        )
+    statement = (
+        insert(session, Event)
+        .on_conflict_do_nothing()
+        .returning(Event.app_id, Event.device_id, Event.event_id)
+    )
     return {(row[0], row[1], row[2]) for row in session.execute(statement, rows)}
 
 

@@ -28,10 +28,16 @@ def position(session: Session, name: str) -> int:
 def move(session: Session, name: str, *, since: int, to: int, now: datetime) -> bool:
     """Say that the segment is counted up to there, if it was counted up to ``since``. False: somebody else has counted it."""
     if since == 0:
-        made = insert(session, JournalPosition).values(name=name, position=to, updated_at=now).on_conflict_do_nothing()
+        made = (
+            insert(session, JournalPosition)
+            .values(name=name, position=to, updated_at=now)
+            .on_conflict_do_nothing()
+        )
         return session.scalar(made.returning(JournalPosition.name)) is not None
     statement = update(JournalPosition).where(JournalPosition.name == name, JournalPosition.position == since)
-    found = session.execute(statement.values(position=to, updated_at=now), execution_options={"synchronize_session": False})
+    found = session.execute(
+        statement.values(position=to, updated_at=now), execution_options={"synchronize_session": False}
+    )
     return cast("CursorResult[Any]", found).rowcount == 1
 
 
@@ -55,15 +61,23 @@ def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetim
     found = [late_reports.judged(session, each) for each in map(records.read, batch)]
     keeping = {row.id: row.keeps_devices for row in session.execute(select(App.id, App.keeps_devices))}
     tallies = Tallies(session)
-    count_checks.count(session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now)
-    said = [each for each in found if isinstance(each, EventReport | CompletionReport) and keeping.get(each.app_id)]
+    count_checks.count(
+        session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now
+    )
+    said = [
+        each
+        for each in found
+        if isinstance(each, EventReport | CompletionReport) and keeping.get(each.app_id)
+    ]
     said = running.note(session, tallies, _of_versions_that_are(session, said), secret=secret)
     count_events.count(session, tallies, said, secret=secret)
     tallies.write()
     return sum(each is None for each in found)
 
 
-def _of_versions_that_are(session: Session, said: Sequence[EventReport | CompletionReport]) -> list[EventReport | CompletionReport]:
+def _of_versions_that_are(
+    session: Session, said: Sequence[EventReport | CompletionReport]
+) -> list[EventReport | CompletionReport]:
     """Without events of versions that were deleted since they were reported."""
     ids = {each.version_id for each in said if isinstance(each, EventReport)}
     there = set(session.scalars(select(Version.id).where(Version.id.in_(ids)))) if ids else set()

@@ -80,7 +80,10 @@ def due(session: Session, *, now: datetime) -> Sequence[Due]:
         .group_by(Delivery.webhook_id, Delivery.recipient_id)
     )
     query = select(Delivery.id, Webhook.url).outerjoin(Delivery.webhook).where(Delivery.id.in_(first))
-    return [Due(delivery_id, url) for delivery_id, url in session.execute(query.order_by(Delivery.next_try_at, Delivery.id))]
+    return [
+        Due(delivery_id, url)
+        for delivery_id, url in session.execute(query.order_by(Delivery.next_try_at, Delivery.id))
+    ]
 
 
 def claim(session: Session, delivery_id: int, *, now: datetime) -> Parcel | None:
@@ -97,12 +100,24 @@ def claim(session: Session, delivery_id: int, *, now: datetime) -> Parcel | None
     attempt, webhook, recipient = delivery.attempts + 1, delivery.webhook, delivery.recipient
     seen = {"state": DeliveryState.PENDING, "attempts": delivery.attempts}
     if webhook is not None and not webhook.is_enabled:
-        compare_and_set(session, Delivery, {"id": delivery_id}, seen, {"state": DeliveryState.GIVEN_UP, "last_answer": OFF})
+        compare_and_set(
+            session,
+            Delivery,
+            {"id": delivery_id},
+            seen,
+            {"state": DeliveryState.GIVEN_UP, "last_answer": OFF},
+        )
         return None
     parcel = Parcel(
-        delivery_id, attempt, delivery.key, delivery.event, dict(delivery.payload), url=webhook.url if webhook else None,
-        secret=webhook.secret if webhook else None, email=recipient.email if recipient else None,
-    )  # fmt: skip
+        delivery_id,
+        attempt,
+        delivery.key,
+        delivery.event,
+        dict(delivery.payload),
+        url=webhook.url if webhook else None,
+        secret=webhook.secret if webhook else None,
+        email=recipient.email if recipient else None,
+    )
     values = {"attempts": attempt, "held_until": now + HOLD, "last_tried_at": now}
     return parcel if compare_and_set(session, Delivery, {"id": delivery_id}, seen, values) else None
 
@@ -113,7 +128,11 @@ def settle(session: Session, parcel: Parcel, outcome: Outcome, *, share: float, 
     Where nobody answered, what else is due at the same webhook (or at the mail server) counts as tried along: a dead receiver costs one
     try and not one for each delivery. Nothing when the delivery was taken over meanwhile: then somebody else's try counts.
     """
-    values: dict[str, Any] = {"last_status": outcome.status, "last_answer": _cut(outcome.said), "held_until": None}
+    values: dict[str, Any] = {
+        "last_status": outcome.status,
+        "last_answer": _cut(outcome.said),
+        "held_until": None,
+    }
     if outcome.is_delivered:
         values |= {"state": DeliveryState.DELIVERED, "delivered_at": now}
     elif outcome.is_final:
@@ -133,7 +152,11 @@ def _fail_along(session: Session, delivery_id: int, said: str, share: float, now
     for tries in session.scalars(select(Delivery.attempts).where(*along).distinct()).all():
         # The same share for all: they stay in their order.
         values = {"attempts": tries + 1, "last_tried_at": now, "last_status": None, "last_answer": said}
-        statement = update(Delivery).where(*along, Delivery.attempts == tries).values(**values, **_after_failure(tries + 1, share, now))
+        statement = (
+            update(Delivery)
+            .where(*along, Delivery.attempts == tries)
+            .values(**values, **_after_failure(tries + 1, share, now))
+        )
         session.execute(statement, execution_options=_QUIET)
     session.expire_all()
 
@@ -157,7 +180,9 @@ def _held_sibling(of: type[Delivery], now: datetime) -> ColumnElement[bool]:
 
 def _hold_receiver(session: Session, delivery_id: int) -> bool:
     """Until the commit nobody else begins to send something to the same receiver. False when the delivery has gone."""
-    row = session.execute(select(Delivery.webhook_id, Delivery.recipient_id).where(Delivery.id == delivery_id)).one_or_none()
+    row = session.execute(
+        select(Delivery.webhook_id, Delivery.recipient_id).where(Delivery.id == delivery_id)
+    ).one_or_none()
     if row is None:
         return False
     model, key = (Webhook, row[0]) if row[0] is not None else (AlertRecipient, row[1])
@@ -167,18 +192,40 @@ def _hold_receiver(session: Session, delivery_id: int) -> bool:
 
 def is_being_sent(delivery: Delivery, *, now: datetime) -> bool:
     """Is somebody trying it right now?"""
-    return delivery.state == DeliveryState.PENDING and delivery.held_until is not None and delivery.held_until > now
+    return (
+        delivery.state == DeliveryState.PENDING
+        and delivery.held_until is not None
+        and delivery.held_until > now
+    )
 
 
 def resend(session: Session, delivery: Delivery, *, now: datetime) -> Delivery:
     """Send it once more, with all its tries. Raises `Conflict` while it waits anyway, or for a webhook that is switched off."""
     if delivery.state == DeliveryState.PENDING:
-        raise Conflict("not_finished", "This delivery is still on its way: it is tried again by itself.", current=summary(delivery))
+        raise Conflict(
+            "not_finished",
+            "This delivery is still on its way: it is tried again by itself.",
+            current=summary(delivery),
+        )
     if delivery.webhook is not None:
         demand_enabled(delivery.webhook)
-    values = {"state": DeliveryState.PENDING, "attempts": 0, "next_try_at": now, "held_until": None, "delivered_at": None}
-    if not compare_and_set(session, Delivery, {"id": delivery.id}, {"state": delivery.state, "attempts": delivery.attempts}, values):
-        raise Conflict("not_finished", "Somebody else sent this again at the same moment.", current=summary(delivery))
+    values = {
+        "state": DeliveryState.PENDING,
+        "attempts": 0,
+        "next_try_at": now,
+        "held_until": None,
+        "delivered_at": None,
+    }
+    if not compare_and_set(
+        session,
+        Delivery,
+        {"id": delivery.id},
+        {"state": delivery.state, "attempts": delivery.attempts},
+        values,
+    ):
+        raise Conflict(
+            "not_finished", "Somebody else sent this again at the same moment.", current=summary(delivery)
+        )
     return delivery
 
 
@@ -190,9 +237,12 @@ def demand_enabled(webhook: Webhook) -> None:
 
 def give_up_all(session: Session, webhook_id: int, why: str) -> None:
     """Nothing more is sent to the webhook of what waits."""
-    statement = update(Delivery).where(Delivery.webhook_id == webhook_id, Delivery.state == DeliveryState.PENDING)
+    statement = update(Delivery).where(
+        Delivery.webhook_id == webhook_id, Delivery.state == DeliveryState.PENDING
+    )
     session.execute(
-        statement.values(state=DeliveryState.GIVEN_UP, held_until=None, last_status=None, last_answer=why), execution_options=_QUIET
+        statement.values(state=DeliveryState.GIVEN_UP, held_until=None, last_status=None, last_answer=why),
+        execution_options=_QUIET,
     )
     session.expire_all()
 
@@ -201,15 +251,28 @@ def get(session: Session, delivery_id: int, *, app: App | None = None) -> Delive
     """Raises `NotFound`, also for a delivery of another app than the given one."""
     delivery = session.get(Delivery, delivery_id) if delivery_id <= MAX_ID else None
     if delivery is None or (app is not None and delivery.app_id != app.id):
-        raise NotFound("unknown_delivery", f"There is no delivery with the id {delivery_id}. They are kept for {KEPT_FOR.days} days.")
+        raise NotFound(
+            "unknown_delivery",
+            f"There is no delivery with the id {delivery_id}. They are kept for {KEPT_FOR.days} days.",
+        )
     return delivery
 
 
 def of_app(
-    session: Session, app: App, *, webhook_id: int | None = None, recipient_id: int | None = None, limit: int = 50, offset: int = 0
+    session: Session,
+    app: App,
+    *,
+    webhook_id: int | None = None,
+    recipient_id: int | None = None,
+    limit: int = 50,
+    offset: int = 0,
 ) -> Sequence[Delivery]:
     """What was sent, or is on its way, the newest first; to one webhook or recipient where it is named."""
-    query = select(Delivery).where(Delivery.app_id == app.id).options(joinedload(Delivery.webhook), joinedload(Delivery.recipient))
+    query = (
+        select(Delivery)
+        .where(Delivery.app_id == app.id)
+        .options(joinedload(Delivery.webhook), joinedload(Delivery.recipient))
+    )
     if webhook_id is not None:
         query = query.where(Delivery.webhook_id == webhook_id)
     if recipient_id is not None:
@@ -219,13 +282,17 @@ def of_app(
 
 def count(session: Session, *, webhook_id: int | None = None, recipient_id: int | None = None) -> int:
     """How many deliveries there are to this webhook, or this recipient: they go with it."""
-    is_to = Delivery.webhook_id == webhook_id if webhook_id is not None else Delivery.recipient_id == recipient_id
+    is_to = (
+        Delivery.webhook_id == webhook_id if webhook_id is not None else Delivery.recipient_id == recipient_id
+    )
     return session.scalar(select(func.count()).select_from(Delivery).where(is_to)) or 0
 
 
 def forget_old(session: Session, *, now: datetime) -> None:
     """Delete deliveries that are done and older than `KEPT_FOR`."""
-    old = delete_from(Delivery).where(Delivery.created_at < now - KEPT_FOR, Delivery.state != DeliveryState.PENDING)
+    old = delete_from(Delivery).where(
+        Delivery.created_at < now - KEPT_FOR, Delivery.state != DeliveryState.PENDING
+    )
     session.execute(old, execution_options=_QUIET)
     session.expire_all()
 

@@ -74,9 +74,16 @@ class Story:
 
 
 def listed(
-    session: Session, app_id: int, platform: Platform, *, now: datetime, unseen_days: int | None = None, version: str | None = None,
-    after: Cursor | None = None, limit: int = 50,
-) -> Listed:  # fmt: skip
+    session: Session,
+    app_id: int,
+    platform: Platform,
+    *,
+    now: datetime,
+    unseen_days: int | None = None,
+    version: str | None = None,
+    after: Cursor | None = None,
+    limit: int = 50,
+) -> Listed:
     """Devices of one platform, those seen last first. ``unseen_days``: those that have not asked for so long; ``version``: those that
     run exactly this."""
     query = select(Device).where(Device.app_id == app_id, Device.platform == platform)
@@ -88,7 +95,9 @@ def listed(
         seen, row_id = after
         # The first condition says nothing new; with it the database begins in the index where the page before ended.
         query = query.where(Device.last_seen_at <= seen, or_(Device.last_seen_at < seen, Device.id < row_id))
-    found = session.scalars(query.order_by(Device.last_seen_at.desc(), Device.id.desc()).limit(limit + 1)).all()
+    found = session.scalars(
+        query.order_by(Device.last_seen_at.desc(), Device.id.desc()).limit(limit + 1)
+    ).all()
     last = found[limit - 1] if len(found) > limit else None
     return Listed(found[:limit], (last.last_seen_at, last.id) if last else None)
 
@@ -104,17 +113,26 @@ def known(session: Session, app: App, hashes: Sequence[str]) -> str:
     return story(session, app, hashes[-1], limit=1).device_hash
 
 
-def story(session: Session, app: App, device_hash: str, *, before: datetime | None = None, limit: int = 200) -> Story:
+def story(
+    session: Session, app: App, device_hash: str, *, before: datetime | None = None, limit: int = 200
+) -> Story:
     """What a device has done. Raises `NotFound` when nothing at all is known of it."""
     # Naming both platforms lets the database use the index that begins with app and platform.
-    of_app = select(Device).where(Device.app_id == app.id, Device.platform.in_(list(Platform)), Device.device_hash == device_hash)
+    of_app = select(Device).where(
+        Device.app_id == app.id, Device.platform.in_(list(Platform)), Device.device_hash == device_hash
+    )
     devices = session.scalars(of_app.order_by(Device.last_seen_at.desc())).all()
     moments, older = _moments(session, app.id, device_hash, before, limit)
     in_groups = groups.groups_of(session, app.id, device_hash)
-    named = session.scalars(select(DeviceGroup).where(DeviceGroup.id.in_(in_groups)).order_by(DeviceGroup.name)).all()
+    named = session.scalars(
+        select(DeviceGroup).where(DeviceGroup.id.in_(in_groups)).order_by(DeviceGroup.name)
+    ).all()
     ways = _ways(session, app.id, device_hash)
     if not (devices or moments or named or ways):
-        raise NotFound("unknown_device", f"No device with this id has asked for {app.name} yet. Expected the id as the app sends it.")
+        raise NotFound(
+            "unknown_device",
+            f"No device with this id has asked for {app.name} yet. Expected the id as the app sends it.",
+        )
     return Story(device_hash, devices, named, ways, moments, older)
 
 
@@ -128,12 +146,26 @@ def forget(session: Session, actor: Actor, app: App, device_hash: str, *, now: d
     for group in known.groups:
         deleted += groups.remove_devices(session, actor, group, [device_hash], hashed=_is_one, now=now)
     of_app = select(Release.id).join(Release.version).where(Version.app_id == app.id)
-    deleted += _delete(session, Device, Device.app_id == app.id, Device.platform.in_(list(Platform)), Device.device_hash == device_hash)
-    deleted += _delete(session, ReleaseDevice, ReleaseDevice.device_id == device_hash, ReleaseDevice.release_id.in_(of_app))
+    deleted += _delete(
+        session,
+        Device,
+        Device.app_id == app.id,
+        Device.platform.in_(list(Platform)),
+        Device.device_hash == device_hash,
+    )
+    deleted += _delete(
+        session, ReleaseDevice, ReleaseDevice.device_id == device_hash, ReleaseDevice.release_id.in_(of_app)
+    )
     for model in (UpdateCheck, UpdateCompletion, Event):
         deleted += _delete(session, model, model.app_id == app.id, model.device_id == device_hash)
     audit.record(
-        session, actor, "device.forgotten", ("app", app.id), now=now, app_id=app.id, before={"device": device_hash[:10], "rows": deleted}
+        session,
+        actor,
+        "device.forgotten",
+        ("app", app.id),
+        now=now,
+        app_id=app.id,
+        before={"device": device_hash[:10], "rows": deleted},
     )
     return deleted
 
@@ -150,7 +182,11 @@ def _delete(session: Session, model: Any, *which: ColumnElement[bool]) -> int:
 
 def _ways(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[ReleaseDevice, Release]]:
     later = aliased(ReleaseDevice)
-    same = (later.release_id == ReleaseDevice.release_id, later.device_id == device_hash, later.is_control == ReleaseDevice.is_control)
+    same = (
+        later.release_id == ReleaseDevice.release_id,
+        later.device_id == device_hash,
+        later.is_control == ReleaseDevice.is_control,
+    )
     is_last = ~exists().where(*same, later.turn > ReleaseDevice.turn)  # Of its turns in a control.
     query = (
         select(ReleaseDevice, Release)
@@ -159,7 +195,9 @@ def _ways(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[Rel
         .where(ReleaseDevice.device_id == device_hash, Version.app_id == app_id, is_last)
         .options(joinedload(Release.version), joinedload(Release.channel))
     )
-    rows = session.execute(query.order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.is_control).limit(_WAYS))
+    rows = session.execute(
+        query.order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.is_control).limit(_WAYS)
+    )
     return [(row[0], row[1]) for row in rows]
 
 
@@ -167,7 +205,9 @@ def _moments(
     session: Session, app_id: int, device_hash: str, before: datetime | None, limit: int
 ) -> tuple[Sequence[Moment], datetime | None]:
     """So many moments before then, and the time from which on there are older ones. Moments of one time stay together."""
-    checks: Any = select(UpdateCheck).where(UpdateCheck.app_id == app_id, UpdateCheck.device_id == device_hash)
+    checks: Any = select(UpdateCheck).where(
+        UpdateCheck.app_id == app_id, UpdateCheck.device_id == device_hash
+    )
     events: Any = (
         select(Event, Version, FailureSignature)
         .outerjoin(Version, Version.id == Event.version_id)
@@ -175,11 +215,15 @@ def _moments(
         .where(Event.app_id == app_id, Event.device_id == device_hash)
     )
     done: Any = select(UpdateCompletion).where(
-        UpdateCompletion.app_id == app_id, UpdateCompletion.platform.in_(list(Platform)), UpdateCompletion.device_id == device_hash
+        UpdateCompletion.app_id == app_id,
+        UpdateCompletion.platform.in_(list(Platform)),
+        UpdateCompletion.device_id == device_hash,
     )
     parts = ((checks, UpdateCheck.created_at), (events, Event.at), (done, UpdateCompletion.completed_at))
     found = [
-        moment for query, at in parts for moment in _newest(session, query if before is None else query.where(at < before), at, limit + 1)
+        moment
+        for query, at in parts
+        for moment in _newest(session, query if before is None else query.where(at < before), at, limit + 1)
     ]
     found.sort(key=lambda each: each.at, reverse=True)
     if len(found) <= limit:
@@ -187,7 +231,9 @@ def _moments(
     # Moments of one time stay together, however many they are: the next page begins before that time.
     last = found[limit - 1].at
     kept = [each for each in found if each.at > last]
-    kept += [moment for query, at in parts for moment in _newest(session, query.where(at == last), at, _AT_ONCE)]
+    kept += [
+        moment for query, at in parts for moment in _newest(session, query.where(at == last), at, _AT_ONCE)
+    ]
     has_older = any(_newest(session, query.where(at < last), at, 1) for query, at in parts)
     return kept, last if has_older else None
 

@@ -54,53 +54,76 @@ def note(session: Session, sightings: Iterable[Sighting]) -> None:
         return
     # In one order everywhere, so that two writers never wait for each other.
     unique.sort(key=lambda row: (row["app_id"], row["platform"], row["device_hash"]))
-    statement = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(Device)
+    statement = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(
+        Device
+    )
     new: dict[str, Any] = {
-        name: statement.excluded[name] for name in unique[0] if name not in {"app_id", "platform", "device_hash", "first_seen_at"}
+        name: statement.excluded[name]
+        for name in unique[0]
+        if name not in {"app_id", "platform", "device_hash", "first_seen_at"}
     }
     # What a device did not say this time is still true.
     for name in ("sdk", "os_version", "abis"):
         new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
     # Row by row for the driver, which needs no statement of thousands of values to be put together.
     keys = ["app_id", "platform", "device_hash"]
-    is_newer = statement.excluded.last_seen_at >= Device.last_seen_at  # Journals of several machines are not counted in order.
-    session.connection().execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=is_newer), unique)
+    is_newer = (
+        statement.excluded.last_seen_at >= Device.last_seen_at
+    )  # Journals of several machines are not counted in order.
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=new, where=is_newer), unique
+    )
 
 
 def forget_old(session: Session, *, now: datetime) -> int:
     """Delete devices that have not asked for so long that nothing counts them. Answers how many."""
     found = session.execute(
-        delete(Device).where(Device.last_seen_at < now - FORGOTTEN_AFTER), execution_options={"synchronize_session": False}
+        delete(Device).where(Device.last_seen_at < now - FORGOTTEN_AFTER),
+        execution_options={"synchronize_session": False},
     )
     return cast("CursorResult[Any]", found).rowcount
 
 
 def count_active(session: Session, app_id: int, *, now: datetime) -> int:
     """How many devices of the app asked within `ACTIVE_WITHIN`, on all platforms and channels."""
-    query = select(func.count()).select_from(Device).where(Device.app_id == app_id, Device.last_seen_at > now - ACTIVE_WITHIN)
+    query = (
+        select(func.count())
+        .select_from(Device)
+        .where(Device.app_id == app_id, Device.last_seen_at > now - ACTIVE_WITHIN)
+    )
     return session.scalar(query) or 0
 
 
 def known(session: Session, app_id: int, hashes: Collection[str]) -> Mapping[str, Device]:
     """What is known of the devices with these hashes, as they last asked; those that never did are left out."""
     # Naming both platforms lets the database use the index that begins with app and platform.
-    query = select(Device).where(Device.app_id == app_id, Device.platform.in_(list(Platform)), Device.device_hash.in_(hashes))
+    query = select(Device).where(
+        Device.app_id == app_id, Device.platform.in_(list(Platform)), Device.device_hash.in_(hashes)
+    )
     return {device.device_hash: device for device in session.scalars(query.order_by(Device.last_seen_at))}
 
 
 def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
     """How many active devices the app has on the build's platform, and whom the build would leave behind."""
-    is_active = (Device.app_id == app.id, Device.platform == build.platform, Device.last_seen_at > now - ACTIVE_WITHIN)
+    is_active = (
+        Device.app_id == app.id,
+        Device.platform == build.platform,
+        Device.last_seen_at > now - ACTIVE_WITHIN,
+    )
 
     def count(*conditions: ColumnElement[bool]) -> int:
         return session.scalar(select(func.count()).select_from(Device).where(*is_active, *conditions)) or 0
 
-    groups = session.execute(select(Device.abis, func.count()).where(*is_active, Device.abis.is_not(None)).group_by(Device.abis))
+    groups = session.execute(
+        select(Device.abis, func.count()).where(*is_active, Device.abis.is_not(None)).group_by(Device.abis)
+    )
     without = sum(number for abis, number in groups if not build.runs_on((abis or "").split(",")))
     is_android = build.platform is Platform.ANDROID
     return Fleet(
         active=count(),
-        below_minimum=count(Device.sdk < (build.min_sdk or 0)) if is_android else _below_ios(session, is_active, build),
+        below_minimum=count(Device.sdk < (build.min_sdk or 0))
+        if is_android
+        else _below_ios(session, is_active, build),
         without_abi=without if is_android else 0,
         already_newer=count(Device.version_code >= build.version_code),
         unknown_system=count(Device.sdk.is_(None) if is_android else Device.os_version.is_(None)),
@@ -110,20 +133,38 @@ def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
 
 def stranded(session: Session, version: Version, *, now: datetime) -> int:
     """How many active devices run exactly this version: nothing takes it back from them."""
-    on_it = (Device.app_id == version.app_id, Device.platform == version.platform, Device.version_code == version.version_code)
-    return session.scalar(select(func.count()).select_from(Device).where(*on_it, Device.last_seen_at > now - ACTIVE_WITHIN)) or 0
+    on_it = (
+        Device.app_id == version.app_id,
+        Device.platform == version.platform,
+        Device.version_code == version.version_code,
+    )
+    return (
+        session.scalar(
+            select(func.count()).select_from(Device).where(*on_it, Device.last_seen_at > now - ACTIVE_WITHIN)
+        )
+        or 0
+    )
 
 
 def _below_ios(session: Session, is_active: tuple[ColumnElement[bool], ...], build: Build) -> int:
     wanted = os_numbers(build.minimum_os)
-    groups = session.execute(select(Device.os_version, func.count()).where(*is_active).group_by(Device.os_version))
+    groups = session.execute(
+        select(Device.os_version, func.count()).where(*is_active).group_by(Device.os_version)
+    )
     return sum(number for version, number in groups if version and os_numbers(version) < wanted)
 
 
 def _row(app_id: int, each: Sighting) -> dict[str, Any]:
     return {
-        "app_id": app_id, "platform": each.platform, "device_hash": each.device_hash, "app_version": each.app_version,
-        "version_code": each.version_code, "sdk": each.sdk, "os_version": each.os_version,
-        "abis": ",".join(each.abis) or None, "first_seen_at": each.at, "last_seen_at": each.at,
+        "app_id": app_id,
+        "platform": each.platform,
+        "device_hash": each.device_hash,
+        "app_version": each.app_version,
+        "version_code": each.version_code,
+        "sdk": each.sdk,
+        "os_version": each.os_version,
+        "abis": ",".join(each.abis) or None,
+        "first_seen_at": each.at,
+        "last_seen_at": each.at,
         "longest_gap": each.longest_gap,
-    }  # fmt: skip
+    }

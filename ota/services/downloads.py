@@ -14,7 +14,9 @@ from ota.models import Release, Version
 from ota.services import apps, versions
 
 
-def find(session: Session, *, app_slug: str, platform: str, version_code: int, file_name: str, now: datetime) -> Version:
+def find(
+    session: Session, *, app_slug: str, platform: str, version_code: int, file_name: str, now: datetime
+) -> Version:
     """The active version that lives at this address on this server and whose release has started.
 
     Raises `Gone` when it was published and taken back, `NotFound` for everything else: another app's file, a version
@@ -33,14 +35,21 @@ def find(session: Session, *, app_slug: str, platform: str, version_code: int, f
         if _has_started(session, version, now):
             return version
     elif version.published_at is not None:
-        raise Gone("withdrawn", f"Version {version.version} was withdrawn. Check for updates again to get the right one.")
+        raise Gone(
+            "withdrawn",
+            f"Version {version.version} was withdrawn. Check for updates again to get the right one.",
+        )
     raise _unknown()
 
 
 def _has_started(session: Session, version: Version, now: datetime) -> bool:
-    query = select(Release.id).where(Release.version_id == version.id, Release.state.in_(LIVE_STATES), Release.starts_at <= now)
+    query = select(Release.id).where(
+        Release.version_id == version.id, Release.state.in_(LIVE_STATES), Release.starts_at <= now
+    )
     return session.scalar(query.limit(1)) is not None
 
 
 def _unknown() -> OtaError:
-    return NotFound("unknown_download", "There is no such file here. Check for updates again to get the present address.")
+    return NotFound(
+        "unknown_download", "There is no such file here. Check for updates again to get the present address."
+    )

@@ -20,14 +20,22 @@ def of(session: Session, experiment: Experiment) -> list[Result]:
     tried_at = func.coalesce(ReleaseDevice.installed_at, ReleaseDevice.failed_at)
     has_failed = _is_within(session, ReleaseDevice.failed_at, tried_at, window)
     query = select(
-        ReleaseDevice.release_id, func.count(ReleaseDevice.offered_at), func.count(ReleaseDevice.installed_at),
-        func.count(tried_at), func.count(case((has_failed, 1))),
-    ).where(ReleaseDevice.release_id.in_(ids), ReleaseDevice.is_control.is_(False))  # fmt: skip
-    found = {release_id: Counts(*counts) for release_id, *counts in session.execute(query.group_by(ReleaseDevice.release_id))}
+        ReleaseDevice.release_id,
+        func.count(ReleaseDevice.offered_at),
+        func.count(ReleaseDevice.installed_at),
+        func.count(tried_at),
+        func.count(case((has_failed, 1))),
+    ).where(ReleaseDevice.release_id.in_(ids), ReleaseDevice.is_control.is_(False))
+    found = {
+        release_id: Counts(*counts)
+        for release_id, *counts in session.execute(query.group_by(ReleaseDevice.release_id))
+    }
     return compare([found.get(release_id, Counts()) for release_id in ids])
 
 
-def _is_within(session: Session, later: InstrumentedAttribute[Any], earlier: ColumnElement[Any], span: timedelta) -> ColumnElement[bool]:
+def _is_within(
+    session: Session, later: InstrumentedAttribute[Any], earlier: ColumnElement[Any], span: timedelta
+) -> ColumnElement[bool]:
     """No more than ``span`` lies between two times; databases count seconds in different words. Not true where one is missing."""
     if session.get_bind().dialect.name == "postgresql":
         seconds: ColumnElement[Any] = extract("epoch", later - earlier)

@@ -21,7 +21,11 @@ from ota.services import apps, audit, catalogs, release_rows, releases, two_pers
 from ota.services.audit import Actor
 from ota.services.two_person import Approval
 
-_WITH = (joinedload(Experiment.channel), selectinload(Experiment.arms).joinedload(Release.version), joinedload(Experiment.winner))
+_WITH = (
+    joinedload(Experiment.channel),
+    selectinload(Experiment.arms).joinedload(Release.version),
+    joinedload(Experiment.winner),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,15 @@ class Draft:
     channel: str | None = None
 
 
-def start(session: Session, actor: Actor, app_id: int, draft: Draft, *, approval: Approval | None = None, now: datetime) -> Experiment:
+def start(
+    session: Session,
+    actor: Actor,
+    app_id: int,
+    draft: Draft,
+    *,
+    approval: Approval | None = None,
+    now: datetime,
+) -> Experiment:
     """Offer two or more versions of one platform to their shares of a channel's devices, over one salt.
 
     Raises `Invalid` for arms that can't be, `Conflict` (``experiment_overlaps``) while another one divides some of the same devices,
@@ -48,11 +60,24 @@ def start(session: Session, actor: Actor, app_id: int, draft: Draft, *, approval
     platform = found[0].platform
     _check_alone(session, app, channel, platform)
     reach = sum(arm.weight for arm in draft.arms)
-    two_person.demand("experiment", channel, reach, approval, f"Experiment {name} on {channel.name}", {"app_id": app.id, "draft": draft})
+    two_person.demand(
+        "experiment",
+        channel,
+        reach,
+        approval,
+        f"Experiment {name} on {channel.name}",
+        {"app_id": app.id, "draft": draft},
+    )
     experiment = Experiment(
-        app_id=app.id, channel_id=channel.id, platform=platform, name=name, salt=releases.new_salt(), state=ExperimentState.RUNNING,
-        created_at=now, created_by=actor.label,
-    )  # fmt: skip
+        app_id=app.id,
+        channel_id=channel.id,
+        platform=platform,
+        name=name,
+        salt=releases.new_salt(),
+        state=ExperimentState.RUNNING,
+        created_at=now,
+        created_by=actor.label,
+    )
     try:
         with session.begin_nested():
             session.add(experiment)
@@ -61,25 +86,54 @@ def start(session: Session, actor: Actor, app_id: int, draft: Draft, *, approval
     for version, arm, first in zip(found, draft.arms, starts(draft.arms), strict=True):
         releases.publish_version(session, actor, version, channel, revision=None, now=now)
         release = Release(
-            channel_id=channel.id, version_id=version.id, experiment_id=experiment.id, platform=platform, state=ReleaseState.ACTIVE,
-            rollout=arm.weight, bucket_from=first, salt=experiment.salt, starts_at=now,
-        )  # fmt: skip
+            channel_id=channel.id,
+            version_id=version.id,
+            experiment_id=experiment.id,
+            platform=platform,
+            state=ReleaseState.ACTIVE,
+            rollout=arm.weight,
+            bucket_from=first,
+            salt=experiment.salt,
+            starts_at=now,
+        )
         releases.add(session, actor, release, version, channel, now=now, experiment=name)
-    after = {"name": name, "channel": channel.name, "arms": {each.version: arm.weight for each, arm in zip(found, draft.arms, strict=True)}}
-    audit.record(session, actor, "experiment.started", ("experiment", experiment.id), now=now, app_id=app.id, after=after)
+    after = {
+        "name": name,
+        "channel": channel.name,
+        "arms": {each.version: arm.weight for each, arm in zip(found, draft.arms, strict=True)},
+    }
+    audit.record(
+        session,
+        actor,
+        "experiment.started",
+        ("experiment", experiment.id),
+        now=now,
+        app_id=app.id,
+        after=after,
+    )
     return experiment
 
 
 def end(
-    session: Session, actor: Actor, experiment: Experiment, *, winner_version_id: int | None, revision: int | None = None,
-    approval: Approval | None = None, now: datetime,
-) -> Experiment:  # fmt: skip
+    session: Session,
+    actor: Actor,
+    experiment: Experiment,
+    *,
+    winner_version_id: int | None,
+    revision: int | None = None,
+    approval: Approval | None = None,
+    now: datetime,
+) -> Experiment:
     """End it: its arms leave the answers, and the winner, where one is named, becomes the release for everybody.
 
     Raises `Conflict` when it has ended already or changed meanwhile, `Invalid` for a winner that is none of its arms.
     """
     if experiment.state != ExperimentState.RUNNING:
-        raise Conflict("already_ended", f"The experiment {experiment.name} has ended already.", current=summary(experiment))
+        raise Conflict(
+            "already_ended",
+            f"The experiment {experiment.name} has ended already.",
+            current=summary(experiment),
+        )
     winner = _winner(experiment, winner_version_id)
     seen = experiment.revision if revision is None else revision
     if seen != experiment.revision:
@@ -88,7 +142,12 @@ def end(
         payload = {"experiment_id": experiment.id, "winner_version_id": winner.id, "revision": seen}
         title = f"End the experiment {experiment.name} with {winner.version} as the release on {experiment.channel.name}"
         two_person.demand("end_experiment", experiment.channel, FULL, approval, title, payload)
-    values = {"state": ExperimentState.ENDED, "ended_at": now, "winner_version_id": winner_version_id, "revision": seen + 1}
+    values = {
+        "state": ExperimentState.ENDED,
+        "ended_at": now,
+        "winner_version_id": winner_version_id,
+        "revision": seen + 1,
+    }
     expected = {"state": ExperimentState.RUNNING, "revision": seen}
     if not compare_and_set(session, Experiment, {"id": experiment.id}, expected, values):
         raise _stale(experiment)
@@ -98,7 +157,15 @@ def end(
     if winner is not None:
         _become_release(session, actor, winner, experiment, now=now)
     after = {"name": experiment.name, "winner": winner.version if winner else None}
-    audit.record(session, actor, "experiment.ended", ("experiment", experiment.id), now=now, app_id=experiment.app_id, after=after)
+    audit.record(
+        session,
+        actor,
+        "experiment.ended",
+        ("experiment", experiment.id),
+        now=now,
+        app_id=experiment.app_id,
+        after=after,
+    )
     return experiment
 
 
@@ -123,7 +190,11 @@ def summary(experiment: Experiment) -> dict[str, object]:
 
 
 def _stale(experiment: Experiment) -> Conflict:
-    return Conflict("stale_revision", "Somebody else changed this experiment meanwhile. Look at it again.", current=summary(experiment))
+    return Conflict(
+        "stale_revision",
+        "Somebody else changed this experiment meanwhile. Look at it again.",
+        current=summary(experiment),
+    )
 
 
 def _versions(session: Session, app: App, arms: Sequence[Arm]) -> list[Version]:
@@ -133,7 +204,11 @@ def _versions(session: Session, app: App, arms: Sequence[Arm]) -> list[Version]:
         raise Invalid("bad_arms", f"arms: {error}.", field="arms") from error
     found = [versions.get(session, arm.version_id, app=app) for arm in arms]
     if len({version.platform for version in found}) != 1:
-        raise Invalid("bad_arms", "arms: versions of different platforms can't be compared. Name versions of one platform.", field="arms")
+        raise Invalid(
+            "bad_arms",
+            "arms: versions of different platforms can't be compared. Name versions of one platform.",
+            field="arms",
+        )
     for version in found:
         if version.checksum is None:
             raise releases.no_checksum()
@@ -144,7 +219,9 @@ def _check_alone(session: Session, app: App, channel: Channel, platform: str) ->
     """Raises `Conflict` while an experiment runs on a channel that some of the same devices see."""
     known = catalogs.fallbacks(session, app.id)
     running = select(Experiment).where(
-        Experiment.app_id == app.id, Experiment.platform == platform, Experiment.state == ExperimentState.RUNNING
+        Experiment.app_id == app.id,
+        Experiment.platform == platform,
+        Experiment.state == ExperimentState.RUNNING,
     )
     for other in session.scalars(running):
         follows = [set(followed(each.id, known)) for each in app.channels]
@@ -153,7 +230,11 @@ def _check_alone(session: Session, app: App, channel: Channel, platform: str) ->
 
 
 def _overlaps(other: Experiment | None, channel: Channel) -> OtaError:
-    which = f"The experiment {other.name} on {other.channel.name}" if other else "Another experiment, started at this moment,"
+    which = (
+        f"The experiment {other.name} on {other.channel.name}"
+        if other
+        else "Another experiment, started at this moment,"
+    )
     return Conflict(
         "experiment_overlaps",
         f"{which} divides devices that follow {channel.name} already. A device can be in one experiment at a time: end that one first.",
@@ -167,21 +248,35 @@ def _winner(experiment: Experiment, version_id: int | None) -> Version | None:
         if arm.version_id == version_id:
             return arm.version
     known = ", ".join(f"{arm.version_id} ({arm.version.version})" for arm in experiment.arms)
-    raise Invalid("bad_winner", f"winner: no arm has the version {version_id}. Expected one of: {known}.", field="winner")
+    raise Invalid(
+        "bad_winner",
+        f"winner: no arm has the version {version_id}. Expected one of: {known}.",
+        field="winner",
+    )
 
 
-def _become_release(session: Session, actor: Actor, winner: Version, experiment: Experiment, *, now: datetime) -> None:
+def _become_release(
+    session: Session, actor: Actor, winner: Version, experiment: Experiment, *, now: datetime
+) -> None:
     channel = experiment.channel
     there = release_rows.standing(session, winner, channel)
     if there is None:
         releases.publish_version(session, actor, winner, channel, revision=None, now=now)
         release = Release(
-            channel_id=channel.id, version_id=winner.id, platform=winner.platform, state=ReleaseState.ACTIVE, rollout=FULL,
-            salt=releases.new_salt(), starts_at=now, full_since=now,
-        )  # fmt: skip
+            channel_id=channel.id,
+            version_id=winner.id,
+            platform=winner.platform,
+            state=ReleaseState.ACTIVE,
+            rollout=FULL,
+            salt=releases.new_salt(),
+            starts_at=now,
+            full_since=now,
+        )
         releases.add(session, actor, release, winner, channel, now=now, won=experiment.name)
         return
     if there.state != ReleaseState.ACTIVE:
         releases.change_state(session, actor, there, ReleaseState.ACTIVE, now=now)
     values = {"rollout": FULL, "plan": None, "plan_step": None, "next_step_at": None, "soak_left": None}
-    release_rows.change(session, actor, there, "rollout_changed", values, revision=None, now=now, won=experiment.name)
+    release_rows.change(
+        session, actor, there, "rollout_changed", values, revision=None, now=now, won=experiment.name
+    )

@@ -22,7 +22,9 @@ ACTION = "version.profile_expiring"
 def candidates(session: Session) -> Sequence[int]:
     """The ids of the apps with a release for iOS."""
     query = select(Version.app_id).join(Release, Release.version_id == Version.id)
-    return session.scalars(query.where(Release.platform == Platform.IOS, Release.state.in_(LIVE_STATES)).distinct()).all()
+    return session.scalars(
+        query.where(Release.platform == Platform.IOS, Release.state.in_(LIVE_STATES)).distinct()
+    ).all()
 
 
 def warn(session: Session, app_id: int, *, now: datetime) -> int:
@@ -38,8 +40,15 @@ def warn(session: Session, app_id: int, *, now: datetime) -> int:
         if days is None or _is_told(session, app_id, ends, days):
             continue
         names = [f"{version.version} (+{version.version_code})" for version in versions]
-        after = {"version": ", ".join(names), "versions": names, "expires_at": ends.isoformat(), "within_days": days}
-        audit.record(session, SYSTEM, ACTION, ("version", versions[-1].id), now=now, app_id=app_id, after=after)
+        after = {
+            "version": ", ".join(names),
+            "versions": names,
+            "expires_at": ends.isoformat(),
+            "within_days": days,
+        }
+        audit.record(
+            session, SYSTEM, ACTION, ("version", versions[-1].id), now=now, app_id=app_id, after=after
+        )
         told += 1
     return told
 
@@ -48,10 +57,14 @@ def _by_end(session: Session, app_id: int, now: datetime) -> Mapping[datetime, S
     """The versions that some device may still be offered, the lowest code first, by the end of their profile."""
     channels = session.scalars(select(Channel.id).where(Channel.app_id == app_id)).all()
     offered = {
-        candidate.version_id for channel_id in channels for candidate in catalogs.load(session, channel_id, Platform.IOS, at=now).candidates
+        candidate.version_id
+        for channel_id in channels
+        for candidate in catalogs.load(session, channel_id, Platform.IOS, at=now).candidates
     }
     found: dict[datetime, list[Version]] = defaultdict(list)
-    for version in session.scalars(select(Version).where(Version.id.in_(offered)).order_by(Version.version_code)):
+    for version in session.scalars(
+        select(Version).where(Version.id.in_(offered)).order_by(Version.version_code)
+    ):
         ends = builds.build_of(version).profile_expires_at
         if ends is not None:
             found[ends].append(version)
@@ -59,5 +72,9 @@ def _by_end(session: Session, app_id: int, now: datetime) -> Mapping[datetime, S
 
 
 def _is_told(session: Session, app_id: int, ends: datetime, days: int) -> bool:
-    notes = session.scalars(select(AuditEvent.after).where(AuditEvent.app_id == app_id, AuditEvent.action == ACTION))
-    return any(note["within_days"] <= days for note in notes if note and note["expires_at"] == ends.isoformat())
+    notes = session.scalars(
+        select(AuditEvent.after).where(AuditEvent.app_id == app_id, AuditEvent.action == ACTION)
+    )
+    return any(
+        note["within_days"] <= days for note in notes if note and note["expires_at"] == ends.isoformat()
+    )

@@ -61,7 +61,9 @@ class Explained:
     is_withdrawn: bool
 
 
-def explain_answer(session: Session, inquiry: Inquiry, *, device_hash: str | None, now: datetime) -> Explained:
+def explain_answer(
+    session: Session, inquiry: Inquiry, *, device_hash: str | None, now: datetime
+) -> Explained:
     """Why a device that asks so is answered as it is. ``device_hash`` from `devices.hashed`, None without a device id.
 
     Raises `Invalid` or `NotFound` with the ``field`` for what can't be answered.
@@ -77,64 +79,104 @@ def explain_answer(session: Session, inquiry: Inquiry, *, device_hash: str | Non
     decision = explanation.decision
     looked_at, closed = _channels(session, app, channel)
     return Explained(
-        explanation=explanation, query=query, app=app, channel=channel, platform=platform,
-        version=session.get_one(Version, decision.candidate.version_id) if isinstance(decision, Offer) else None,
-        device=device, remembered=remembered, groups=tuple(sorted(groups.values())), followed=looked_at, closed=closed,
-        releases=len(catalog.candidates), is_withdrawn=catalog.has_withdrawn(query.current),
-    )  # fmt: skip
+        explanation=explanation,
+        query=query,
+        app=app,
+        channel=channel,
+        platform=platform,
+        version=session.get_one(Version, decision.candidate.version_id)
+        if isinstance(decision, Offer)
+        else None,
+        device=device,
+        remembered=remembered,
+        groups=tuple(sorted(groups.values())),
+        followed=looked_at,
+        closed=closed,
+        releases=len(catalog.candidates),
+        is_withdrawn=catalog.has_withdrawn(query.current),
+    )
 
 
 def find_device(session: Session, app: App, platform: Platform, device_hash: str | None) -> Device | None:
     """What is known of the device."""
     if device_hash is None:
         return None
-    return session.scalar(select(Device).where(Device.app_id == app.id, Device.platform == platform, Device.device_hash == device_hash))
+    return session.scalar(
+        select(Device).where(
+            Device.app_id == app.id, Device.platform == platform, Device.device_hash == device_hash
+        )
+    )
 
 
 def groups_of(session: Session, app: App, device_hash: str | None) -> Mapping[int, str]:
     """The names of the app's groups that the device is in, by their ids."""
     if device_hash is None:
         return {}
-    query = select(DeviceGroup.id, DeviceGroup.name).join(DeviceGroupMember, DeviceGroupMember.group_id == DeviceGroup.id)
-    found = session.execute(query.where(DeviceGroup.app_id == app.id, DeviceGroupMember.device_hash == device_hash))
+    query = select(DeviceGroup.id, DeviceGroup.name).join(
+        DeviceGroupMember, DeviceGroupMember.group_id == DeviceGroup.id
+    )
+    found = session.execute(
+        query.where(DeviceGroup.app_id == app.id, DeviceGroupMember.device_hash == device_hash)
+    )
     return {row.id: row.name for row in found}
 
 
-def query_of(device: Device, *, device_id: str | None = None, groups: frozenset[int] = frozenset()) -> UpdateQuery | None:
+def query_of(
+    device: Device, *, device_id: str | None = None, groups: frozenset[int] = frozenset()
+) -> UpdateQuery | None:
     """What a known device would ask; None when its version can't be read. Its id is not kept: without one its hash stands in for it."""
     try:
         current = parse_current_version(device.app_version)
     except ValueError:
         return None
     return UpdateQuery(
-        current, device_id=device_id or device.device_hash, groups=groups, sdk=device.sdk,
-        os=os_numbers(device.os_version) if device.os_version else None, abis=_names(device.abis),
-    )  # fmt: skip
+        current,
+        device_id=device_id or device.device_hash,
+        groups=groups,
+        sdk=device.sdk,
+        os=os_numbers(device.os_version) if device.os_version else None,
+        abis=_names(device.abis),
+    )
 
 
-def _query(inquiry: Inquiry, device: Device | None, groups: Mapping[int, str]) -> tuple[UpdateQuery, tuple[str, ...]]:
+def _query(
+    inquiry: Inquiry, device: Device | None, groups: Mapping[int, str]
+) -> tuple[UpdateQuery, tuple[str, ...]]:
     device_id = inquiry.device_id or None
     if device_id is not None and len(device_id) > MAX_DEVICE_ID:
-        raise Invalid("bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id")
-    text, sdk, os_version, abis = inquiry.current_version or "", inquiry.sdk, inquiry.os_version, frozenset(inquiry.abis)
+        raise Invalid(
+            "bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id"
+        )
+    text, sdk, os_version, abis = (
+        inquiry.current_version or "",
+        inquiry.sdk,
+        inquiry.os_version,
+        frozenset(inquiry.abis),
+    )
     remembered: list[str] = []
     if device is not None:
         for name, is_said, is_known in (
-            ("current_version", text, device.app_version), ("sdk", sdk, device.sdk),
-            ("os_version", os_version, device.os_version), ("abis", abis, device.abis),
-        ):  # fmt: skip
+            ("current_version", text, device.app_version),
+            ("sdk", sdk, device.sdk),
+            ("os_version", os_version, device.os_version),
+            ("abis", abis, device.abis),
+        ):
             if not is_said and is_known:
                 remembered.append(name)
         text, sdk, os_version = text or device.app_version, sdk or device.sdk, os_version or device.os_version
         abis = abis or _names(device.abis)
     if not text.strip():
-        raise Invalid("missing_current_version", _MISSING if device_id else _MISSING_BOTH, field="current_version")
+        raise Invalid(
+            "missing_current_version", _MISSING if device_id else _MISSING_BOTH, field="current_version"
+        )
     try:
         current = parse_current_version(text)
     except ValueError as error:
         raise Invalid("bad_current_version", f"current_version: {error}", field="current_version") from error
     os = os_numbers(os_version) if os_version else None
-    return UpdateQuery(current, device_id, inquiry.user_initiated, frozenset(groups), sdk, os, abis), tuple(remembered)
+    return UpdateQuery(current, device_id, inquiry.user_initiated, frozenset(groups), sdk, os, abis), tuple(
+        remembered
+    )
 
 
 def _channels(session: Session, app: App, channel: Channel) -> tuple[tuple[str, ...], tuple[str, ...]]:

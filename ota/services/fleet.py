@@ -24,7 +24,9 @@ _Key = tuple[int, str, str]
 def note_adoption(session: Session, *, now: datetime) -> None:
     """Write down how many active devices run each version today. Twice a day, or twice at once, it says the same."""
     today = now.date()
-    query = select(Device.app_id, Device.platform, Device.app_version, func.count()).where(Device.last_seen_at > now - ACTIVE_WITHIN)
+    query = select(Device.app_id, Device.platform, Device.app_version, func.count()).where(
+        Device.last_seen_at > now - ACTIVE_WITHIN
+    )
     rows_of = session.execute(query.group_by(Device.app_id, Device.platform, Device.app_version))
     found = _bounded(session, {(row[0], row[1], row[2]): row[3] for row in rows_of})
     for row in session.scalars(select(Adoption).where(Adoption.day == today)):
@@ -32,11 +34,14 @@ def note_adoption(session: Session, *, now: datetime) -> None:
             session.delete(row)  # Nobody runs it since the last look.
     session.flush()
     # In one order everywhere, so that two writers never wait for each other.
-    rows = [{**dict(zip(_KEY, key, strict=True)), "day": today, "devices": found[key]} for key in sorted(found)]
+    rows = [
+        {**dict(zip(_KEY, key, strict=True)), "day": today, "devices": found[key]} for key in sorted(found)
+    ]
     if rows:
         statement = insert(session, Adoption)
         grown = statement.on_conflict_do_update(
-            index_elements=["app_id", "platform", "day", "app_version"], set_={"devices": statement.excluded.devices}
+            index_elements=["app_id", "platform", "day", "app_version"],
+            set_={"devices": statement.excluded.devices},
         )
         session.connection().execute(grown, rows)
 
@@ -44,7 +49,9 @@ def note_adoption(session: Session, *, now: datetime) -> None:
 def _bounded(session: Session, found: dict[_Key, int]) -> dict[_Key, int]:
     """The app's own versions, the largest of the others, and the rest together: anybody can make up versions."""
     own = set[_Key]()
-    for app_id, platform, name, code in session.execute(select(Version.app_id, Version.platform, Version.version, Version.version_code)):
+    for app_id, platform, name, code in session.execute(
+        select(Version.app_id, Version.platform, Version.version, Version.version_code)
+    ):
         own |= {(app_id, platform, name), (app_id, platform, f"{name}+{code}")}
     strangers = defaultdict[tuple[int, str], list[_Key]](list)
     for key in sorted(found.keys() - own, key=lambda key: (-found[key], key)):

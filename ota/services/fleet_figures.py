@@ -18,7 +18,16 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
 from ota.core.versions import parse_current_version
-from ota.models import Adoption, CheckCount, Device, FailureCount, FailureSignature, ReleaseCount, ReleaseHealth, Version
+from ota.models import (
+    Adoption,
+    CheckCount,
+    Device,
+    FailureCount,
+    FailureSignature,
+    ReleaseCount,
+    ReleaseHealth,
+    Version,
+)
 from ota.services.health_tests import Told
 
 TOP = 8
@@ -42,7 +51,12 @@ class Series:
 
     def rows(self) -> list[tuple[datetime, str, int]]:
         """Moment, name and number, without those of which there are none."""
-        return [(moment, name, self.at(moment, name)) for moment in self.moments for name in self.names if self.at(moment, name)]
+        return [
+            (moment, name, self.at(moment, name))
+            for moment in self.moments
+            for name in self.names
+            if self.at(moment, name)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +90,33 @@ class Fleet:
     failures: Sequence[Failures]
 
 
-def fleet(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime, most_failures: int | None = 10) -> Fleet:
+def fleet(
+    session: Session,
+    app_id: int,
+    platform: Platform,
+    *,
+    days: int,
+    now: datetime,
+    most_failures: int | None = 10,
+) -> Fleet:
     """The figures of the last ``days`` days; ``most_failures`` of what fails, all of it with None."""
-    counted_on = session.scalar(select(func.max(Adoption.day)).where(Adoption.app_id == app_id, Adoption.platform == platform))
+    counted_on = session.scalar(
+        select(func.max(Adoption.day)).where(Adoption.app_id == app_id, Adoption.platform == platform)
+    )
     known, unseen = _unseen(session, app_id, platform, now)
     return Fleet(
-        platform, days, adoption=adoption(session, app_id, platform, days=days, now=now),
-        running=running(session, app_id, platform, counted_on), counted_on=counted_on,
-        checks=checks(session, app_id, platform, days=days, now=now), unseen=unseen, known=known,
-        failures=top_failures(session, app_id, platform, since=now - timedelta(days=days), limit=most_failures),
-    )  # fmt: skip
+        platform,
+        days,
+        adoption=adoption(session, app_id, platform, days=days, now=now),
+        running=running(session, app_id, platform, counted_on),
+        counted_on=counted_on,
+        checks=checks(session, app_id, platform, days=days, now=now),
+        unseen=unseen,
+        known=known,
+        failures=top_failures(
+            session, app_id, platform, since=now - timedelta(days=days), limit=most_failures
+        ),
+    )
 
 
 def adoption(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
@@ -97,7 +128,9 @@ def adoption(session: Session, app_id: int, platform: Platform, *, days: int, no
     rows = [(_midnight(row.day), row.app_version, row.devices) for row in session.execute(query)]
     found = _series([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
     rest = [name for name in found.names if name == OTHER]
-    return replace(found, names=[*sorted((name for name in found.names if name != OTHER), key=age, reverse=True), *rest])
+    return replace(
+        found, names=[*sorted((name for name in found.names if name != OTHER), key=age, reverse=True), *rest]
+    )
 
 
 def age(version: str) -> tuple[object, ...]:
@@ -114,7 +147,10 @@ def running(session: Session, app_id: int, platform: Platform, on: date | None) 
     query = select(Adoption.app_version, Adoption.devices).where(
         Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day == on
     )
-    return [(name, number) for name, number in session.execute(query.order_by(Adoption.devices.desc(), Adoption.app_version))]
+    return [
+        (name, number)
+        for name, number in session.execute(query.order_by(Adoption.devices.desc(), Adoption.app_version))
+    ]
 
 
 def checks(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
@@ -131,7 +167,9 @@ def checks(session: Session, app_id: int, platform: Platform, *, days: int, now:
 
 def funnel(session: Session, release_id: int) -> Mapping[Stage, int]:
     """How many devices have reached each stage with the release."""
-    query = select(ReleaseCount.stage, func.sum(ReleaseCount.devices)).where(ReleaseCount.release_id == release_id)
+    query = select(ReleaseCount.stage, func.sum(ReleaseCount.devices)).where(
+        ReleaseCount.release_id == release_id
+    )
     found = {stage: int(number) for stage, number in session.execute(query.group_by(ReleaseCount.stage))}
     return {stage: found.get(stage, 0) for stage in Stage}
 
@@ -154,19 +192,32 @@ def rates_of(told: Told | None) -> tuple[Share | None, Share | None]:
     return _rate(told["failing_rollout"], told["rollout"]), _rate(told["failing_control"], told["control"])
 
 
-def top_failures(session: Session, app_id: int, platform: str, *, since: datetime, limit: int | None = 10) -> Sequence[Failures]:
+def top_failures(
+    session: Session, app_id: int, platform: str, *, since: datetime, limit: int | None = 10
+) -> Sequence[Failures]:
     """What failed on the most devices of all versions, for the first time on each, since that day."""
     counted = (
-        select(FailureCount.signature_id, func.sum(FailureCount.devices).label("devices"), func.sum(FailureCount.events).label("events"))
-        .where(FailureCount.day >= since.date()).group_by(FailureCount.signature_id).subquery()
-    )  # fmt: skip
+        select(
+            FailureCount.signature_id,
+            func.sum(FailureCount.devices).label("devices"),
+            func.sum(FailureCount.events).label("events"),
+        )
+        .where(FailureCount.day >= since.date())
+        .group_by(FailureCount.signature_id)
+        .subquery()
+    )
     query = (
         select(FailureSignature, Version, counted.c.devices, counted.c.events)
-        .join(counted, counted.c.signature_id == FailureSignature.id).join(Version, Version.id == FailureSignature.version_id)
+        .join(counted, counted.c.signature_id == FailureSignature.id)
+        .join(Version, Version.id == FailureSignature.version_id)
         .where(Version.app_id == app_id, Version.platform == platform)
-        .order_by(counted.c.devices.desc(), counted.c.events.desc(), FailureSignature.id.desc()).limit(limit)
-    )  # fmt: skip
-    return [_failure(each, version, int(devices), int(events)) for each, version, devices, events in session.execute(query)]
+        .order_by(counted.c.devices.desc(), counted.c.events.desc(), FailureSignature.id.desc())
+        .limit(limit)
+    )
+    return [
+        _failure(each, version, int(devices), int(events))
+        for each, version, devices, events in session.execute(query)
+    ]
 
 
 def failures_of(session: Session, version: Version, *, limit: int) -> Sequence[Failures]:
@@ -174,22 +225,41 @@ def failures_of(session: Session, version: Version, *, limit: int) -> Sequence[F
     return _failures(session, version.app_id, version.platform, Version.id == version.id, limit)
 
 
-def _failures(session: Session, app_id: int, platform: str, which: ColumnElement[bool], limit: int | None) -> Sequence[Failures]:
+def _failures(
+    session: Session, app_id: int, platform: str, which: ColumnElement[bool], limit: int | None
+) -> Sequence[Failures]:
     query = select(FailureSignature, Version).join(Version, Version.id == FailureSignature.version_id)
     query = query.where(Version.app_id == app_id, Version.platform == platform, which)
-    rows = session.execute(query.order_by(FailureSignature.devices.desc(), FailureSignature.id.desc()).limit(limit))
+    rows = session.execute(
+        query.order_by(FailureSignature.devices.desc(), FailureSignature.id.desc()).limit(limit)
+    )
     return [_failure(each, version, each.devices, each.events) for each, version in rows]
 
 
 def _failure(each: FailureSignature, version: Version, devices: int, events: int) -> Failures:
     return Failures(
-        version.version, version.version_code, version.id, each.kind, each.signature, each.sample, devices, events, each.last_at
+        version.version,
+        version.version_code,
+        version.id,
+        each.kind,
+        each.signature,
+        each.sample,
+        devices,
+        events,
+        each.last_at,
     )
 
 
-def _unseen(session: Session, app_id: int, platform: Platform, now: datetime) -> tuple[int, Mapping[int, int]]:
-    known = select(func.count()).select_from(Device).where(Device.app_id == app_id, Device.platform == platform)
-    found = {days: session.scalar(known.where(Device.last_seen_at <= now - timedelta(days=days))) or 0 for days in (7, 30)}
+def _unseen(
+    session: Session, app_id: int, platform: Platform, now: datetime
+) -> tuple[int, Mapping[int, int]]:
+    known = (
+        select(func.count()).select_from(Device).where(Device.app_id == app_id, Device.platform == platform)
+    )
+    found = {
+        days: session.scalar(known.where(Device.last_seen_at <= now - timedelta(days=days))) or 0
+        for days in (7, 30)
+    }
     return session.scalar(known) or 0, found
 
 

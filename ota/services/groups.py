@@ -54,30 +54,55 @@ def create(session: Session, actor: Actor, app: App, *, name: str, now: datetime
             session.add(group)
     except IntegrityError:
         raise _taken(app, name) from None
-    audit.record(session, actor, "group.created", ("group", group.id), now=now, app_id=app_id, after={"name": name})
+    audit.record(
+        session, actor, "group.created", ("group", group.id), now=now, app_id=app_id, after={"name": name}
+    )
     return group
 
 
-def rename(session: Session, actor: Actor, group: DeviceGroup, *, name: str, revision: int | None = None, now: datetime) -> DeviceGroup:
+def rename(
+    session: Session,
+    actor: Actor,
+    group: DeviceGroup,
+    *,
+    name: str,
+    revision: int | None = None,
+    now: datetime,
+) -> DeviceGroup:
     """Releases stay open to the group under its new name. Raises `Invalid`, and `Conflict` for a stale ``revision`` or a taken name."""
     name, before, group_id, app = _checked_name(name), group.name, group.id, group.app
     seen = group.revision if revision is None else revision
     _check_free(session, app, name, but=group_id)
     try:
         with session.begin_nested():
-            is_written = compare_and_set(session, DeviceGroup, {"id": group_id}, {"revision": seen}, {"name": name, "revision": seen + 1})
+            is_written = compare_and_set(
+                session,
+                DeviceGroup,
+                {"id": group_id},
+                {"revision": seen},
+                {"name": name, "revision": seen + 1},
+            )
     except IntegrityError:
         raise _taken(app, name) from None
     if not is_written:
         raise _stale(session, get(session, group_id))
     if before != name:
         audit.record(
-            session, actor, "group.renamed", ("group", group_id), now=now, app_id=app.id, before={"name": before}, after={"name": name}
+            session,
+            actor,
+            "group.renamed",
+            ("group", group_id),
+            now=now,
+            app_id=app.id,
+            before={"name": before},
+            after={"name": name},
         )
     return group
 
 
-def delete(session: Session, actor: Actor, group: DeviceGroup, *, revision: int | None = None, now: datetime) -> None:
+def delete(
+    session: Session, actor: Actor, group: DeviceGroup, *, revision: int | None = None, now: datetime
+) -> None:
     """Forget the group and its members. Raises `Conflict` while a live release is open to it, or for a stale ``revision``."""
     group_id, app_id, name = group.id, group.app_id, group.name
     seen = group.revision if revision is None else revision
@@ -94,15 +119,32 @@ def delete(session: Session, actor: Actor, group: DeviceGroup, *, revision: int 
         )
     members = count(session, group)
     session.execute(delete_from(release_groups).where(release_groups.c.group_id == group_id))
-    session.execute(delete_from(DeviceGroupMember).where(DeviceGroupMember.group_id == group_id), execution_options=_QUIET)
+    session.execute(
+        delete_from(DeviceGroupMember).where(DeviceGroupMember.group_id == group_id), execution_options=_QUIET
+    )
     session.execute(delete_from(DeviceGroup).where(DeviceGroup.id == group_id), execution_options=_QUIET)
     session.expire_all()
-    audit.record(session, actor, "group.deleted", ("group", group_id), now=now, app_id=app_id, before={"name": name, "devices": members})
+    audit.record(
+        session,
+        actor,
+        "group.deleted",
+        ("group", group_id),
+        now=now,
+        app_id=app_id,
+        before={"name": name, "devices": members},
+    )
     catalogs.touch(session, app_id)
 
 
 def add_devices(
-    session: Session, actor: Actor, group: DeviceGroup, ids: Iterable[str], *, hashed: Hashed, note: str | None = None, now: datetime
+    session: Session,
+    actor: Actor,
+    group: DeviceGroup,
+    ids: Iterable[str],
+    *,
+    hashed: Hashed,
+    note: str | None = None,
+    now: datetime,
 ) -> Added:
     """Put devices into the group. Those that are in it stay, with the new note if one is given.
 
@@ -123,18 +165,25 @@ def add_devices(
             "To reach so many, raise the rollout, or make a channel for them.",
             field="add",
         )
-    session.add_all(DeviceGroupMember(group_id=group_id, device_hash=each, note=note, added_at=now, added_by=actor.label) for each in new)
+    session.add_all(
+        DeviceGroupMember(group_id=group_id, device_hash=each, note=note, added_at=now, added_by=actor.label)
+        for each in new
+    )
     session.flush()
     if note is not None:
         _set_note(session, group_id, known, note)
     if new:
         after = {"name": name, "devices": len(new), "note": note}
-        audit.record(session, actor, "group.devices_added", ("group", group_id), now=now, app_id=app_id, after=after)
+        audit.record(
+            session, actor, "group.devices_added", ("group", group_id), now=now, app_id=app_id, after=after
+        )
         catalogs.touch(session, app_id)
     return Added(len(new), len(known))
 
 
-def remove_devices(session: Session, actor: Actor, group: DeviceGroup, which: Iterable[str], *, hashed: Hashed, now: datetime) -> int:
+def remove_devices(
+    session: Session, actor: Actor, group: DeviceGroup, which: Iterable[str], *, hashed: Hashed, now: datetime
+) -> int:
     """Take devices out of the group, named by their ids or by the hashes that `members` shows. Answers how many were in it."""
     group_id = group.id
     wanted = _checked_ids(which, "remove")
@@ -143,11 +192,22 @@ def remove_devices(session: Session, actor: Actor, group: DeviceGroup, which: It
     found = _known(session, group_id, sorted(hashes))
     for start in range(0, len(found), _BATCH):
         chosen = DeviceGroupMember.device_hash.in_(found[start : start + _BATCH])
-        session.execute(delete_from(DeviceGroupMember).where(DeviceGroupMember.group_id == group_id, chosen), execution_options=_QUIET)
+        session.execute(
+            delete_from(DeviceGroupMember).where(DeviceGroupMember.group_id == group_id, chosen),
+            execution_options=_QUIET,
+        )
     session.expire_all()
     if found:
         before = {"name": group.name, "devices": len(found)}
-        audit.record(session, actor, "group.devices_removed", ("group", group_id), now=now, app_id=group.app_id, before=before)
+        audit.record(
+            session,
+            actor,
+            "group.devices_removed",
+            ("group", group_id),
+            now=now,
+            app_id=group.app_id,
+            before=before,
+        )
         catalogs.touch(session, group.app_id)
     return len(found)
 
@@ -171,7 +231,11 @@ def find(session: Session, app: App, names: Iterable[str]) -> list[DeviceGroup]:
     if missing:
         shown = ", ".join(list(known)[:20]) + (", ..." if len(known) > 20 else "")
         there = f"Expected one of: {shown}." if known else "It has none yet: make one first."
-        raise NotFound("unknown_group", f"{app.name} has no device group '{missing[0][:MAX_NAME]}'. {there}", field="groups")
+        raise NotFound(
+            "unknown_group",
+            f"{app.name} has no device group '{missing[0][:MAX_NAME]}'. {there}",
+            field="groups",
+        )
     return [known[name] for name in sorted(wanted)]
 
 
@@ -184,10 +248,16 @@ def of_app(session: Session, app: App, *, limit: int | None = None, offset: int 
 def groups_of(session: Session, app_id: int, device_hash: str) -> frozenset[int]:
     """The ids of the app's groups that the device is in."""
     query = select(DeviceGroupMember.group_id).join(DeviceGroup, DeviceGroup.id == DeviceGroupMember.group_id)
-    return frozenset(session.scalars(query.where(DeviceGroup.app_id == app_id, DeviceGroupMember.device_hash == device_hash)))
+    return frozenset(
+        session.scalars(
+            query.where(DeviceGroup.app_id == app_id, DeviceGroupMember.device_hash == device_hash)
+        )
+    )
 
 
-def members(session: Session, group: DeviceGroup, *, limit: int = 100, offset: int = 0) -> Sequence[DeviceGroupMember]:
+def members(
+    session: Session, group: DeviceGroup, *, limit: int = 100, offset: int = 0
+) -> Sequence[DeviceGroupMember]:
     """Who is in the group, the last added first."""
     query = select(DeviceGroupMember).where(DeviceGroupMember.group_id == group.id)
     query = query.order_by(DeviceGroupMember.added_at.desc(), DeviceGroupMember.device_hash)
@@ -196,12 +266,19 @@ def members(session: Session, group: DeviceGroup, *, limit: int = 100, offset: i
 
 def count(session: Session, group: DeviceGroup) -> int:
     """How many devices are in the group."""
-    return session.scalar(select(func.count()).select_from(DeviceGroupMember).where(DeviceGroupMember.group_id == group.id)) or 0
+    return (
+        session.scalar(
+            select(func.count()).select_from(DeviceGroupMember).where(DeviceGroupMember.group_id == group.id)
+        )
+        or 0
+    )
 
 
 def counts(session: Session, app: App) -> Mapping[int, int]:
     """How many devices are in each of the app's groups that has some."""
-    query = select(DeviceGroupMember.group_id, func.count()).join(DeviceGroup, DeviceGroup.id == DeviceGroupMember.group_id)
+    query = select(DeviceGroupMember.group_id, func.count()).join(
+        DeviceGroup, DeviceGroup.id == DeviceGroupMember.group_id
+    )
     rows = session.execute(query.where(DeviceGroup.app_id == app.id).group_by(DeviceGroupMember.group_id))
     return {row[0]: row[1] for row in rows}
 
@@ -234,14 +311,18 @@ def _known(session: Session, group_id: int, hashes: Sequence[str]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(hashes), _BATCH):
         chosen = DeviceGroupMember.device_hash.in_(hashes[start : start + _BATCH])
-        found += session.scalars(select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id == group_id, chosen))
+        found += session.scalars(
+            select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id == group_id, chosen)
+        )
     return found
 
 
 def _set_note(session: Session, group_id: int, hashes: Sequence[str], note: str) -> None:
     for start in range(0, len(hashes), _BATCH):
         chosen = DeviceGroupMember.device_hash.in_(hashes[start : start + _BATCH])
-        statement = update(DeviceGroupMember).where(DeviceGroupMember.group_id == group_id, chosen).values(note=note)
+        statement = (
+            update(DeviceGroupMember).where(DeviceGroupMember.group_id == group_id, chosen).values(note=note)
+        )
         session.execute(statement, execution_options=_QUIET)
     session.expire_all()
 
@@ -252,7 +333,9 @@ def _checked_ids(ids: Iterable[str], field: str) -> list[str]:
         if not 1 <= len(each) <= MAX_DEVICE_ID:
             counted = f"Device {number} of {len(wanted)} has an id of {len(each)} characters"
             raise Invalid(
-                "bad_device_id", f"{field}: {counted}; expected 1 to {MAX_DEVICE_ID}, exactly as the device sends it.", field=field
+                "bad_device_id",
+                f"{field}: {counted}; expected 1 to {MAX_DEVICE_ID}, exactly as the device sends it.",
+                field=field,
             )
     return wanted
 
@@ -260,14 +343,22 @@ def _checked_ids(ids: Iterable[str], field: str) -> list[str]:
 def _checked_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise Invalid("bad_group_name", f"name: a group needs a name of 1 to {MAX_NAME} characters, for example Testers.", field="name")
+        raise Invalid(
+            "bad_group_name",
+            f"name: a group needs a name of 1 to {MAX_NAME} characters, for example Testers.",
+            field="name",
+        )
     return name
 
 
 def _checked_note(note: str | None) -> str | None:
     note = (note or "").strip()
     if len(note) > MAX_NOTE or not note.isprintable():
-        raise Invalid("bad_note", f"note: expected one line of at most {MAX_NOTE} characters, for example Anna's tablet.", field="note")
+        raise Invalid(
+            "bad_note",
+            f"note: expected one line of at most {MAX_NOTE} characters, for example Anna's tablet.",
+            field="note",
+        )
     return note or None
 
 

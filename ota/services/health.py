@@ -45,15 +45,24 @@ def rules_of(session: Session, app_id: int) -> Rules:
     if row is None:
         return Rules(Policy())
     policy = Policy(
-        alpha=row.alpha, tolerated_ratio=row.tolerated_ratio, window=timedelta(hours=row.window_hours),
-        min_failing_devices=row.min_failing_devices, acceptable_rate=row.acceptable_rate, silence=timedelta(hours=row.silence_hours),
-    )  # fmt: skip
+        alpha=row.alpha,
+        tolerated_ratio=row.tolerated_ratio,
+        window=timedelta(hours=row.window_hours),
+        min_failing_devices=row.min_failing_devices,
+        acceptable_rate=row.acceptable_rate,
+        silence=timedelta(hours=row.silence_hours),
+    )
     return Rules(policy, HealthAction(row.action), row.min_reports, row.revision)
 
 
-def set_rules(session: Session, actor: Actor, app: App, wanted: Rules, *, revision: int | None = None, now: datetime) -> Rules:
+def set_rules(
+    session: Session, actor: Actor, app: App, wanted: Rules, *, revision: int | None = None, now: datetime
+) -> Rules:
     """Choose the app's policy. Raises `Invalid` for windows that are no whole hours, `Conflict` when somebody was faster."""
-    if (wanted.policy.window % timedelta(hours=1), wanted.policy.silence % timedelta(hours=1)) != (timedelta(0), timedelta(0)):
+    if (wanted.policy.window % timedelta(hours=1), wanted.policy.silence % timedelta(hours=1)) != (
+        timedelta(0),
+        timedelta(0),
+    ):
         raise Invalid("bad_policy", "The window and the silence are whole hours.")
     if not 0 <= wanted.min_reports <= 1_000_000:
         raise Invalid("bad_policy", f"min_reports is {wanted.min_reports}: expected 0 to 1000000 devices.")
@@ -61,22 +70,34 @@ def set_rules(session: Session, actor: Actor, app: App, wanted: Rules, *, revisi
     seen = before.revision if revision is None else revision
     values = {**_plain(wanted), "revision": seen + 1}
     if seen == 0:
-        made = insert(session, HealthPolicy).values(app_id=app.id, **values).on_conflict_do_nothing().returning(HealthPolicy.app_id)
+        made = (
+            insert(session, HealthPolicy)
+            .values(app_id=app.id, **values)
+            .on_conflict_do_nothing()
+            .returning(HealthPolicy.app_id)
+        )
         is_written = session.scalar(made) is not None
     else:
         is_written = compare_and_set(session, HealthPolicy, {"app_id": app.id}, {"revision": seen}, values)
     if not is_written:
         current = rules_of(session, app.id)
         raise Conflict(
-            "stale_revision", "Somebody else changed the health policy meanwhile. Look at it, then decide again.",
+            "stale_revision",
+            "Somebody else changed the health policy meanwhile. Look at it, then decide again.",
             current={**_plain(current), "revision": current.revision},
-        )  # fmt: skip
+        )
     was, becomes = _plain(before), _plain(wanted)
     changed = {name for name in becomes if becomes[name] != was[name]}
     audit.record(
-        session, actor, "app.health_policy", ("app", app.id), now=now, app_id=app.id,
-        before={name: was[name] for name in sorted(changed)}, after={name: becomes[name] for name in sorted(changed)},
-    )  # fmt: skip
+        session,
+        actor,
+        "app.health_policy",
+        ("app", app.id),
+        now=now,
+        app_id=app.id,
+        before={name: was[name] for name in sorted(changed)},
+        after={name: becomes[name] for name in sorted(changed)},
+    )
     session.expire_all()
     return rules_of(session, app.id)
 
@@ -84,10 +105,21 @@ def set_rules(session: Session, actor: Actor, app: App, wanted: Rules, *, revisi
 def watched(session: Session, *, now: datetime) -> Sequence[int]:
     """The ids of the releases whose devices are watched: those that stand and have started, as long as they are partial, or were opened
     to everybody or tested anew not long ago. None of an app that keeps nothing about single devices."""
-    is_young = [Release.starts_at > now - WATCHED_FOR, Release.full_since > now - WATCHED_FOR, ReleaseHealth.since > now - WATCHED_FOR]
-    query = select(Release.id).join(Release.version).join(Version.app).outerjoin(ReleaseHealth, ReleaseHealth.release_id == Release.id)
+    is_young = [
+        Release.starts_at > now - WATCHED_FOR,
+        Release.full_since > now - WATCHED_FOR,
+        ReleaseHealth.since > now - WATCHED_FOR,
+    ]
+    query = (
+        select(Release.id)
+        .join(Release.version)
+        .join(Version.app)
+        .outerjoin(ReleaseHealth, ReleaseHealth.release_id == Release.id)
+    )
     query = query.where(App.keeps_devices)
-    query = query.where(Release.state.in_((ReleaseState.ACTIVE, ReleaseState.PAUSED)), Release.starts_at <= now)
+    query = query.where(
+        Release.state.in_((ReleaseState.ACTIVE, ReleaseState.PAUSED)), Release.starts_at <= now
+    )
     return session.scalars(query.where(or_(Release.rollout < FULL, *is_young)).order_by(Release.id)).all()
 
 
@@ -117,9 +149,13 @@ def look(session: Session, release_id: int, *, now: datetime) -> Look:
     policy, since = rules_of(session, release.version.app_id).policy, _since(session, release)
     seen = health_tests.crowd(session, release, policy, since)
     return Look(
-        release_id, release.revision, since, health_tests.run(release, seen, policy, now),
-        health_tests.decided(session, release, policy, now), health_tests.is_suspect(release, seen, policy, now),
-    )  # fmt: skip
+        release_id,
+        release.revision,
+        since,
+        health_tests.run(release, seen, policy, now),
+        health_tests.decided(session, release, policy, now),
+        health_tests.is_suspect(release, seen, policy, now),
+    )
 
 
 def conclude(session: Session, seen: Look, *, now: datetime) -> ReleaseHealth | None:
@@ -160,10 +196,16 @@ def was_found_bad(session: Session, release: Release) -> bool:
     return row is not None and row.is_bad
 
 
-def begin_anew(session: Session, actor: Actor, release: Release, *, revision: int | None = None, now: datetime) -> Release:
+def begin_anew(
+    session: Session, actor: Actor, release: Release, *, revision: int | None = None, now: datetime
+) -> Release:
     """A person has looked at a release that was found bad and lets it go on: a new test begins. Raises `Conflict` when it was not."""
     if not was_found_bad(session, release) or release.state not in LIVE_STATES:
-        raise Conflict("not_found_bad", "No test has found this release bad, so there is none to begin anew.", current=summary(release))
+        raise Conflict(
+            "not_found_bad",
+            "No test has found this release bad, so there is none to begin anew.",
+            current=summary(release),
+        )
     restart(session, release, now=now)
     release_rows.change(session, actor, release, "test_anew", {}, revision=revision, now=now)
     return release
@@ -185,7 +227,11 @@ def why_waiting(session: Session, release: Release) -> str | None:
 def sentence(row: ReleaseHealth) -> str:
     """What was found, with its numbers."""
     test = HealthTest(row.test)
-    beside = "" if test is HealthTest.ALONE else f", against {row.failing_control:,} of {row.control:,} outside of it"
+    beside = (
+        ""
+        if test is HealthTest.ALONE
+        else f", against {row.failing_control:,} of {row.control:,} outside of it"
+    )
     happened = "devices that normally call fell silent" if test is HealthTest.SILENCE else "devices failed"
     evidence = f"{row.peak:,.0f}" if row.peak < _ENDLESS else f"more than {_ENDLESS:,}"
     return f"{row.failing_rollout:,} of {row.rollout:,} {happened}{beside}: evidence {evidence}, and {row.threshold:,.0f} is enough."
@@ -199,9 +245,13 @@ def _since(session: Session, release: Release) -> datetime:
 def _keep(session: Session, seen: Look, *, now: datetime) -> ReleaseHealth:
     told = health_tests.told(health_tests.speaking(seen.found))
     values: dict[str, Any] = {
-        "since": seen.since, "evaluated_at": now, **{name: value for name, value in told.items() if name != "curve"},
-        "reported": seen.decided.devices, "enrolled": seen.decided.enrolled, "tests": [health_tests.told(each) for each in seen.found],
-    }  # fmt: skip
+        "since": seen.since,
+        "evaluated_at": now,
+        **{name: value for name, value in told.items() if name != "curve"},
+        "reported": seen.decided.devices,
+        "enrolled": seen.decided.enrolled,
+        "tests": [health_tests.told(each) for each in seen.found],
+    }
     row = session.get(ReleaseHealth, seen.release_id)
     if row is None:
         row = ReleaseHealth(release_id=seen.release_id, is_bad=False, **values)
@@ -213,17 +263,26 @@ def _keep(session: Session, seen: Look, *, now: datetime) -> ReleaseHealth:
     return row
 
 
-def _act(session: Session, release: Release, rules: Rules, found: ReleaseHealth, *, is_new: bool, now: datetime) -> None:
+def _act(
+    session: Session, release: Release, rules: Rules, found: ReleaseHealth, *, is_new: bool, now: datetime
+) -> None:
     """Do what the policy says: told once, and stopped for as long as nobody has decided otherwise. Who resumes the release decides."""
     from ota.services import releases  # They ask this module when a person resumes one.
 
     why = sentence(found)
     if is_new:
         audit.record(
-            session, SYSTEM, "release.found_bad", ("release", release.id), now=now, app_id=release.version.app_id,
+            session,
+            SYSTEM,
+            "release.found_bad",
+            ("release", release.id),
+            now=now,
+            app_id=release.version.app_id,
             after={"version": release.version.version, "reason": why},
-        )  # fmt: skip
-    target = {HealthAction.HALT: ReleaseState.HALTED, HealthAction.ROLL_BACK: ReleaseState.ROLLED_BACK}.get(rules.action)
+        )
+    target = {HealthAction.HALT: ReleaseState.HALTED, HealthAction.ROLL_BACK: ReleaseState.ROLLED_BACK}.get(
+        rules.action
+    )
     if target is None or not may_move_release(ReleaseState(release.state), target):
         return
     if target is ReleaseState.HALTED and release.state != ReleaseState.ACTIVE:
@@ -234,8 +293,12 @@ def _act(session: Session, release: Release, rules: Rules, found: ReleaseHealth,
 def _plain(rules: Rules) -> dict[str, Any]:
     policy = rules.policy
     return {
-        "action": rules.action.value, "alpha": policy.alpha, "tolerated_ratio": policy.tolerated_ratio,
-        "window_hours": int(policy.window / timedelta(hours=1)), "min_failing_devices": policy.min_failing_devices,
-        "acceptable_rate": policy.acceptable_rate, "min_reports": rules.min_reports,
+        "action": rules.action.value,
+        "alpha": policy.alpha,
+        "tolerated_ratio": policy.tolerated_ratio,
+        "window_hours": int(policy.window / timedelta(hours=1)),
+        "min_failing_devices": policy.min_failing_devices,
+        "acceptable_rate": policy.acceptable_rate,
+        "min_reports": rules.min_reports,
         "silence_hours": int(policy.silence / timedelta(hours=1)),
-    }  # fmt: skip
+    }

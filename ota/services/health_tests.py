@@ -12,7 +12,16 @@ from sqlalchemy.orm import Session
 
 from ota.core import health_members
 from ota.core.health_members import Turn, Way
-from ota.core.health_tests import Member, Point, Policy, Reported, Verdict, reported, with_control, without_control
+from ota.core.health_tests import (
+    Member,
+    Point,
+    Policy,
+    Reported,
+    Verdict,
+    reported,
+    with_control,
+    without_control,
+)
 from ota.core.lifecycle import HealthTest
 from ota.core.silence import at_risk_of_silence
 from ota.models import Release, ReleaseDevice
@@ -57,12 +66,22 @@ def crowd(session: Session, release: Release, policy: Policy, since: datetime) -
     row = ReleaseDevice
     query = (
         select(
-            row.device_id, row.is_control, row.is_drawn, row.is_regular, row.offered_at, row.silent_at, row.enrolled_at, row.installed_at,
-            row.failed_at, row.crashed_at, row.left_at, row.healthy_at,
+            row.device_id,
+            row.is_control,
+            row.is_drawn,
+            row.is_regular,
+            row.offered_at,
+            row.silent_at,
+            row.enrolled_at,
+            row.installed_at,
+            row.failed_at,
+            row.crashed_at,
+            row.left_at,
+            row.healthy_at,
         )
         .where(row.release_id == release.id, row.enrolled_at >= since, row.is_known)
         .order_by(row.device_id, row.turn)
-    )  # fmt: skip
+    )
     ways, drawn, turns, regular, calling = [], [], [], list[Member](), []
     for each in session.execute(query):
         if each.is_control:
@@ -71,13 +90,25 @@ def crowd(session: Session, release: Release, policy: Policy, since: datetime) -
             if each.is_regular:
                 calling.append(turn._replace(failed_at=_last_call(each.silent_at, policy)))
             continue
-        way = Way(each.enrolled_at, each.installed_at, each.failed_at, each.crashed_at, each.left_at, each.healthy_at)
+        way = Way(
+            each.enrolled_at,
+            each.installed_at,
+            each.failed_at,
+            each.crashed_at,
+            each.left_at,
+            each.healthy_at,
+        )
         ways.append(way)
         if each.is_drawn:
             drawn.append(way)
         if each.is_drawn and each.is_regular and each.offered_at is not None and each.offered_at >= since:
             regular.append(Member(each.offered_at, _last_call(each.silent_at, policy), left_at=each.left_at))
-    return Crowd(ways, drawn, turns, at_risk_of_silence([*regular, *health_members.control(calling, policy)], policy.silence))
+    return Crowd(
+        ways,
+        drawn,
+        turns,
+        at_risk_of_silence([*regular, *health_members.control(calling, policy)], policy.silence),
+    )
 
 
 def _last_call(silent_at: datetime | None, policy: Policy) -> datetime | None:
@@ -96,12 +127,26 @@ def run(release: Release, seen: Crowd, policy: Policy, now: datetime) -> list[Fo
     if seen.turns:
         beside = health_members.control(seen.turns, policy)
         found.append(
-            Found(HealthTest.CONTROL, with_control([*(health_members.compared(way, policy) for way in seen.drawn), *beside], shared, now))
+            Found(
+                HealthTest.CONTROL,
+                with_control(
+                    [*(health_members.compared(way, policy) for way in seen.drawn), *beside], shared, now
+                ),
+            )
         )
     full_since = release.full_since
-    ways = [way for way in seen.ways if not seen.turns or (full_since is not None and way.offered_at >= full_since)]
+    ways = [
+        way
+        for way in seen.ways
+        if not seen.turns or (full_since is not None and way.offered_at >= full_since)
+    ]
     if ways or not found:
-        found.append(Found(HealthTest.ALONE, without_control((health_members.alone(way, policy) for way in ways), shared, now)))
+        found.append(
+            Found(
+                HealthTest.ALONE,
+                without_control((health_members.alone(way, policy) for way in ways), shared, now),
+            )
+        )
     if policy.silence and any(each.is_control for each in seen.regular):
         found.append(Found(HealthTest.SILENCE, with_control(seen.regular, shared, now)))
     return found
@@ -111,14 +156,22 @@ def decided(session: Session, release: Release, policy: Policy, now: datetime) -
     """Of how many of all devices that have installed the release it is known how they do, also before a person resumed it."""
     row = ReleaseDevice
     query = select(row.installed_at, row.failed_at, row.left_at, row.healthy_at)
-    rows = session.execute(query.where(row.release_id == release.id, row.is_control.is_(False), row.installed_at.is_not(None)))
-    installed = [Member(at, failed_at, left_at=left_at, healthy_at=healthy_at) for at, failed_at, left_at, healthy_at in rows if at]
+    rows = session.execute(
+        query.where(row.release_id == release.id, row.is_control.is_(False), row.installed_at.is_not(None))
+    )
+    installed = [
+        Member(at, failed_at, left_at=left_at, healthy_at=healthy_at)
+        for at, failed_at, left_at, healthy_at in rows
+        if at
+    ]
     return reported(installed, policy, now, 0.0)
 
 
 def is_suspect(release: Release, seen: Crowd, policy: Policy, now: datetime) -> bool:
     """Would the release be bad with what was reported last? That may not be the whole truth yet, but no plan should go on over it."""
-    return any(each.verdict.is_bad for each in run(release, seen, replace(policy, settling=timedelta(0)), now))
+    return any(
+        each.verdict.is_bad for each in run(release, seen, replace(policy, settling=timedelta(0)), now)
+    )
 
 
 def speaking(found: Sequence[Found]) -> Found:
@@ -132,10 +185,16 @@ def speaking(found: Sequence[Found]) -> Found:
 def told(found: Found) -> Told:
     verdict = found.verdict
     return Told(
-        test=found.test.value, evidence=verdict.evidence, peak=verdict.peak, threshold=verdict.threshold, rollout=verdict.rollout,
-        control=verdict.control, failing_rollout=verdict.failing_rollout, failing_control=verdict.failing_control,
+        test=found.test.value,
+        evidence=verdict.evidence,
+        peak=verdict.peak,
+        threshold=verdict.threshold,
+        rollout=verdict.rollout,
+        control=verdict.control,
+        failing_rollout=verdict.failing_rollout,
+        failing_control=verdict.failing_control,
         curve=[_plain_point(each) for each in _thinned(verdict.curve)],
-    )  # fmt: skip
+    )
 
 
 def _thinned(curve: Sequence[Point]) -> Sequence[Point]:
@@ -149,4 +208,11 @@ def _thinned(curve: Sequence[Point]) -> Sequence[Point]:
 
 
 def _plain_point(point: Point) -> list[float]:
-    return [point.at.timestamp(), point.rollout, point.control, point.failing_rollout, point.failing_control, round(point.evidence, 6)]
+    return [
+        point.at.timestamp(),
+        point.rollout,
+        point.control,
+        point.failing_rollout,
+        point.failing_control,
+        round(point.evidence, 6),
+    ]

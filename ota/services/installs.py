@@ -48,9 +48,15 @@ def open_app(session: Session, slug: str) -> App:
     """The app whose install page everybody may see. Raises `NotFound` or `Forbidden`."""
     app = session.scalar(select(App).where(App.slug == slug))
     if app is None or app.install_access == InstallAccess.OFF:
-        raise NotFound("unknown_app", "There is no app to install at this address. Check the address that you were given.")
+        raise NotFound(
+            "unknown_app",
+            "There is no app to install at this address. Check the address that you were given.",
+        )
     if app.install_access == InstallAccess.LINKS:
-        raise Forbidden("link_needed", "This page opens only with a link. Ask the people who make the app to send you one.")
+        raise Forbidden(
+            "link_needed",
+            "This page opens only with a link. Ask the people who make the app to send you one.",
+        )
     return app
 
 
@@ -87,7 +93,10 @@ def installable(session: Session, app: App, platform: Platform, *, base_url: str
     """What there is on this platform, when it can be installed. Raises `NotFound` saying why not."""
     found = offering(session, app, platform, base_url=base_url, now=now)
     if not found.is_installable:
-        raise NotFound("not_installable", found.problem or f"No version for {platform.label} can be installed at the moment.")
+        raise NotFound(
+            "not_installable",
+            found.problem or f"No version for {platform.label} can be installed at the moment.",
+        )
     return found
 
 
@@ -95,7 +104,10 @@ def is_registered(session: Session, app: App, udid: str, *, now: datetime) -> bo
     """Is this device in the profile of the offered iOS build? Raises `Invalid` for what is no UDID, `NotFound` without a build."""
     wanted = normal_udid(udid)
     if wanted is None:
-        raise Invalid("bad_udid", "That is no UDID: it has 40 characters, or 8 and 16 with a hyphen, all of them 0 to 9 and a to f.")
+        raise Invalid(
+            "bad_udid",
+            "That is no UDID: it has 40 characters, or 8 and 16 with a hyphen, all of them 0 to 9 and a to f.",
+        )
     version = updates.latest(session, app=app.slug, platform=Platform.IOS, channel=None, now=now)
     facts = builds.facts_of(version)
     devices = facts.profile.devices if facts and facts.profile else ()
@@ -110,7 +122,9 @@ def icon(session: Session, app: App, version_id: int, *, is_public: bool) -> tup
     version = versions.get(session, version_id, app=app)
     if is_public and not (version.is_active and app.install_access == InstallAccess.OPEN):
         raise NotFound("no_icon", "There is no icon at this address.")
-    row = session.execute(select(Artifact.icon, Artifact.sha256).where(Artifact.id == version.artifact_id)).one_or_none()
+    row = session.execute(
+        select(Artifact.icon, Artifact.sha256).where(Artifact.id == version.artifact_id)
+    ).one_or_none()
     if row is None or row.icon is None:
         raise NotFound("no_icon", "There is no icon at this address.")
     return row.icon, row.sha256
@@ -122,7 +136,9 @@ def _needs(facts: BuildFacts) -> str | None:
     return f"iOS {facts.minimum_os} or newer" if facts.minimum_os else None
 
 
-def _problem(version: Version, bundle_id: str | None, profile: Profile | None, base_url: str, now: datetime) -> str | None:
+def _problem(
+    version: Version, bundle_id: str | None, profile: Profile | None, base_url: str, now: datetime
+) -> str | None:
     if version.platform != Platform.IOS:
         return None
     file_url = base_url if version.is_hosted_here else version.download_url
@@ -145,7 +161,9 @@ def _problem(version: Version, bundle_id: str | None, profile: Profile | None, b
 
 def _warning(version: Version, profile: Profile | None, base_url: str, now: datetime) -> str | None:
     file_url = base_url if version.is_hosted_here else version.download_url
-    if version.platform == Platform.ANDROID and not (base_url.startswith("https://") and file_url.startswith("https://")):
+    if version.platform == Platform.ANDROID and not (
+        base_url.startswith("https://") and file_url.startswith("https://")
+    ):
         return "This address is not encrypted: somebody on the same network could hand you another file. Use a network that you trust."
     if profile is not None and now < profile.expires_at <= now + EXPIRES_SOON:
         return f"It stops working on {_day(profile.expires_at)}, when the profile it was signed with expires."

@@ -22,7 +22,9 @@ def shut_off(session: Session, actor: Actor, what: App | Channel, *, now: dateti
         audit.record(session, actor, "app.shut_off", ("app", what.id), now=now, app_id=what.id)
     else:
         after = {"name": what.name}
-        audit.record(session, actor, "channel.shut_off", ("channel", what.id), now=now, app_id=what.app_id, after=after)
+        audit.record(
+            session, actor, "channel.shut_off", ("channel", what.id), now=now, app_id=what.app_id, after=after
+        )
     return True
 
 
@@ -34,13 +36,23 @@ def turn_on(session: Session, actor: Actor, what: App | Channel, *, now: datetim
         audit.record(session, actor, "app.turned_on", ("app", what.id), now=now, app_id=what.id)
     else:
         after = {"name": what.name}
-        audit.record(session, actor, "channel.turned_on", ("channel", what.id), now=now, app_id=what.app_id, after=after)
+        audit.record(
+            session,
+            actor,
+            "channel.turned_on",
+            ("channel", what.id),
+            now=now,
+            app_id=what.app_id,
+            after=after,
+        )
     return True
 
 
 def channels_off(session: Session, app_id: int) -> Sequence[Channel]:
     """The app's channels that are shut off."""
-    return session.scalars(select(Channel).where(Channel.app_id == app_id, Channel.is_shut_off).order_by(Channel.name)).all()
+    return session.scalars(
+        select(Channel).where(Channel.app_id == app_id, Channel.is_shut_off).order_by(Channel.name)
+    ).all()
 
 
 def _set(session: Session, what: App | Channel, is_off: bool) -> bool:

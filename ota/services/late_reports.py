@@ -41,9 +41,14 @@ def shortened(event: LateEvent) -> LateEvent:
 def _judge(session: Session, late: LateReport) -> EventReport | CompletionReport:
     version = late.to_version if late.event is None else late.event.version
     who = telemetry.sender(
-        session, app=late.app, platform=late.platform, device_id=late.device_id, sent_at=late.sent_at, versions=[version],
+        session,
+        app=late.app,
+        platform=late.platform,
+        device_id=late.device_id,
+        sent_at=late.sent_at,
+        versions=[version],
         now=late.received_at,
-    )  # fmt: skip
+    )
     if late.event is None:
         return telemetry.judge_completion(who, late.from_version, late.to_version, now=late.received_at)
     return telemetry.judge(who, late.event, now=late.received_at)

@@ -42,32 +42,62 @@ def announce(session: Session, event: AuditEvent) -> None:
 
 
 def put(
-    session: Session, app: App, kind: AlertKind, told: Told, *, actor: str, now: datetime, webhook_id: int | None = None,
+    session: Session,
+    app: App,
+    kind: AlertKind,
+    told: Told,
+    *,
+    actor: str,
+    now: datetime,
+    webhook_id: int | None = None,
     recipient_id: int | None = None,
-) -> Delivery:  # fmt: skip
+) -> Delivery:
     """Leave one delivery, due at once: the process that sends looks for it every half second."""
     payload = {
-        "event": kind.value, "at": now.isoformat(), "app": {"slug": app.slug, "name": app.name}, "actor": actor,
-        "message": told.message, "path": f"/apps/{app.slug}/{told.page}", "facts": told.facts,
-    }  # fmt: skip
+        "event": kind.value,
+        "at": now.isoformat(),
+        "app": {"slug": app.slug, "name": app.name},
+        "actor": actor,
+        "message": told.message,
+        "path": f"/apps/{app.slug}/{told.page}",
+        "facts": told.facts,
+    }
     delivery = Delivery(
-        key=secrets.token_hex(16), app_id=app.id, webhook_id=webhook_id, recipient_id=recipient_id, event=kind.value, payload=payload,
-        state=DeliveryState.PENDING, attempts=0, next_try_at=now, created_at=now,
-    )  # fmt: skip
+        key=secrets.token_hex(16),
+        app_id=app.id,
+        webhook_id=webhook_id,
+        recipient_id=recipient_id,
+        event=kind.value,
+        payload=payload,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        next_try_at=now,
+        created_at=now,
+    )
     session.add(delivery)
     return delivery
 
 
-def _listeners(session: Session, app_id: int, kind: AlertKind) -> tuple[Sequence[Webhook], Sequence[AlertRecipient]]:
+def _listeners(
+    session: Session, app_id: int, kind: AlertKind
+) -> tuple[Sequence[Webhook], Sequence[AlertRecipient]]:
     # Held until the commit, so that none is deleted under the delivery: the act must not fail over that.
     held: dict[str, Any] = {"read": True, "key_share": True}
     webhooks = session.scalars(
-        select(Webhook).where(Webhook.app_id == app_id, Webhook.is_enabled).order_by(Webhook.id).with_for_update(**held)
+        select(Webhook)
+        .where(Webhook.app_id == app_id, Webhook.is_enabled)
+        .order_by(Webhook.id)
+        .with_for_update(**held)
     )
     recipients = session.scalars(
-        select(AlertRecipient).where(AlertRecipient.app_id == app_id).order_by(AlertRecipient.id).with_for_update(**held)
+        select(AlertRecipient)
+        .where(AlertRecipient.app_id == app_id)
+        .order_by(AlertRecipient.id)
+        .with_for_update(**held)
     )
-    return [each for each in webhooks if kind in each.events], [each for each in recipients if kind in each.events]
+    return [each for each in webhooks if kind in each.events], [
+        each for each in recipients if kind in each.events
+    ]
 
 
 def _of_upload(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
@@ -75,7 +105,11 @@ def _of_upload(session: Session, app: App, kind: AlertKind, event: AuditEvent) -
     facts: dict[str, Any] = {"upload_id": upload.id, "file_name": upload.file_name}
     if kind is AlertKind.UPLOAD_REJECTED:
         facts |= {"reason_code": upload.reason_code, "reason": upload.reason}
-        return Told(f"{app.name}: the upload {upload.file_name} was rejected. {upload.reason}", facts, f"uploads/{upload.id}")
+        return Told(
+            f"{app.name}: the upload {upload.file_name} was rejected. {upload.reason}",
+            facts,
+            f"uploads/{upload.id}",
+        )
     version = session.get_one(Version, (event.after or {})["version_id"])
     facts |= _of_a_version(version)
     again = ", which was there before" if upload.is_repeat else ""
@@ -88,10 +122,17 @@ def _of_release(session: Session, app: App, kind: AlertKind, event: AuditEvent) 
     version, channel = release.version, release.channel.name
     reason = (event.after or {}).get("reason") or release.reason
     facts = {
-        **_of_a_version(version), "release_id": release.id, "channel": channel, "state": str(release.state), "rollout": release.rollout,
-        "starts_at": release.starts_at.isoformat(), "reason": reason,
-    }  # fmt: skip
-    return Told(f"{app.name}: {_release_sentence(kind, event, release, reason)}", facts, f"releases/{release.id}")
+        **_of_a_version(version),
+        "release_id": release.id,
+        "channel": channel,
+        "state": str(release.state),
+        "rollout": release.rollout,
+        "starts_at": release.starts_at.isoformat(),
+        "reason": reason,
+    }
+    return Told(
+        f"{app.name}: {_release_sentence(kind, event, release, reason)}", facts, f"releases/{release.id}"
+    )
 
 
 def _release_sentence(kind: AlertKind, event: AuditEvent, release: Release, reason: str | None) -> str:
@@ -114,16 +155,20 @@ def _of_version(session: Session, app: App, kind: AlertKind, event: AuditEvent) 
     version, after = session.get_one(Version, int(event.subject_id)), event.after or {}
     names: list[str] = after["versions"]
     facts = {
-        **_of_a_version(version), "versions": names, "expires_at": after["expires_at"], "within_days": after["within_days"],
-    }  # fmt: skip
+        **_of_a_version(version),
+        "versions": names,
+        "expires_at": after["expires_at"],
+        "within_days": after["within_days"],
+    }
     ends, plural = datetime.fromisoformat(after["expires_at"]), len(names) > 1
     verb = "expired" if ends <= event.at else "expires"
     named = f"{', '.join(names[:-1])} and {names[-1]}" if plural else names[0]
     return Told(
         f"{app.name}: the provisioning profile of {named} {verb} on {ends:%Y-%m-%d}. From then on phones neither install nor "
         f"open {'them' if plural else 'it'}: build with a new profile and publish that.",
-        facts, f"versions/{version.id}",
-    )  # fmt: skip
+        facts,
+        f"versions/{version.id}",
+    )
 
 
 def _of_switch(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
@@ -142,12 +187,24 @@ def _named(version: Version) -> str:
 
 def _of_a_version(version: Version) -> dict[str, Any]:
     return {
-        "version_id": version.id, "version": version.version, "version_code": version.version_code, "platform": str(version.platform),
-    }  # fmt: skip
+        "version_id": version.id,
+        "version": version.version,
+        "version_code": version.version_code,
+        "platform": str(version.platform),
+    }
 
 
-_TELLERS = {"upload": _of_upload, "release": _of_release, "version": _of_version, "app": _of_switch, "channel": _of_switch}
+_TELLERS = {
+    "upload": _of_upload,
+    "release": _of_release,
+    "version": _of_version,
+    "app": _of_switch,
+    "channel": _of_switch,
+}
 _VERBS = {
-    AlertKind.HALTED: "halted", AlertKind.PAUSED: "paused", AlertKind.RESUMED: "resumed", AlertKind.ROLLED_BACK: "rolled back",
+    AlertKind.HALTED: "halted",
+    AlertKind.PAUSED: "paused",
+    AlertKind.RESUMED: "resumed",
+    AlertKind.ROLLED_BACK: "rolled back",
     AlertKind.WITHDRAWN: "withdrew",
-}  # fmt: skip
+}

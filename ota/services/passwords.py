@@ -15,7 +15,9 @@ _hasher = PasswordHasher()
 def hashed(password: str, *, at_least: int) -> str:
     """What is stored of a new password. Raises `Invalid` for one that is too short or too long."""
     if not at_least <= len(password) <= MAX_PASSWORD:
-        raise Invalid("bad_password", f"A password has {at_least} to {MAX_PASSWORD} characters.", field="password")
+        raise Invalid(
+            "bad_password", f"A password has {at_least} to {MAX_PASSWORD} characters.", field="password"
+        )
     return _hasher.hash(password)
 
 

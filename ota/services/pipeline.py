@@ -148,7 +148,9 @@ def finish(session: Session, job: Job, facts: PackageFacts, measured: Measured, 
     }
     _write(session, job, values)
     after = {"status": UploadStatus.READY, "version_id": version.id}
-    audit.record(session, actor, "upload.ready", ("upload", job.upload_id), now=now, app_id=place.app.id, after=after)
+    audit.record(
+        session, actor, "upload.ready", ("upload", job.upload_id), now=now, app_id=place.app.id, after=after
+    )
     return upload
 
 
@@ -160,12 +162,18 @@ def reject(session: Session, job: Job, error: OtaError, *, now: datetime) -> Non
     upload = _held(session, job)
     app_id = upload.app_id if upload.app_id is not None else apps.default_id(session)
     values = {
-        "status": UploadStatus.REJECTED, "stage": None, "reason_code": error.code, "reason": error.message, "finished_at": now,
-    }  # fmt: skip
+        "status": UploadStatus.REJECTED,
+        "stage": None,
+        "reason_code": error.code,
+        "reason": error.message,
+        "finished_at": now,
+    }
     _write(session, job, values)
     actor = Actor(label=upload.uploaded_by, role=Role.PUBLISHER)
     after = {"status": UploadStatus.REJECTED, "reason_code": error.code}
-    audit.record(session, actor, "upload.rejected", ("upload", job.upload_id), now=now, app_id=app_id, after=after)
+    audit.record(
+        session, actor, "upload.rejected", ("upload", job.upload_id), now=now, app_id=app_id, after=after
+    )
 
 
 def postpone(session: Session, job: Job, *, now: datetime) -> None:
@@ -173,9 +181,12 @@ def postpone(session: Session, job: Job, *, now: datetime) -> None:
     upload = _held(session, job)
     wait = min(timedelta(seconds=2 ** min(upload.postponements + 1, 10)), _LONGEST_WAIT)
     values = {
-        "status": UploadStatus.RECEIVED, "stage": None, "lease_token": None, "lease_expires_at": now + wait,
+        "status": UploadStatus.RECEIVED,
+        "stage": None,
+        "lease_token": None,
+        "lease_expires_at": now + wait,
         "postponements": upload.postponements + 1,
-    }  # fmt: skip
+    }
     _write(session, job, values)
 
 
@@ -186,7 +197,12 @@ def take_stalled(session: Session, *, now: datetime, lease: timedelta, limit: in
     """
     is_stalled = (Upload.status.in_(OPEN_UPLOADS), Upload.lease_expires_at < now)
     oldest = select(Upload.id).where(*is_stalled).order_by(Upload.lease_expires_at).limit(limit)
-    values = {"status": UploadStatus.RECEIVED, "stage": None, "lease_token": None, "lease_expires_at": now + lease}
+    values = {
+        "status": UploadStatus.RECEIVED,
+        "stage": None,
+        "lease_token": None,
+        "lease_expires_at": now + lease,
+    }
     # One statement: what another worker finishes or renews meanwhile no longer matches when its row is reached.
     statement = update(Upload).where(Upload.id.in_(oldest), *is_stalled).values(**values).returning(Upload.id)
     return session.scalars(statement, execution_options={"synchronize_session": False}).all()
@@ -194,7 +210,9 @@ def take_stalled(session: Session, *, now: datetime, lease: timedelta, limit: in
 
 def expect_no_message(session: Session, upload_id: str, *, now: datetime) -> None:
     """The message could not be sent: the next look for stalled uploads need not wait for the lease."""
-    compare_and_set(session, Upload, {"id": upload_id}, {"status": UploadStatus.RECEIVED}, {"lease_expires_at": now})
+    compare_and_set(
+        session, Upload, {"id": upload_id}, {"status": UploadStatus.RECEIVED}, {"lease_expires_at": now}
+    )
 
 
 def store_artifact(session: Session, measured: Measured, facts: PackageFacts, *, now: datetime) -> Artifact:
@@ -206,9 +224,14 @@ def store_artifact(session: Session, measured: Measured, facts: PackageFacts, *,
     try:
         with session.begin_nested():
             artifact = Artifact(
-                sha256=measured.sha256, size=measured.size, created_at=now,
-                signer=facts.signature.signer, scheme=facts.signature.scheme, facts=builds.stored(facts), icon=facts.icon,
-            )  # fmt: skip
+                sha256=measured.sha256,
+                size=measured.size,
+                created_at=now,
+                signer=facts.signature.signer,
+                scheme=facts.signature.scheme,
+                facts=builds.stored(facts),
+                icon=facts.icon,
+            )
             session.add(artifact)
         return artifact
     except IntegrityError:
@@ -245,7 +268,9 @@ def _never_possible() -> Rejected:
 
 
 def _held(session: Session, job: Job) -> Upload:
-    query = select(Upload).where(Upload.id == job.upload_id, Upload.lease_token == job.token, Upload.status == UploadStatus.PROCESSING)
+    query = select(Upload).where(
+        Upload.id == job.upload_id, Upload.lease_token == job.token, Upload.status == UploadStatus.PROCESSING
+    )
     upload = session.scalar(query)
     if upload is None:
         raise LeaseLost(job.upload_id)

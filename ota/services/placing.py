@@ -42,14 +42,20 @@ def place(session: Session, upload: Upload, facts: PackageFacts, sha256: str) ->
     except Conflict as error:
         raise _other_package(error) from error
     except (Invalid, NotFound) as error:
-        raise Rejected(error.code, f"{error.message} Correct the build or what was sent with it, then upload again.") from error
+        raise Rejected(
+            error.code, f"{error.message} Correct the build or what was sent with it, then upload again."
+        ) from error
     return Place(app, draft, same_version(session, app, draft, sha256))
 
 
 def _check_signer(session: Session, app: App, facts: PackageFacts) -> None:
     """Raises `Rejected` for a build that phones would refuse as an update, and for a v1-only one where that is not allowed."""
     signature = facts.signature
-    if signature.scheme is Scheme.V1 and not app.allows_v1_only and (facts.min_sdk or 1) >= _V1_IS_ENOUGH_BELOW:
+    if (
+        signature.scheme is Scheme.V1
+        and not app.allows_v1_only
+        and (facts.min_sdk or 1) >= _V1_IS_ENOUGH_BELOW
+    ):
         raise Rejected(
             "v1_only",
             f"Signed with scheme v1 alone, which does not protect the whole file, though it needs Android API level {facts.min_sdk}, "
@@ -86,7 +92,10 @@ def draft_of(upload: Upload, facts: PackageFacts) -> VersionDraft:
     version = facts.version or upload.declared_version
     code = facts.version_code if facts.version_code is not None else upload.declared_version_code
     if not version:
-        raise Rejected("no_version", "The file names no version that can be read. Send it along as `version`, or set it in the build.")
+        raise Rejected(
+            "no_version",
+            "The file names no version that can be read. Send it along as `version`, or set it in the build.",
+        )
     if code is None:
         raise Rejected(
             "no_version_code",
@@ -113,11 +122,16 @@ def choose_app(session: Session, upload: Upload, facts: PackageFacts) -> App:
         return known[0]
     if len(known) > 1:
         slugs = ", ".join(app.slug for app in known)
-        raise Rejected("which_app", f"{facts.package_id} belongs to several apps here ({slugs}). Send `app` with the right slug.")
+        raise Rejected(
+            "which_app",
+            f"{facts.package_id} belongs to several apps here ({slugs}). Send `app` with the right slug.",
+        )
     try:
         default = apps.find(session, None)
     except NotFound as error:
-        raise Rejected("no_app", "There is no app on this server yet. Create one, then upload again.") from error
+        raise Rejected(
+            "no_app", "There is no app on this server yet. Create one, then upload again."
+        ) from error
     pinned = default.package_id(facts.platform)
     if pinned is not None and pinned != facts.package_id:
         raise Rejected(
@@ -136,7 +150,9 @@ def pin(session: Session, actor: Actor, app: App, facts: PackageFacts, *, now: d
 
 
 def _other_package(error: Conflict) -> Rejected:
-    return Rejected(error.code, f"{error.message} Upload the build to the app it belongs to, or build it with that id.")
+    return Rejected(
+        error.code, f"{error.message} Upload the build to the app it belongs to, or build it with that id."
+    )
 
 
 def _agree(what: str, declared: object, found: object) -> None:

@@ -22,25 +22,35 @@ STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "sign
 """Checks that can go bad while a release stands: asked again before it is offered to more devices."""
 
 
-def examine(session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime) -> list[Check]:
+def examine(
+    session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime
+) -> list[Check]:
     """The list for this version on this channel, as `ota.core.preflight.examine` makes it, with the devices counted."""
     fleet = devices.fleet(session, version.app, builds.build_of(version), now=now)
-    return preflight.examine(builds.build_of(version), _situation(session, version, channel, fleet, is_https), now)
+    return preflight.examine(
+        builds.build_of(version), _situation(session, version, channel, fleet, is_https), now
+    )
 
 
-def demand(session: Session, version: Version, channel: Channel, *, now: datetime, only: frozenset[str] | None = None) -> None:
+def demand(
+    session: Session, version: Version, channel: Channel, *, now: datetime, only: frozenset[str] | None = None
+) -> None:
     """Raises `Conflict` (``preflight_blocked``) with the checks that block, when one does.
 
     ``only`` looks at those checks alone, for a release that already stands.
     """
     situation = _situation(session, version, channel, Fleet(), is_https=True)
     checks = preflight.examine(builds.build_of(version), situation, now)
-    blocking = [check for check in checks if check.verdict is Verdict.BLOCK and (only is None or check.name in only)]
+    blocking = [
+        check for check in checks if check.verdict is Verdict.BLOCK and (only is None or check.name in only)
+    ]
     if blocking:
         raise Conflict(
             "preflight_blocked",
             f"Version {version.version} can't be published. " + " ".join(check.message for check in blocking),
-            checks=[{"name": check.name, "verdict": check.verdict, "message": check.message} for check in blocking],
+            checks=[
+                {"name": check.name, "verdict": check.verdict, "message": check.message} for check in blocking
+            ],
             current=versions.summary(version),
         )
 
@@ -59,15 +69,25 @@ def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetim
     values = {"signer": signer, "signer_history": msgspec.json.encode(kept).decode()}
     before = row.signer
     # Also when nothing changes: whoever changes it between the preflight and this commit is noticed.
-    if not compare_and_set(session, AppPlatform, {"id": row.id}, {"signer_history": row.signer_history}, values):
+    if not compare_and_set(
+        session, AppPlatform, {"id": row.id}, {"signer_history": row.signer_history}, values
+    ):
         raise Conflict(
-            "preflight_blocked", "Another build was published at the same moment. Look again.", current=versions.summary(version)
+            "preflight_blocked",
+            "Another build was published at the same moment. Look again.",
+            current=versions.summary(version),
         )
     if before != signer:
         audit.record(
-            session, actor, "app.signer_pinned", ("app", version.app_id), now=now, app_id=version.app_id,
-            before={version.platform: before}, after={version.platform: signer},
-        )  # fmt: skip
+            session,
+            actor,
+            "app.signer_pinned",
+            ("app", version.app_id),
+            now=now,
+            app_id=version.app_id,
+            before={version.platform: before},
+            after={version.platform: signer},
+        )
 
 
 def signers_of(row: AppPlatform) -> tuple[Signers, ...]:
@@ -86,7 +106,9 @@ def signed_versions(session: Session, app_id: int, platform: str) -> dict[str, s
     return {signer: version for signer, version in session.execute(query)}  # noqa: C416  The last one of each counts.
 
 
-def _situation(session: Session, version: Version, channel: Channel, fleet: Fleet, is_https: bool) -> Situation:
+def _situation(
+    session: Session, version: Version, channel: Channel, fleet: Fleet, is_https: bool
+) -> Situation:
     app, before = version.app, _before(session, version, channel)
     return Situation(
         package_id=app.package_id(version.platform),
@@ -102,9 +124,17 @@ def _situation(session: Session, version: Version, channel: Channel, fleet: Flee
 
 def _before(session: Session, version: Version, channel: Channel) -> Version | None:
     """What the channel offers with the highest code besides this one; else what was published last."""
-    others = select(Version).where(Version.app_id == version.app_id, Version.platform == version.platform, Version.id != version.id)
-    stands = others.join(Version.releases).where(Release.channel_id == channel.id, Release.state.in_(LIVE_STATES))
+    others = select(Version).where(
+        Version.app_id == version.app_id, Version.platform == version.platform, Version.id != version.id
+    )
+    stands = others.join(Version.releases).where(
+        Release.channel_id == channel.id, Release.state.in_(LIVE_STATES)
+    )
     live = session.scalar(stands.order_by(Version.version_code.desc()).limit(1))
     if live is not None:
         return live
-    return session.scalar(others.where(Version.published_at.is_not(None)).order_by(Version.published_at.desc(), Version.id.desc()).limit(1))
+    return session.scalar(
+        others.where(Version.published_at.is_not(None))
+        .order_by(Version.published_at.desc(), Version.id.desc())
+        .limit(1)
+    )

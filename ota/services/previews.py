@@ -50,7 +50,13 @@ class Preview:
 
 
 def draft(
-    session: Session, version: Version, channel: Channel, *, rollout: int | None = None, terms: Terms | None = None, now: datetime
+    session: Session,
+    version: Version,
+    channel: Channel,
+    *,
+    rollout: int | None = None,
+    terms: Terms | None = None,
+    now: datetime,
 ) -> Release:
     """The release that `releases.start` would make, for `preview`: it never gets into the database. Raises `Invalid` or `NotFound`."""
     made = releases.drafted(session, version, channel, rollout, terms or Terms(), now)
@@ -62,14 +68,18 @@ def draft(
     return made
 
 
-def preview(session: Session, release: Release, now: datetime, rollout: int | None = None, *, is_resumed: bool = False) -> Preview:
+def preview(
+    session: Session, release: Release, now: datetime, rollout: int | None = None, *, is_resumed: bool = False
+) -> Preview:
     """Who would be offered the release, as it is or with another ``rollout`` in basis points, or once it is resumed.
 
     Which device follows which channel is not known, so all active devices of the app on the platform are taken as if they followed
     this one. One that is scheduled is looked at as of its start. The devices' ids are not known: their stored hashes stand in for
     them, so a percentage draws other devices than it will, but as many.
     """
-    candidate = catalogs.candidate_of(session, release, release.version, release.channel, [group.id for group in release.groups])
+    candidate = catalogs.candidate_of(
+        session, release, release.version, release.channel, [group.id for group in release.groups]
+    )
     if rollout is not None:
         candidate = replace(candidate, rollout=rollout)
     if is_resumed:
@@ -78,11 +88,15 @@ def preview(session: Session, release: Release, now: datetime, rollout: int | No
     trial = _Trial.of(candidate, before, now)
     app_id, platform = release.version.app_id, release.platform
     active: tuple[ColumnElement[bool], ...] = (
-        Device.app_id == app_id, Device.platform == platform, Device.last_seen_at > now - ACTIVE_WITHIN,
-    )  # fmt: skip
+        Device.app_id == app_id,
+        Device.platform == platform,
+        Device.last_seen_at > now - ACTIVE_WITHIN,
+    )
     members = select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id.in_(candidate.groups))
     # Members are few and decided by name, so they are not left to the luck of a sample.
-    parts = [Device.device_hash.in_(members), Device.device_hash.not_in(members)] if candidate.groups else [None]
+    parts = (
+        [Device.device_hash.in_(members), Device.device_hash.not_in(members)] if candidate.groups else [None]
+    )
     found = _Counts()
     for part in parts:
         found.add(*_outcomes(session, trial, active if part is None else (*active, part)))
@@ -142,7 +156,9 @@ class _Counts:
         return Preview(self.active, offered, mandatory, current, held_back, is_simulated, self.is_sampled)
 
 
-def _outcomes(session: Session, trial: _Trial, conditions: tuple[ColumnElement[bool], ...]) -> tuple[int, Counter[str]]:
+def _outcomes(
+    session: Session, trial: _Trial, conditions: tuple[ColumnElement[bool], ...]
+) -> tuple[int, Counter[str]]:
     number = session.scalar(select(func.count()).select_from(Device).where(*conditions)) or 0
     # Hashes are as good as dice, so those that come first are a fair sample, and the index holds them in this order.
     chosen = select(Device).where(*conditions).order_by(Device.device_hash).limit(MOST)
@@ -163,7 +179,8 @@ def _groups(session: Session, hashes: Sequence[str], trial: _Trial) -> Mapping[s
         return found
     for start in range(0, len(hashes), _BATCH):
         query = select(DeviceGroupMember.device_hash, DeviceGroupMember.group_id).where(
-            DeviceGroupMember.group_id.in_(wanted), DeviceGroupMember.device_hash.in_(hashes[start : start + _BATCH])
+            DeviceGroupMember.group_id.in_(wanted),
+            DeviceGroupMember.device_hash.in_(hashes[start : start + _BATCH]),
         )
         for device_hash, group_id in session.execute(query):
             found[device_hash].add(group_id)
@@ -172,12 +189,20 @@ def _groups(session: Session, hashes: Sequence[str], trial: _Trial) -> Mapping[s
 
 def _simulated(trial: _Trial, candidate: Candidate, before: Catalog, now: datetime) -> Preview:
     """Made-up devices that run what the channel offered to everybody before, else something just below the release."""
-    others = replace(before, candidates=tuple(c for c in before.candidates if c.release_id != candidate.release_id))
+    others = replace(
+        before, candidates=tuple(c for c in before.candidates if c.release_id != candidate.release_id)
+    )
     offered = latest_for_everybody(others, now)
     name, code = (offered.version, offered.version_code) if offered else ("0.0.0", candidate.version_code - 1)
-    text = f"{name}+{max(code, 0)}" if parse_name(name) is not None and "+" not in name else f"0.0.0+{max(code, 0)}"
+    text = (
+        f"{name}+{max(code, 0)}"
+        if parse_name(name) is not None and "+" not in name
+        else f"0.0.0+{max(code, 0)}"
+    )
     current = parse_current_version(text)
-    outcomes = Counter(trial.outcome(UpdateQuery(current, f"simulated-{number}")) for number in range(SIMULATED))
+    outcomes = Counter(
+        trial.outcome(UpdateQuery(current, f"simulated-{number}")) for number in range(SIMULATED)
+    )
     found = _Counts()
     found.add(SIMULATED, outcomes)
     return found.preview(is_simulated=True)
@@ -186,7 +211,11 @@ def _simulated(trial: _Trial, candidate: Candidate, before: Catalog, now: dateti
 def check_stands(release: Release) -> Release:
     """The release. Raises `Conflict` for one that has ended."""
     if not release.is_live:
-        raise Conflict("wrong_state", "The release has ended: nobody is offered it any more.", current=release_rows.summary(release))
+        raise Conflict(
+            "wrong_state",
+            "The release has ended: nobody is offered it any more.",
+            current=release_rows.summary(release),
+        )
     return release
 
 

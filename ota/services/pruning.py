@@ -10,7 +10,17 @@ from sqlalchemy import CursorResult, and_, delete, exists, func, or_, select, tu
 from sqlalchemy.orm import Session
 
 from ota.core.rollout import FULL
-from ota.models import App, Device, Event, FailureSignature, Release, ReleaseDevice, UpdateCheck, UpdateCompletion, Version
+from ota.models import (
+    App,
+    Device,
+    Event,
+    FailureSignature,
+    Release,
+    ReleaseDevice,
+    UpdateCheck,
+    UpdateCompletion,
+    Version,
+)
 from ota.services import counting
 
 CHECKS_KEPT = timedelta(days=30)
@@ -43,15 +53,29 @@ def _delete_ways(session: Session, old: datetime) -> int:
     would be counted as offered again."""
     begun = func.coalesce(ReleaseDevice.offered_at, ReleaseDevice.enrolled_at) < old
     ended = select(Release.id).where(Release.ended_at < old)
-    settled = select(Release.id).where(Release.starts_at < old, Release.rollout == FULL)  # Nobody watches them any more.
+    settled = select(Release.id).where(
+        Release.starts_at < old, Release.rollout == FULL
+    )  # Nobody watches them any more.
     asks = (
         exists(Device.id)
-        .where(Device.device_hash == ReleaseDevice.device_id, Device.app_id == Version.app_id, Device.platform == Version.platform)
+        .where(
+            Device.device_hash == ReleaseDevice.device_id,
+            Device.app_id == Version.app_id,
+            Device.platform == Version.platform,
+        )
         .where(Version.id == Release.version_id, Release.id == ReleaseDevice.release_id)
     )
-    is_done = or_(ReleaseDevice.is_control, ReleaseDevice.installed_at.is_not(None), ReleaseDevice.left_at.is_not(None), ~asks)
+    is_done = or_(
+        ReleaseDevice.is_control,
+        ReleaseDevice.installed_at.is_not(None),
+        ReleaseDevice.left_at.is_not(None),
+        ~asks,
+    )
     return _delete(
-        session, ReleaseDevice, begun, or_(ReleaseDevice.release_id.in_(ended), and_(ReleaseDevice.release_id.in_(settled), is_done))
+        session,
+        ReleaseDevice,
+        begun,
+        or_(ReleaseDevice.release_id.in_(ended), and_(ReleaseDevice.release_id.in_(settled), is_done)),
     )
 
 
@@ -59,7 +83,11 @@ def _forget(session: Session, apps: Sequence[int]) -> list[int]:
     """Delete what is known of single devices of these apps. Their counts stay."""
     releases = select(Release.id).join(Release.version).where(Version.app_id.in_(apps))
     versions = select(Version.id).where(Version.app_id.in_(apps))
-    checks = select(UpdateCheck.id).where(UpdateCheck.app_id.in_(apps), UpdateCheck.device_id.is_not(None)).limit(BATCH)
+    checks = (
+        select(UpdateCheck.id)
+        .where(UpdateCheck.app_id.in_(apps), UpdateCheck.device_id.is_not(None))
+        .limit(BATCH)
+    )
     return [
         _execute(session, update(UpdateCheck).where(UpdateCheck.id.in_(checks)).values(device_id=None)),
         _delete(session, Device, Device.app_id.in_(apps)),
@@ -77,4 +105,6 @@ def _delete(session: Session, model: Any, *which: Any) -> int:
 
 
 def _execute(session: Session, statement: Any) -> int:
-    return cast("CursorResult[Any]", session.execute(statement, execution_options={"synchronize_session": False})).rowcount
+    return cast(
+        "CursorResult[Any]", session.execute(statement, execution_options={"synchronize_session": False})
+    ).rowcount

@@ -12,7 +12,9 @@ from ota.services.audit import Actor
 from ota.services.versions import VersionDraft, VersionEdit
 
 
-def publish(session: Session, actor: Actor, app: App, draft: VersionDraft, said: VersionEdit, *, now: datetime) -> Release:
+def publish(
+    session: Session, actor: Actor, app: App, draft: VersionDraft, said: VersionEdit, *, now: datetime
+) -> Release:
     """The seed's publish: make the version if it is new, and offer it to everybody on the default channel.
 
     A version that is already there is published only when what is sent doesn't contradict its file; the notes and
@@ -31,7 +33,9 @@ def publish(session: Session, actor: Actor, app: App, draft: VersionDraft, said:
 
 def _check_same(version: Version, draft: VersionDraft) -> None:
     checksum = rules.checksum(draft.checksum)
-    differs = (checksum is not None and checksum != version.checksum) or draft.version.strip() != version.version
+    differs = (
+        checksum is not None and checksum != version.checksum
+    ) or draft.version.strip() != version.version
     differs = differs or (draft.file_size is not None and draft.file_size != version.file_size)
     if not version.is_hosted_here and draft.download_url:
         differs = differs or draft.download_url.strip() != version.download_url

@@ -27,7 +27,9 @@ class LeftBehind:
 
 def active(session: Session, app: App, *, now: datetime) -> Mapping[str, int]:
     """How many active devices the app has on each platform; platforms without any are left out."""
-    query = select(Device.platform, func.count()).where(Device.app_id == app.id, Device.last_seen_at > now - ACTIVE_WITHIN)
+    query = select(Device.platform, func.count()).where(
+        Device.app_id == app.id, Device.last_seen_at > now - ACTIVE_WITHIN
+    )
     return {platform: number for platform, number in session.execute(query.group_by(Device.platform))}  # noqa: C416
 
 
@@ -43,12 +45,20 @@ def running(session: Session, app: App, *, now: datetime) -> Mapping[tuple[str, 
 def left_behind(session: Session, version: Version, *, now: datetime) -> list[LeftBehind]:
     """The versions below this one that were rolled back or withdrawn and that devices still run, the most devices first."""
     query = select(Version).where(
-        Version.app_id == version.app_id, Version.platform == version.platform, Version.version_code < version.version_code,
-        Version.is_active.is_(False), Version.id.in_(select(Release.version_id).where(Release.state.in_(_TAKEN_BACK))),
-    )  # fmt: skip
+        Version.app_id == version.app_id,
+        Version.platform == version.platform,
+        Version.version_code < version.version_code,
+        Version.is_active.is_(False),
+        Version.id.in_(select(Release.version_id).where(Release.state.in_(_TAKEN_BACK))),
+    )
     counts = running(session, version.app, now=now)
-    found = [LeftBehind(each, counts.get((each.platform, each.version_code), 0), _how(each)) for each in session.scalars(query)]
-    return sorted((each for each in found if each.devices), key=lambda each: (-each.devices, -each.version.version_code))
+    found = [
+        LeftBehind(each, counts.get((each.platform, each.version_code), 0), _how(each))
+        for each in session.scalars(query)
+    ]
+    return sorted(
+        (each for each in found if each.devices), key=lambda each: (-each.devices, -each.version.version_code)
+    )
 
 
 def _how(version: Version) -> str:

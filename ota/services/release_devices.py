@@ -50,11 +50,18 @@ def offer(session: Session, tallies: Tallies, offers: Iterable[Offered]) -> None
         tallies.stage(each.release_id, Stage.OFFERED, each.at, events=1)
     rows = [
         {
-            "release_id": release_id, "device_id": device, "is_control": False, "turn": 0, "version_code": each.code,
-            "offered_at": each.at, "enrolled_at": last[release_id, device], "is_known": each.is_known, "is_drawn": each.is_drawn,
+            "release_id": release_id,
+            "device_id": device,
+            "is_control": False,
+            "turn": 0,
+            "version_code": each.code,
+            "offered_at": each.at,
+            "enrolled_at": last[release_id, device],
+            "is_known": each.is_known,
+            "is_drawn": each.is_drawn,
         }
         for (release_id, device), each in sorted(first.items())
-    ]  # fmt: skip
+    ]
     new = [key for key, offered_at in _insert_offers(session, rows) if offered_at == first[key].at]
     for key in new:
         tallies.stage(key[0], Stage.OFFERED, first[key].at, devices=1)
@@ -77,7 +84,9 @@ def enrol_controls(session: Session, rows: Sequence[dict[str, Any]]) -> None:
         session.execute(insert(session, ReleaseDevice).on_conflict_do_nothing(), list(rows))
 
 
-def follow(session: Session, tallies: Tallies, moved: Sequence[Completion], *, is_inferred: bool = True) -> None:
+def follow(
+    session: Session, tallies: Tallies, moved: Sequence[Completion], *, is_inferred: bool = True
+) -> None:
     """Devices run other versions than before: complete what they were offered, and end what they left."""
     ways = _ways(session, {each.device for each in moved}) if moved else {}
     done = []
@@ -87,7 +96,11 @@ def follow(session: Session, tallies: Tallies, moved: Sequence[Completion], *, i
                 continue
             if way.version_code != each.code:
                 _leave(session, way, each.at)
-            elif way.offered_at is not None and way.offered_at <= each.at and reach(session, tallies, way, Stage.INSTALLED, each.at):
+            elif (
+                way.offered_at is not None
+                and way.offered_at <= each.at
+                and reach(session, tallies, way, Stage.INSTALLED, each.at)
+            ):
                 done.append(each)
     _write_completions(session, done, is_inferred=is_inferred)
 
@@ -120,7 +133,12 @@ def fail(session: Session, tallies: Tallies, way: ReleaseDevice, kind: EventKind
 def _set_once(session: Session, way: ReleaseDevice, column: str, at: datetime) -> bool:
     if getattr(way, column) is not None:
         return False
-    if not _execute(session, update(ReleaseDevice).where(*_key(way), getattr(ReleaseDevice, column).is_(None)).values({column: at})):
+    if not _execute(
+        session,
+        update(ReleaseDevice)
+        .where(*_key(way), getattr(ReleaseDevice, column).is_(None))
+        .values({column: at}),
+    ):
         return False
     set_committed_value(way, column, at)
     return True
@@ -133,17 +151,25 @@ def ways_of(session: Session, pairs: Iterable[tuple[str, int]]) -> dict[tuple[st
     for device, version_id in pairs:
         wanted.setdefault(device, set()).add(version_id)
     ids = set[int]().union(*wanted.values())
-    whose = select(Version.id, Version.app_id, Version.platform, Version.version_code).where(Version.id.in_(ids))
+    whose = select(Version.id, Version.app_id, Version.platform, Version.version_code).where(
+        Version.id.in_(ids)
+    )
     runs = {row.id: (row.app_id, row.platform, row.version_code) for row in session.execute(whose)}
     query = (
         select(ReleaseDevice, Release.version_id, Version.app_id, Version.platform)
-        .join(Release, Release.id == ReleaseDevice.release_id).join(Version, Version.id == Release.version_id)
-        .where(ReleaseDevice.device_id.in_(wanted)).order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.turn.desc())
-    )  # fmt: skip
+        .join(Release, Release.id == ReleaseDevice.release_id)
+        .join(Version, Version.id == Release.version_id)
+        .where(ReleaseDevice.device_id.in_(wanted))
+        .order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.turn.desc())
+    )
     found: dict[tuple[str, int], list[ReleaseDevice]] = {}
     for way, released_id, app_id, platform in session.execute(query):
         for version_id in wanted[way.device_id]:
-            is_of = (app_id, platform, way.version_code) == runs.get(version_id) if way.is_control else released_id == version_id
+            is_of = (
+                (app_id, platform, way.version_code) == runs.get(version_id)
+                if way.is_control
+                else released_id == version_id
+            )
             if is_of:
                 found.setdefault((way.device_id, version_id), []).append(way)
     return found
@@ -151,12 +177,16 @@ def ways_of(session: Session, pairs: Iterable[tuple[str, int]]) -> dict[tuple[st
 
 def _ways(session: Session, hashes: Iterable[str]) -> dict[str, list[tuple[ReleaseDevice, int, str]]]:
     """Of each device those ways that have not ended, with app and platform."""
-    is_open = and_(ReleaseDevice.left_at.is_(None), or_(ReleaseDevice.is_control, ReleaseDevice.offered_at.is_not(None)))
+    is_open = and_(
+        ReleaseDevice.left_at.is_(None), or_(ReleaseDevice.is_control, ReleaseDevice.offered_at.is_not(None))
+    )
     query = (
         select(ReleaseDevice, Version.app_id, Version.platform)
-        .join(Release, Release.id == ReleaseDevice.release_id).join(Version, Version.id == Release.version_id)
-        .where(ReleaseDevice.device_id.in_(hashes), is_open).order_by(ReleaseDevice.release_id.desc())
-    )  # fmt: skip
+        .join(Release, Release.id == ReleaseDevice.release_id)
+        .join(Version, Version.id == Release.version_id)
+        .where(ReleaseDevice.device_id.in_(hashes), is_open)
+        .order_by(ReleaseDevice.release_id.desc())
+    )
     found: dict[str, list[tuple[ReleaseDevice, int, str]]] = {}
     for way, app_id, platform in session.execute(query):
         found.setdefault(way.device_id, []).append((way, app_id, platform))
@@ -167,30 +197,39 @@ def _leave(session: Session, way: ReleaseDevice, at: datetime) -> None:
     """It runs something else. Who never installed the release has nothing to leave."""
     if not way.is_control and way.installed_at is None:
         return
-    _execute(session, update(ReleaseDevice).where(*_key(way), ReleaseDevice.left_at.is_(None)).values(left_at=at))
+    _execute(
+        session, update(ReleaseDevice).where(*_key(way), ReleaseDevice.left_at.is_(None)).values(left_at=at)
+    )
     set_committed_value(way, "left_at", at)
 
 
 def _end_controls(session: Session, let_in: Mapping[tuple[int, str], datetime]) -> None:
     is_control = and_(ReleaseDevice.is_control, ReleaseDevice.left_at.is_(None))
-    for way in session.scalars(select(ReleaseDevice).where(ReleaseDevice.device_id.in_({device for _, device in let_in}), is_control)):
+    for way in session.scalars(
+        select(ReleaseDevice).where(ReleaseDevice.device_id.in_({device for _, device in let_in}), is_control)
+    ):
         if (way.release_id, way.device_id) in let_in:
             _leave(session, way, let_in[way.release_id, way.device_id])
 
 
-def _insert_offers(session: Session, rows: Sequence[dict[str, Any]]) -> list[tuple[tuple[int, str], datetime | None]]:
+def _insert_offers(
+    session: Session, rows: Sequence[dict[str, Any]]
+) -> list[tuple[tuple[int, str], datetime | None]]:
     """Insert offers, or move on those of devices that still run something else. Answers what was written, with the first offer."""
     if not rows:
         return []
     statement = insert(session, ReleaseDevice)
     still = (
-        ReleaseDevice.installed_at.is_(None), ReleaseDevice.failed_at.is_(None), ReleaseDevice.crashed_at.is_(None),
+        ReleaseDevice.installed_at.is_(None),
+        ReleaseDevice.failed_at.is_(None),
+        ReleaseDevice.crashed_at.is_(None),
         ReleaseDevice.enrolled_at < statement.excluded.enrolled_at,
-    )  # fmt: skip
+    )
     moved = statement.on_conflict_do_update(
-        index_elements=["release_id", "device_id", "is_control", "turn"], set_={"enrolled_at": statement.excluded.enrolled_at},
+        index_elements=["release_id", "device_id", "is_control", "turn"],
+        set_={"enrolled_at": statement.excluded.enrolled_at},
         where=and_(*still),
-    ).returning(ReleaseDevice.release_id, ReleaseDevice.device_id, ReleaseDevice.offered_at)  # fmt: skip
+    ).returning(ReleaseDevice.release_id, ReleaseDevice.device_id, ReleaseDevice.offered_at)
     return [((row[0], row[1]), row[2]) for row in session.execute(moved, list(rows))]
 
 
@@ -206,14 +245,24 @@ def _key(way: ReleaseDevice) -> tuple[ColumnElement[bool], ...]:
 def _write_completions(session: Session, done: Sequence[Completion], *, is_inferred: bool) -> None:
     rows = [
         {
-            "app_id": each.app_id, "device_id": each.device, "from_version": each.from_version, "to_version": each.to_version,
-            "platform": each.platform, "is_inferred": is_inferred, "completed_at": each.at,
+            "app_id": each.app_id,
+            "device_id": each.device,
+            "from_version": each.from_version,
+            "to_version": each.to_version,
+            "platform": each.platform,
+            "is_inferred": is_inferred,
+            "completed_at": each.at,
         }
         for each in done
-    ]  # fmt: skip
+    ]
     if rows:
-        statement, way = insert(session, UpdateCompletion), ["app_id", "platform", "device_id", "from_version", "to_version"]
-        told = statement.on_conflict_do_update(index_elements=way, set_={"is_inferred": False})  # What a check showed is said now.
+        statement, way = (
+            insert(session, UpdateCompletion),
+            ["app_id", "platform", "device_id", "from_version", "to_version"],
+        )
+        told = statement.on_conflict_do_update(
+            index_elements=way, set_={"is_inferred": False}
+        )  # What a check showed is said now.
         session.connection().execute(statement.on_conflict_do_nothing() if is_inferred else told, rows)
 
 

@@ -34,9 +34,15 @@ class ReleaseEdit:
 
 
 def set_rollout(
-    session: Session, actor: Actor, release: Release, rollout: int, *, revision: int | None = None, approval: Approval | None = None,
+    session: Session,
+    actor: Actor,
+    release: Release,
+    rollout: int,
+    *,
+    revision: int | None = None,
+    approval: Approval | None = None,
     now: datetime,
-) -> Release:  # fmt: skip
+) -> Release:
     """Open the release to more devices or fewer. Devices that already updated keep what they have; a plan ends with it.
 
     Raises `Conflict` for a release that no longer stands, is an arm of an experiment or has changed meanwhile, `NeedsApproval` when
@@ -49,9 +55,17 @@ def set_rollout(
     check_seen(release, revision)
     if rollout > release.rollout:
         two_person.demand(
-            "rollout", release.channel, rollout, approval, f"Open {release.version.version} on {release.channel.name} further",
-            {"release_id": release.id, "rollout": rollout, "revision": release.revision if revision is None else revision},
-        )  # fmt: skip
+            "rollout",
+            release.channel,
+            rollout,
+            approval,
+            f"Open {release.version.version} on {release.channel.name} further",
+            {
+                "release_id": release.id,
+                "rollout": rollout,
+                "revision": release.revision if revision is None else revision,
+            },
+        )
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     values = {"rollout": rollout, "plan": None, "plan_step": None, "next_step_at": None, "soak_left": None}
     change(session, actor, release, "rollout_changed", values, revision=revision, now=now)
@@ -59,9 +73,15 @@ def set_rollout(
 
 
 def edit(
-    session: Session, actor: Actor, release: Release, changes: ReleaseEdit, *, revision: int | None = None,
-    approval: Approval | None = None, now: datetime,
-) -> Release:  # fmt: skip
+    session: Session,
+    actor: Actor,
+    release: Release,
+    changes: ReleaseEdit,
+    *,
+    revision: int | None = None,
+    approval: Approval | None = None,
+    now: datetime,
+) -> Release:
     """Change the terms of a release that stands. Raises as `set_rollout`, and `Invalid` for terms that can't be."""
     _check_stands(release)
     seen = release.revision if revision is None else revision
@@ -75,7 +95,9 @@ def edit(
         values["is_floor"] = changes.is_floor
     if changes.is_floor or (release.is_floor and changes.is_floor is None and values.get("plan")):
         plan = values.get("plan", release.plan) if release.next_step_at or values.get("plan") else None
-        release_terms.check_floor(values.get("rollout", release.rollout), plan, values.get("starts_at", release.starts_at), now)
+        release_terms.check_floor(
+            values.get("rollout", release.rollout), plan, values.get("starts_at", release.starts_at), now
+        )
         _check_active(release)
     more = _set_groups(session, release, changes.groups)
     change(session, actor, release, "edited", values, revision=seen, now=now, **more)
@@ -88,8 +110,12 @@ def _times(release: Release, changes: ReleaseEdit, now: datetime) -> dict[str, A
         values["mandatory_from"] = changes.mandatory_from
     if changes.starts_now or changes.starts_at is not None:
         if release.starts_at <= now:
-            raise Conflict("already_started", "starts_at: the release has started already.", current=summary(release))
-        values["starts_at"] = release_terms.checked_start(None if changes.starts_now else changes.starts_at, now)
+            raise Conflict(
+                "already_started", "starts_at: the release has started already.", current=summary(release)
+            )
+        values["starts_at"] = release_terms.checked_start(
+            None if changes.starts_now else changes.starts_at, now
+        )
         if release.next_step_at is not None:
             values["next_step_at"] = next_step_at(release_terms.plan_of(release), 0, values["starts_at"])
     return values
@@ -110,15 +136,27 @@ def _new_plan(release: Release, plan: Plan, starts_at: datetime, now: datetime) 
     _check_active(release)
     kept = release_terms.checked_plan(plan, present=release.rollout)
     first = next_step_at(plan, 0, max(now, starts_at))
-    return {"plan": kept, "plan_step": 0, "rollout": plan[0].rollout, "next_step_at": first, "soak_left": None}
+    return {
+        "plan": kept,
+        "plan_step": 0,
+        "rollout": plan[0].rollout,
+        "next_step_at": first,
+        "soak_left": None,
+    }
 
 
-def _demand_for_plan(session: Session, release: Release, plan: Plan, seen: int, approval: Approval | None, now: datetime) -> None:
+def _demand_for_plan(
+    session: Session, release: Release, plan: Plan, seen: int, approval: Approval | None, now: datetime
+) -> None:
     if widest(0, plan) > release.rollout:
         two_person.demand(
-            "plan", release.channel, widest(0, plan), approval, f"A new plan for {release.version.version} on {release.channel.name}",
+            "plan",
+            release.channel,
+            widest(0, plan),
+            approval,
+            f"A new plan for {release.version.version} on {release.channel.name}",
             {"release_id": release.id, "plan": plan, "revision": seen},
-        )  # fmt: skip
+        )
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
 
 
@@ -132,17 +170,26 @@ def _set_groups(session: Session, release: Release, names: tuple[str, ...] | Non
 
 def _check_stands(release: Release) -> None:
     if not release.is_live:
-        raise Conflict("wrong_state", f"The release is {words(release.state)}; it can't be changed any more.", current=summary(release))
+        raise Conflict(
+            "wrong_state",
+            f"The release is {words(release.state)}; it can't be changed any more.",
+            current=summary(release),
+        )
     if release.experiment_id is not None:
         raise Conflict(
-            "in_experiment", "The release is an arm of an experiment, which keeps the shares as they are. End the experiment instead.",
+            "in_experiment",
+            "The release is an arm of an experiment, which keeps the shares as they are. End the experiment instead.",
             current=summary(release),
-        )  # fmt: skip
+        )
 
 
 def _check_active(release: Release) -> None:
     if release.state != "active":
-        raise Conflict("wrong_state", f"The release is {words(release.state)}. Resume it first.", current=summary(release))
+        raise Conflict(
+            "wrong_state",
+            f"The release is {words(release.state)}. Resume it first.",
+            current=summary(release),
+        )
 
 
 def _is_floor(release: Release) -> Invalid:

@@ -31,9 +31,15 @@ def get(session: Session, release_id: int, *, app: App | None = None) -> Release
 
 
 def listed(
-    session: Session, app: App, *, channel: Channel | None = None, platform: str | None = None, only_live: bool = False,
-    limit: int = 50, offset: int = 0,
-) -> Sequence[Release]:  # fmt: skip
+    session: Session,
+    app: App,
+    *,
+    channel: Channel | None = None,
+    platform: str | None = None,
+    only_live: bool = False,
+    limit: int = 50,
+    offset: int = 0,
+) -> Sequence[Release]:
     """The app's releases, the one started last first."""
     query = select(Release).join(Release.version).where(Version.app_id == app.id).options(*_WITH)
     if channel is not None:
@@ -85,15 +91,26 @@ def successor(session: Session, release: Release, *, now: datetime) -> Version |
 def standing(session: Session, version: Version, channel: Channel) -> Release | None:
     """The release with which a version stands on a channel, arms of experiments aside."""
     query = select(Release).where(
-        Release.version_id == version.id, Release.channel_id == channel.id, Release.state.in_(LIVE_STATES), Release.experiment_id.is_(None)
+        Release.version_id == version.id,
+        Release.channel_id == channel.id,
+        Release.state.in_(LIVE_STATES),
+        Release.experiment_id.is_(None),
     )
     return session.scalar(query)
 
 
 def change(
-    session: Session, actor: Actor, release: Release, action: str, values: Mapping[str, Any], *, revision: int | None, now: datetime,
-    expected: Mapping[str, Any] | None = None, **more: Any,
-) -> None:  # fmt: skip
+    session: Session,
+    actor: Actor,
+    release: Release,
+    action: str,
+    values: Mapping[str, Any],
+    *,
+    revision: int | None,
+    now: datetime,
+    expected: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> None:
     """The one way to change a release's row: compare-and-set on the revision that the caller saw, with its line in the history.
 
     ``expected`` names more columns that must still be as they were seen; ``more`` goes into the line. Who is let in by a larger rollout
@@ -104,7 +121,11 @@ def change(
     before = {column: getattr(release, column) for column in values}
     catalogs.touch(session, app_id)
     wanted = {**(expected or {}), "revision": seen}
-    written = {**values, **full_since(values, release.starts_at, before=release.full_since, now=now), "revision": seen + 1}
+    written = {
+        **values,
+        **full_since(values, release.starts_at, before=release.full_since, now=now),
+        "revision": seen + 1,
+    }
     bucket_from = release.bucket_from
     if not compare_and_set(session, Release, {"id": release_id}, wanted, written):
         raise stale(release)
@@ -112,13 +133,25 @@ def change(
         release_devices.let_in(session, release_id, bucket_from, values["rollout"], now=now)
     changed = {column: value for column, value in values.items() if before[column] != value}
     audit.record(
-        session, actor, f"release.{action}", ("release", release_id), now=now, app_id=app_id,
+        session,
+        actor,
+        f"release.{action}",
+        ("release", release_id),
+        now=now,
+        app_id=app_id,
         before={column: plain(before[column]) for column in changed},
-        after={"version": name, **{column: plain(value) for column, value in changed.items()}, **more, "revision": seen + 1},
-    )  # fmt: skip
+        after={
+            "version": name,
+            **{column: plain(value) for column, value in changed.items()},
+            **more,
+            "revision": seen + 1,
+        },
+    )
 
 
-def full_since(values: Mapping[str, Any], starts_at: datetime, *, before: datetime | None = None, now: datetime) -> dict[str, Any]:
+def full_since(
+    values: Mapping[str, Any], starts_at: datetime, *, before: datetime | None = None, now: datetime
+) -> dict[str, Any]:
     """Since when a release is open to everybody, if these values say something about that."""
     starts_at = values.get("starts_at", starts_at)
     if values.get("rollout", FULL if before else 0) < FULL:

@@ -42,7 +42,9 @@ def check_rollout(rollout: int) -> int:
     """Whole basis points. Raises `Invalid`."""
     if not 0 <= rollout <= FULL:
         raise Invalid(
-            "bad_rollout", "rollout: expected whole basis points from 0 (nobody) to 10000 (everybody); 10 % is 1000.", field="rollout"
+            "bad_rollout",
+            "rollout: expected whole basis points from 0 (nobody) to 10000 (everybody); 10 % is 1000.",
+            field="rollout",
         )
     return rollout
 
@@ -51,7 +53,9 @@ def first_rollout(rollout: int | None, plan: Sequence[PlanStep]) -> int:
     """How far a release is open when it starts. Raises `Invalid` where the rollout and the plan contradict each other."""
     if rollout is not None and plan and rollout != plan[0].rollout:
         raise Invalid(
-            "bad_plan", f"rollout: the plan begins with {plan[0].rollout}, so leave the rollout out or send the same.", field="plan"
+            "bad_plan",
+            f"rollout: the plan begins with {plan[0].rollout}, so leave the rollout out or send the same.",
+            field="plan",
         )
     return check_rollout(rollout if rollout is not None else plan[0].rollout if plan else FULL)
 
@@ -84,7 +88,11 @@ def checked_start(starts_at: datetime | None, now: datetime) -> datetime:
             field="starts_at",
         )
     if starts_at > now + MAX_AHEAD:
-        raise Invalid("start_too_far", "starts_at: more than a year ahead. Name a moment within a year.", field="starts_at")
+        raise Invalid(
+            "start_too_far",
+            "starts_at: more than a year ahead. Name a moment within a year.",
+            field="starts_at",
+        )
     return starts_at
 
 
@@ -92,10 +100,16 @@ def checked_bounds(critical_from: str | None, critical_below: str | None) -> tup
     """The versions for whose devices a release is mandatory. Raises `Invalid` for what can't be read or holds nobody."""
     lower, upper = _bound("critical_from", critical_from), _bound("critical_below", critical_below)
     if lower is not None and upper is None:
-        raise Invalid("bad_critical", "critical_from: it needs critical_below, the version up to which it holds.", field="critical_below")
+        raise Invalid(
+            "bad_critical",
+            "critical_from: it needs critical_below, the version up to which it holds.",
+            field="critical_below",
+        )
     if lower is not None and upper is not None and not _is_below(lower, upper):
         raise Invalid(
-            "bad_critical", f"critical_from: {lower.text} is not below {upper.text}, so no device would be meant.", field="critical_from"
+            "bad_critical",
+            f"critical_from: {lower.text} is not below {upper.text}, so no device would be meant.",
+            field="critical_from",
         )
     return (lower.text if lower else None), (upper.text if upper else None)
 
@@ -117,12 +131,19 @@ def groups_named(session: Session, app: App, names: Sequence[str]) -> list[Devic
     if not wanted:
         return []
     known = {
-        group.name: group for group in session.scalars(select(DeviceGroup).where(DeviceGroup.app_id == app.id).order_by(DeviceGroup.name))
+        group.name: group
+        for group in session.scalars(
+            select(DeviceGroup).where(DeviceGroup.app_id == app.id).order_by(DeviceGroup.name)
+        )
     }
     unknown = [name for name in wanted if name not in known]
     if unknown:
         there = ", ".join(list(known)[:20]) or "none yet"
-        raise NotFound("unknown_group", f"groups: {app.name} has no device group '{unknown[0][:60]}'. There are: {there}.", field="groups")
+        raise NotFound(
+            "unknown_group",
+            f"groups: {app.name} has no device group '{unknown[0][:60]}'. There are: {there}.",
+            field="groups",
+        )
     if len(wanted) > MAX_GROUPS:
         raise Invalid("too_many_groups", f"groups: at most {MAX_GROUPS} for one release.", field="groups")
     return [known[name] for name in wanted]

@@ -15,7 +15,17 @@ from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
 from ota.errors import Conflict, Invalid, OtaError
 from ota.models import App, Channel, Release, Version
-from ota.services import apps, audit, catalogs, health, preflight, release_terms, soaking, two_person, versions
+from ota.services import (
+    apps,
+    audit,
+    catalogs,
+    health,
+    preflight,
+    release_terms,
+    soaking,
+    two_person,
+    versions,
+)
 from ota.services.audit import Actor
 from ota.services.release_rows import change, full_since, live, plain, standing, summary, words
 from ota.services.release_terms import Terms
@@ -61,15 +71,26 @@ def start(
         raise versions.stale(version)  # Before anybody is asked to approve what could not be done any more.
     preflight.demand(session, version, target, now=now)
     two_person.demand(
-        "start", target, widest(release.rollout, release_terms.plan_of(release)), approval,
+        "start",
+        target,
+        widest(release.rollout, release_terms.plan_of(release)),
+        approval,
         f"Release {version.version} (+{version.version_code}) on {target.name}",
-        {"version_id": version.id, "channel": target.name, "rollout": rollout, "terms": terms, "revision": revision or version.revision},
-    )  # fmt: skip
+        {
+            "version_id": version.id,
+            "channel": target.name,
+            "rollout": rollout,
+            "terms": terms,
+            "revision": revision or version.revision,
+        },
+    )
     publish_version(session, actor, version, target, revision=revision, now=now)
     return add(session, actor, release, version, target, terms.groups if terms else (), now=now)
 
 
-def publish_version(session: Session, actor: Actor, version: Version, channel: Channel, *, revision: int | None, now: datetime) -> None:
+def publish_version(
+    session: Session, actor: Actor, version: Version, channel: Channel, *, revision: int | None, now: datetime
+) -> None:
     """Make a version one that devices may be offered: what blocks it is looked at, its signer is pinned. Raises as `start`."""
     values: dict[str, Any] = {"is_active": True, "withdrawn_at": None}
     if version.published_at is None:
@@ -80,9 +101,16 @@ def publish_version(session: Session, actor: Actor, version: Version, channel: C
 
 
 def add(
-    session: Session, actor: Actor, release: Release, version: Version, channel: Channel, groups: tuple[str, ...] = (), *, now: datetime,
+    session: Session,
+    actor: Actor,
+    release: Release,
+    version: Version,
+    channel: Channel,
+    groups: tuple[str, ...] = (),
+    *,
+    now: datetime,
     **more: Any,
-) -> Release:  # fmt: skip
+) -> Release:
     """Put a release into the database, with its line in the history. ``more`` goes into the line."""
     release.created_at, release.created_by = now, actor.label
     release.groups = release_terms.groups_named(session, version.app, groups)
@@ -91,17 +119,34 @@ def add(
             session.add(release)
     except IntegrityError:
         raise Conflict(
-            "already_released", "Somebody else published this version at the same moment.", current=versions.summary(version)
+            "already_released",
+            "Somebody else published this version at the same moment.",
+            current=versions.summary(version),
         ) from None
     catalogs.touch(session, version.app_id)
     told = ("plan", "mandatory_from", "critical_from", "critical_below")
     after = {
-        "version": version.version, "channel": channel.name, "rollout": release.rollout,
+        "version": version.version,
+        "channel": channel.name,
+        "rollout": release.rollout,
         **({"starts_at": plain(release.starts_at)} if release.starts_at > now else {}),
-        **{column: plain(getattr(release, column)) for column in told if getattr(release, column) is not None},
-        **({"groups": list(groups)} if groups else {}), **({"is_floor": True} if release.is_floor else {}), **more, "revision": 1,
-    }  # fmt: skip
-    audit.record(session, actor, "release.started", ("release", release.id), now=now, app_id=version.app_id, after=after)
+        **{
+            column: plain(getattr(release, column)) for column in told if getattr(release, column) is not None
+        },
+        **({"groups": list(groups)} if groups else {}),
+        **({"is_floor": True} if release.is_floor else {}),
+        **more,
+        "revision": 1,
+    }
+    audit.record(
+        session,
+        actor,
+        "release.started",
+        ("release", release.id),
+        now=now,
+        app_id=version.app_id,
+        after=after,
+    )
     return release
 
 
@@ -110,25 +155,43 @@ def new_salt() -> str:
     return secrets.token_hex(16)
 
 
-def withdraw_version(session: Session, actor: Actor, version: Version, *, revision: int | None = None, now: datetime) -> Version:
+def withdraw_version(
+    session: Session, actor: Actor, version: Version, *, revision: int | None = None, now: datetime
+) -> Version:
     """The seed's deactivate: take a version out of all answers; its download answers 410."""
     if not version.is_active:
         raise Conflict(
-            "not_active", f"Version {version.version} is not active, so there is nothing to withdraw.", current=versions.summary(version)
+            "not_active",
+            f"Version {version.version} is not active, so there is nothing to withdraw.",
+            current=versions.summary(version),
         )
     versions.advance(session, version, revision, {"is_active": False, "withdrawn_at": now})
     for release in version.releases:
         if release.is_live:
             _move(session, actor, release, ReleaseState.WITHDRAWN, revision=release.revision, now=now)
     after = {"version": version.version}
-    audit.record(session, actor, "version.withdrawn", ("version", version.id), now=now, app_id=version.app_id, after=after)
+    audit.record(
+        session,
+        actor,
+        "version.withdrawn",
+        ("version", version.id),
+        now=now,
+        app_id=version.app_id,
+        after=after,
+    )
     return version
 
 
 def change_state(
-    session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int | None = None, reason: str | None = None,
+    session: Session,
+    actor: Actor,
+    release: Release,
+    new: ReleaseState,
+    *,
+    revision: int | None = None,
+    reason: str | None = None,
     now: datetime,
-) -> Release:  # fmt: skip
+) -> Release:
     """Pause, halt, resume, roll back or withdraw one release. None of them needs another person's approval.
 
     A version whose last release has gone is no longer active. Raises `Conflict` with the present state when the move
@@ -137,7 +200,9 @@ def change_state(
     old = ReleaseState(release.state)
     if not may_move_release(old, new):
         verb = words(_VERBS[new])
-        raise Conflict("wrong_state", f"The release is {words(old)}, so it can't be {verb}.", current=summary(release))
+        raise Conflict(
+            "wrong_state", f"The release is {words(old)}, so it can't be {verb}.", current=summary(release)
+        )
     if new is ReleaseState.ACTIVE:
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     seen = release.revision if revision is None else revision
@@ -150,7 +215,14 @@ def change_state(
 
 
 def roll_back_newest(
-    session: Session, actor: Actor, app: App, platform: Platform, channel: str | None, *, reason: str | None = None, now: datetime
+    session: Session,
+    actor: Actor,
+    app: App,
+    platform: Platform,
+    channel: str | None,
+    *,
+    reason: str | None = None,
+    now: datetime,
 ) -> Release:
     """Roll back what the channel offers first, in one call for scripts. Raises `Conflict` when nothing stands there."""
     target = apps.find_channel(app, channel)
@@ -159,22 +231,45 @@ def roll_back_newest(
         if release.channel_id == target.id and release.platform == platform and has_started:
             return change_state(session, actor, release, ReleaseState.ROLLED_BACK, reason=reason, now=now)
     raise Conflict(
-        "nothing_released", f"{app.name} has no release on {target.name} for {platform.label}, so there is nothing to roll back."
+        "nothing_released",
+        f"{app.name} has no release on {target.name} for {platform.label}, so there is nothing to roll back.",
     )
 
 
 def promote(
-    session: Session, actor: Actor, release: Release, channel: str, *, rollout: int | None = None, terms: Terms | None = None,
-    approval: Approval | None = None, now: datetime,
-) -> Release:  # fmt: skip
+    session: Session,
+    actor: Actor,
+    release: Release,
+    channel: str,
+    *,
+    rollout: int | None = None,
+    terms: Terms | None = None,
+    approval: Approval | None = None,
+    now: datetime,
+) -> Release:
     """Offer the version of one release on another channel too: the same bytes, a release of its own. Raises as `start`."""
     if not release.is_live:
         raise Conflict(
-            "wrong_state", f"The release is {words(release.state)}; only one that stands can be promoted.", current=summary(release)
+            "wrong_state",
+            f"The release is {words(release.state)}; only one that stands can be promoted.",
+            current=summary(release),
         )
     if channel == release.channel.name:
-        raise Invalid("same_channel", f"channel: the release already is on {channel}. Name the channel to promote it to.", field="channel")
-    return start(session, actor, release.version, channel=channel, rollout=rollout, terms=terms, approval=approval, now=now)
+        raise Invalid(
+            "same_channel",
+            f"channel: the release already is on {channel}. Name the channel to promote it to.",
+            field="channel",
+        )
+    return start(
+        session,
+        actor,
+        release.version,
+        channel=channel,
+        rollout=rollout,
+        terms=terms,
+        approval=approval,
+        now=now,
+    )
 
 
 def no_checksum() -> OtaError:
@@ -186,7 +281,9 @@ def no_checksum() -> OtaError:
     )
 
 
-def drafted(session: Session, version: Version, channel: Channel, rollout: int | None, terms: Terms, now: datetime) -> Release:
+def drafted(
+    session: Session, version: Version, channel: Channel, rollout: int | None, terms: Terms, now: datetime
+) -> Release:
     """The release as it would be, not yet in the session. Raises `Invalid`."""
     if version.checksum is None:
         raise no_checksum()
@@ -199,17 +296,29 @@ def drafted(session: Session, version: Version, channel: Channel, rollout: int |
         release_terms.check_floor(opened, plan, starts_at, now)
     return Release(
         **full_since({"rollout": opened}, starts_at, now=now),
-        channel_id=channel.id, version_id=version.id, platform=version.platform, state=ReleaseState.ACTIVE, rollout=opened,
-        salt=new_salt(), starts_at=starts_at, plan=plan, plan_step=0 if plan else None,
-        next_step_at=next_step_at(terms.plan, 0, starts_at) if plan else None, mandatory_from=terms.mandatory_from,
-        critical_from=critical_from, critical_below=critical_below, is_floor=terms.is_floor,
-    )  # fmt: skip
+        channel_id=channel.id,
+        version_id=version.id,
+        platform=version.platform,
+        state=ReleaseState.ACTIVE,
+        rollout=opened,
+        salt=new_salt(),
+        starts_at=starts_at,
+        plan=plan,
+        plan_step=0 if plan else None,
+        next_step_at=next_step_at(terms.plan, 0, starts_at) if plan else None,
+        mandatory_from=terms.mandatory_from,
+        critical_from=critical_from,
+        critical_below=critical_below,
+        is_floor=terms.is_floor,
+    )
 
 
 def _leave(session: Session, release: Release, new: ReleaseState, *, now: datetime) -> None:
     """What the version becomes when this release of it ends."""
     version = release.version
-    others = select(Release.id).where(Release.version_id == version.id, Release.id != release.id, Release.state.in_(LIVE_STATES))
+    others = select(Release.id).where(
+        Release.version_id == version.id, Release.id != release.id, Release.state.in_(LIVE_STATES)
+    )
     stays = session.scalar(others.limit(1)) is not None
     values: dict[str, Any] = {"is_active": stays}
     if new is ReleaseState.WITHDRAWN and not stays:
@@ -218,7 +327,14 @@ def _leave(session: Session, release: Release, new: ReleaseState, *, now: dateti
 
 
 def _move(
-    session: Session, actor: Actor, release: Release, new: ReleaseState, *, revision: int, reason: str | None = None, now: datetime
+    session: Session,
+    actor: Actor,
+    release: Release,
+    new: ReleaseState,
+    *,
+    revision: int,
+    reason: str | None = None,
+    now: datetime,
 ) -> None:
     said = (reason or "").strip()[:MAX_REASON] or None
     values: dict[str, Any] = {"state": new, "reason": said, **soaking.values_for(release, new, now)}

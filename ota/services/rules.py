@@ -26,7 +26,9 @@ def checksum(text: str | None) -> str | None:
     match = _SHA256.fullmatch(text.strip())
     if match is None:
         raise Invalid(
-            "bad_checksum", "checksum: expected the file's SHA-256 as 64 hexadecimal digits (sha256sum prints it).", field="checksum"
+            "bad_checksum",
+            "checksum: expected the file's SHA-256 as 64 hexadecimal digits (sha256sum prints it).",
+            field="checksum",
         )
     return match[1].lower()
 
@@ -35,14 +37,22 @@ def name(text: str) -> str:
     """A version's name: 1 to 50 printable characters, free text."""
     text = text.strip()
     if not 1 <= len(text) <= MAX_NAME or not text.isprintable():
-        raise Invalid("bad_version", f"version: expected a name of 1 to {MAX_NAME} characters, for example 1.4.0.", field="version")
+        raise Invalid(
+            "bad_version",
+            f"version: expected a name of 1 to {MAX_NAME} characters, for example 1.4.0.",
+            field="version",
+        )
     return text
 
 
 def version_code(code: int) -> int:
     """A whole number from 0 to the largest signed 64-bit one."""
     if not 0 <= code <= MAX_VERSION_CODE:
-        raise Invalid("bad_version_code", f"version_code: expected a whole number from 0 to {MAX_VERSION_CODE}.", field="version_code")
+        raise Invalid(
+            "bad_version_code",
+            f"version_code: expected a whole number from 0 to {MAX_VERSION_CODE}.",
+            field="version_code",
+        )
     return code
 
 
@@ -74,7 +84,9 @@ def release_notes(text: str | None) -> str | None:
     """Plain text of at most 20,000 characters with plain line ends; None when nothing is left."""
     text = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
     if len(text) > MAX_NOTES:
-        raise Invalid("notes_too_long", f"release_notes: at most {MAX_NOTES:,} characters.", field="release_notes")
+        raise Invalid(
+            "notes_too_long", f"release_notes: at most {MAX_NOTES:,} characters.", field="release_notes"
+        )
     return text or None
 
 
@@ -85,9 +97,15 @@ def min_supported_version(text: str | None) -> str | None:
     try:
         bound = parse_current_version(text).text
     except ValueError as error:
-        raise Invalid("bad_min_supported_version", f"min_supported_version: {error}", field="min_supported_version") from error
+        raise Invalid(
+            "bad_min_supported_version", f"min_supported_version: {error}", field="min_supported_version"
+        ) from error
     if len(bound) > MAX_NAME:
-        raise Invalid("bad_min_supported_version", f"min_supported_version: at most {MAX_NAME} characters.", field="min_supported_version")
+        raise Invalid(
+            "bad_min_supported_version",
+            f"min_supported_version: at most {MAX_NAME} characters.",
+            field="min_supported_version",
+        )
     return bound
 
 
@@ -117,7 +135,9 @@ def approval_above(above: int | None) -> int | None:
     return above
 
 
-def localized_notes(present: Mapping[str, str] | None, changes: Mapping[str, str | None]) -> dict[str, str] | None:
+def localized_notes(
+    present: Mapping[str, str] | None, changes: Mapping[str, str | None]
+) -> dict[str, str] | None:
     """The notes by lower-case language tag after the ``changes``; None or an empty text removes a language.
 
     Raises `Invalid` for what is no language tag, for a language that is there twice (``pt-BR`` and ``pt_br``), for a text that is too long
@@ -130,15 +150,27 @@ def localized_notes(present: Mapping[str, str] | None, changes: Mapping[str, str
         except ValueError as error:
             raise Invalid("bad_language", f"localized_notes: {error}", field="localized_notes") from error
         if tag in said:
-            raise Invalid("language_twice", f"localized_notes: {tag} is there twice. Send each language once.", field="localized_notes")
+            raise Invalid(
+                "language_twice",
+                f"localized_notes: {tag} is there twice. Send each language once.",
+                field="localized_notes",
+            )
         said.add(tag)
         notes = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
         if len(notes) > MAX_NOTES:
-            raise Invalid("notes_too_long", f"localized_notes: at most {MAX_NOTES:,} characters in {tag}.", field="localized_notes")
+            raise Invalid(
+                "notes_too_long",
+                f"localized_notes: at most {MAX_NOTES:,} characters in {tag}.",
+                field="localized_notes",
+            )
         if notes:
             found[tag] = notes
         else:
             found.pop(tag, None)
     if len(found) > MAX_LANGUAGES:
-        raise Invalid("too_many_languages", f"localized_notes: at most {MAX_LANGUAGES} languages.", field="localized_notes")
+        raise Invalid(
+            "too_many_languages",
+            f"localized_notes: at most {MAX_LANGUAGES} languages.",
+            field="localized_notes",
+        )
     return dict(sorted(found.items())) or None

@@ -46,7 +46,12 @@ class _Names:
     """The versions that reports name."""
 
     def __init__(self, session: Session, said: Sequence[Report]) -> None:
-        texts = {text for each in said if isinstance(each, CompletionReport) for text in (each.from_version, each.to_version)}
+        texts = {
+            text
+            for each in said
+            if isinstance(each, CompletionReport)
+            for text in (each.from_version, each.to_version)
+        }
         parsed = [parse_current_version(text) for text in texts]
         is_named = or_(
             Version.id.in_({each.version_id for each in said if isinstance(each, EventReport)}),
@@ -58,7 +63,9 @@ class _Names:
         self._by_id: dict[int, _Name] = {}
         for row in session.execute(query.where(is_named).order_by(Version.version_code)):
             name = self._by_id[row.id] = _Name(row.id, row.version, row.version_code)
-            self._found[row.app_id, row.platform, row.version] = self._found[row.app_id, row.platform, row.version_code] = name
+            self._found[row.app_id, row.platform, row.version] = self._found[
+                row.app_id, row.platform, row.version_code
+            ] = name
 
     def of_event(self, report: EventReport) -> _Name | None:
         return self._by_id.get(report.version_id)
@@ -78,7 +85,10 @@ def note(session: Session, tallies: Tallies, reports: Sequence[Report], *, secre
     said = [each for each in reports if isinstance(each, CompletionReport) or each.kind in _RUNS_IT]
     if not said:
         return list(reports)
-    names, hashes = _Names(session, said), {each.device_id: devices.hashed(secret, each.device_id) for each in said}
+    names, hashes = (
+        _Names(session, said),
+        {each.device_id: devices.hashed(secret, each.device_id) for each in said},
+    )
     known = _known(session, said, hashes)
     moved: list[Completion] = []
     named: dict[int, Report] = {}
@@ -90,21 +100,38 @@ def note(session: Session, tallies: Tallies, reports: Sequence[Report], *, secre
         before = None if device is None or name is None else _move(session, device, name, _moment(each))
         if before is not None and device is not None and name is not None and isinstance(each, EventReport):
             platform = Platform(each.platform)
-            moved.append(Completion(each.app_id, platform, device.device_hash, before, device.app_version, name.code, _moment(each)))
+            moved.append(
+                Completion(
+                    each.app_id,
+                    platform,
+                    device.device_hash,
+                    before,
+                    device.app_version,
+                    name.code,
+                    _moment(each),
+                )
+            )
     release_devices.follow(session, tallies, moved, is_inferred=False)
     return [named.get(id(each), each) for each in reports]
 
 
 def _moment(report: Report) -> datetime:
-    return report.at if isinstance(report, CompletionReport) else placed_at(report.at, report.received_at, _POLICY)
+    return (
+        report.at
+        if isinstance(report, CompletionReport)
+        else placed_at(report.at, report.received_at, _POLICY)
+    )
 
 
-def _known(session: Session, said: Iterable[Report], hashes: Mapping[str, str]) -> dict[tuple[int, str, str], Device]:
+def _known(
+    session: Session, said: Iterable[Report], hashes: Mapping[str, str]
+) -> dict[tuple[int, str, str], Device]:
     said = list(said)
     query = select(Device).where(
-        Device.app_id.in_({each.app_id for each in said}), Device.platform.in_({each.platform for each in said}),
+        Device.app_id.in_({each.app_id for each in said}),
+        Device.platform.in_({each.platform for each in said}),
         Device.device_hash.in_(set(hashes.values())),
-    )  # fmt: skip
+    )
     found = session.scalars(query.execution_options(populate_existing=True))
     return {(each.app_id, each.platform, each.device_hash): each for each in found}
 
@@ -115,8 +142,13 @@ def _move(session: Session, device: Device, name: _Name, at: datetime) -> str | 
     if at < device.last_seen_at or compare_to_device(name.code, name.name, runs) <= 0:
         return None
     # As the device itself names versions: with the build, or without.
-    after = {"app_version": name.name if runs.build is None else name.text, "version_code": None if runs.build is None else name.code}
-    session.execute(update(Device).where(Device.id == device.id).values(after), execution_options=_KEEPS_OTHERS)
+    after = {
+        "app_version": name.name if runs.build is None else name.text,
+        "version_code": None if runs.build is None else name.code,
+    }
+    session.execute(
+        update(Device).where(Device.id == device.id).values(after), execution_options=_KEEPS_OTHERS
+    )
     for column, value in after.items():
         set_committed_value(device, column, value)
     return runs.text
@@ -131,4 +163,6 @@ def _named(names: _Names, report: CompletionReport, device: Device | None) -> Co
         is_this = runs is not None and name.code == runs.build
         return runs.text if runs is not None and is_this else name.text
 
-    return msgspec.structs.replace(report, from_version=named(report.from_version), to_version=named(report.to_version))
+    return msgspec.structs.replace(
+        report, from_version=named(report.from_version), to_version=named(report.to_version)
+    )

@@ -33,12 +33,21 @@ class ShareState(StrEnum):
 
 
 def create(
-    session: Session, actor: Actor, app: App, *, name: str, days: int = DEFAULT_DAYS, password: str | None = None, now: datetime
+    session: Session,
+    actor: Actor,
+    app: App,
+    *,
+    name: str,
+    days: int = DEFAULT_DAYS,
+    password: str | None = None,
+    now: datetime,
 ) -> ShareLink:
     """A new link. Raises `Invalid` for a name, lifetime or password that can't be."""
     name = "".join(character for character in name if character.isprintable()).strip()
     if not 1 <= len(name) <= 80:
-        raise Invalid("bad_name", "A link needs a name of 1 to 80 characters that says whom it is for.", field="name")
+        raise Invalid(
+            "bad_name", "A link needs a name of 1 to 80 characters that says whom it is for.", field="name"
+        )
     if not 1 <= days <= MAX_DAYS:
         raise Invalid("bad_lifetime", f"A link lives 1 to {MAX_DAYS} days.", field="days")
     link = ShareLink(
@@ -60,7 +69,9 @@ def revoke(session: Session, actor: Actor, link: ShareLink, *, now: datetime) ->
     """Close a link from the next request on. Fine when it is closed already."""
     link_id, app_id, name = link.id, link.app_id, link.name
     if compare_and_set(session, ShareLink, {"id": link_id}, {"revoked_at": None}, {"revoked_at": now}):
-        audit.record(session, actor, "share.revoked", ("share", link_id), now=now, app_id=app_id, before={"name": name})
+        audit.record(
+            session, actor, "share.revoked", ("share", link_id), now=now, app_id=app_id, before={"name": name}
+        )
 
 
 def get(session: Session, link_id: int, *, app: App | None = None) -> ShareLink:
@@ -74,7 +85,9 @@ def get(session: Session, link_id: int, *, app: App | None = None) -> ShareLink:
 def of_app(session: Session, app: App, *, limit: int = 200, offset: int = 0) -> Sequence[ShareLink]:
     """The app's links, those not revoked first, the newest of them first."""
     query = select(ShareLink).where(ShareLink.app_id == app.id).options(joinedload(ShareLink.app))
-    return session.scalars(query.order_by(ShareLink.revoked_at.is_not(None), ShareLink.id.desc()).limit(limit).offset(offset)).all()
+    return session.scalars(
+        query.order_by(ShareLink.revoked_at.is_not(None), ShareLink.id.desc()).limit(limit).offset(offset)
+    ).all()
 
 
 def open_link(session: Session, slug: str, link_id: int | None, *, now: datetime) -> ShareLink:
@@ -85,15 +98,24 @@ def open_link(session: Session, slug: str, link_id: int | None, *, now: datetime
     link = session.get(ShareLink, link_id) if link_id is not None and link_id <= MAX_ID else None
     if link is None or link.app.slug != slug:
         raise NotFound(
-            "unknown_share", "This link was cut off on its way, or was not made by this server. Ask whoever sent it to send it again."
+            "unknown_share",
+            "This link was cut off on its way, or was not made by this server. Ask whoever sent it to send it again.",
         )
     state = state_of(link, now)
     if state is ShareState.REVOKED:
-        raise Gone("share_revoked", "The people who made this link have taken it back. Ask them for a new one.")
+        raise Gone(
+            "share_revoked", "The people who made this link have taken it back. Ask them for a new one."
+        )
     if state is ShareState.EXPIRED:
-        raise Gone("share_expired", f"This link was good until {link.expires_at:%Y-%m-%d %H:%M} UTC. Ask whoever sent it for a new one.")
+        raise Gone(
+            "share_expired",
+            f"This link was good until {link.expires_at:%Y-%m-%d %H:%M} UTC. Ask whoever sent it for a new one.",
+        )
     if link.app.install_access == InstallAccess.OFF:
-        raise NotFound("install_off", "The link is right, but installing this app is switched off at the moment. Ask whoever sent it.")
+        raise NotFound(
+            "install_off",
+            "The link is right, but installing this app is switched off at the moment. Ask whoever sent it.",
+        )
     return link
 
 
@@ -115,7 +137,9 @@ def count_view(session: Session, link_id: int) -> None:
 
 def count_download(session: Session, link_id: int) -> None:
     """An installation was begun once more."""
-    _count(session, update(ShareLink).where(ShareLink.id == link_id).values(downloads=ShareLink.downloads + 1))
+    _count(
+        session, update(ShareLink).where(ShareLink.id == link_id).values(downloads=ShareLink.downloads + 1)
+    )
 
 
 def _count(session: Session, statement: Update) -> None:

@@ -53,7 +53,9 @@ def key_of(told: Told) -> Key:
     return report.version_id, report.kind, (report.signature or "") if report.kind in WITH_TEXT else ""
 
 
-def known(session: Session, events: Sequence[Told], ways: Collection[tuple[str, int]]) -> Mapping[EventKey, Known]:
+def known(
+    session: Session, events: Sequence[Told], ways: Collection[tuple[str, int]]
+) -> Mapping[EventKey, Known]:
     """The signatures of those of these events that count, by `Told.key`; new ones are made, with the text of the first event.
 
     An event counts whose device has a way with the version (``ways``: device and version), or was last seen running it: anybody can send
@@ -69,11 +71,17 @@ def known(session: Session, events: Sequence[Told], ways: Collection[tuple[str, 
     places = _places(session, sorted(first.keys() - found.keys()))
     rows = [
         {
-            "version_id": key[0], "kind": key[1], "signature": places[key][2], "sample": first[key].text, "events": 0, "devices": 0,
-            "first_at": first[key].at, "last_at": first[key].at,
+            "version_id": key[0],
+            "kind": key[1],
+            "signature": places[key][2],
+            "sample": first[key].text,
+            "events": 0,
+            "devices": 0,
+            "first_at": first[key].at,
+            "last_at": first[key].at,
         }
         for key in sorted(places)  # In one order everywhere: no two writers wait for each other.
-    ]  # fmt: skip
+    ]
     if rows:
         session.connection().execute(insert(session, FailureSignature).on_conflict_do_nothing(), rows)
         made = _there(session, places.values())
@@ -117,7 +125,11 @@ def _places(session: Session, new: Sequence[Key]) -> dict[Key, Key]:
     if not new:
         return {}
     table = FailureSignature
-    query = select(table.version_id, func.count()).where(table.version_id.in_({key[0] for key in new})).group_by(table.version_id)
+    query = (
+        select(table.version_id, func.count())
+        .where(table.version_id.in_({key[0] for key in new}))
+        .group_by(table.version_id)
+    )
     counts, places = Counter[int](), dict[Key, Key]()
     for version_id, number in session.execute(query):
         counts[version_id] = number
@@ -129,7 +141,11 @@ def _places(session: Session, new: Sequence[Key]) -> dict[Key, Key]:
 
 def _add_devices(session: Session, by_id: Mapping[int, Known], devices: Collection[str]) -> None:
     """Note which of the devices have had which signature before."""
-    before = select(Event.signature_id, Event.device_id).distinct().where(Event.signature_id.in_(by_id), Event.device_id.in_(devices))
+    before = (
+        select(Event.signature_id, Event.device_id)
+        .distinct()
+        .where(Event.signature_id.in_(by_id), Event.device_id.in_(devices))
+    )
     for signature_id, device in session.execute(before):
         by_id[signature_id].devices.add(device)  # type: ignore[index]  # Chosen by its id.
 
@@ -171,7 +187,9 @@ def _grow_days(session: Session, by_day: Mapping[tuple[int, date], tuple[int, in
     ]
     statement = insert(session, FailureCount)
     grown = {name: getattr(FailureCount, name) + statement.excluded[name] for name in ("devices", "events")}
-    session.connection().execute(statement.on_conflict_do_update(index_elements=["signature_id", "day"], set_=grown), rows)
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=["signature_id", "day"], set_=grown), rows
+    )
 
 
 def forget_version(session: Session, version_id: int) -> None:
@@ -183,5 +201,6 @@ def forget_version(session: Session, version_id: int) -> None:
         execution_options={"synchronize_session": False},
     )
     session.execute(
-        delete(FailureSignature).where(FailureSignature.version_id == version_id), execution_options={"synchronize_session": False}
+        delete(FailureSignature).where(FailureSignature.version_id == version_id),
+        execution_options={"synchronize_session": False},
     )

@@ -33,30 +33,47 @@ def note(session: Session, release: Release, policy: Policy, *, since: datetime,
 
 def _note_regular(session: Session, release: Release, silence: timedelta, since: datetime) -> None:
     calls = exists().where(
-        *_is_device(release), Device.longest_gap <= int(silence.total_seconds()) // SHARE_OF_SILENCE,
+        *_is_device(release),
+        Device.longest_gap <= int(silence.total_seconds()) // SHARE_OF_SILENCE,
         Device.first_seen_at <= since - KNOWN_FOR * silence,
-    )  # fmt: skip
+    )
     new = ReleaseDevice.release_id == release.id, ReleaseDevice.is_regular.is_(None), since <= _BEGAN
     _execute(session, update(ReleaseDevice).where(*new).values(is_regular=calls))
 
 
-def _note_silent(session: Session, release: Release, policy: Policy, since: datetime, last: datetime, now: datetime) -> None:
+def _note_silent(
+    session: Session, release: Release, policy: Policy, since: datetime, last: datetime, now: datetime
+) -> None:
     # A device that was offered something else since then may have been silenced by that.
     other = aliased(ReleaseDevice)
-    moved_on = exists().where(other.device_id == ReleaseDevice.device_id, other.release_id != release.id, other.offered_at > _BEGAN)
+    moved_on = exists().where(
+        other.device_id == ReleaseDevice.device_id, other.release_id != release.id, other.offered_at > _BEGAN
+    )
     query = (
         select(ReleaseDevice.device_id, ReleaseDevice.is_control, Device.last_seen_at)
         .join(Device, and_(*_is_device(release)))
         .where(
-            ReleaseDevice.release_id == release.id, ReleaseDevice.is_regular.is_(True), ReleaseDevice.silent_at.is_(None),
-            ReleaseDevice.left_at.is_(None), since <= _BEGAN, Device.last_seen_at <= last - policy.silence, ~moved_on,
+            ReleaseDevice.release_id == release.id,
+            ReleaseDevice.is_regular.is_(True),
+            ReleaseDevice.silent_at.is_(None),
+            ReleaseDevice.left_at.is_(None),
+            since <= _BEGAN,
+            Device.last_seen_at <= last - policy.silence,
+            ~moved_on,
         )
         .limit(_AT_ONCE)
-    )  # fmt: skip
+    )
     for device, is_control, seen_at in session.execute(query).all():
-        which = ReleaseDevice.device_id == device, ReleaseDevice.is_control == is_control, ReleaseDevice.silent_at.is_(None)
+        which = (
+            ReleaseDevice.device_id == device,
+            ReleaseDevice.is_control == is_control,
+            ReleaseDevice.silent_at.is_(None),
+        )
         at = placed_at(seen_at + policy.silence, now, policy)
-        _execute(session, update(ReleaseDevice).where(ReleaseDevice.release_id == release.id, *which).values(silent_at=at))
+        _execute(
+            session,
+            update(ReleaseDevice).where(ReleaseDevice.release_id == release.id, *which).values(silent_at=at),
+        )
 
 
 def _of_platform(release: Release) -> tuple[ColumnElement[bool], ...]:

@@ -27,7 +27,10 @@ def values_for(release: Release, new: ReleaseState, now: datetime) -> dict[str, 
         return {}
     if new is ReleaseState.ACTIVE:
         left = release.soak_left
-        return {"soak_left": None, "next_step_at": None if left is None else max(now, release.starts_at) + timedelta(seconds=left)}
+        return {
+            "soak_left": None,
+            "next_step_at": None if left is None else max(now, release.starts_at) + timedelta(seconds=left),
+        }
     if release.state == ReleaseState.ACTIVE and release.next_step_at is not None:
         left = int((release.next_step_at - max(now, release.starts_at)).total_seconds())
         return {"soak_left": max(0, left), "next_step_at": None}
@@ -46,7 +49,11 @@ def advance_if_due(session: Session, release_id: int, *, now: datetime) -> Relea
     A task that comes late or twice does nothing: the step that it saw is compared and set.
     """
     release = get(session, release_id)
-    is_due = release.next_step_at is not None and release.next_step_at <= now and release.state == ReleaseState.ACTIVE
+    is_due = (
+        release.next_step_at is not None
+        and release.next_step_at <= now
+        and release.state == ReleaseState.ACTIVE
+    )
     if not is_due or why_waiting(session, release, now=now) is not None:
         return None
     try:
@@ -55,12 +62,22 @@ def advance_if_due(session: Session, release_id: int, *, now: datetime) -> Relea
         return None  # Somebody else took the step, or stopped the release, at this moment.
 
 
-def advance(session: Session, actor: Actor, release: Release, *, revision: int | None = None, now: datetime) -> Release:
+def advance(
+    session: Session, actor: Actor, release: Release, *, revision: int | None = None, now: datetime
+) -> Release:
     """Take the next step now, before its soak has passed. Raises `Conflict` when there is none or the release is stopped."""
     if release.plan_step is None or release.plan_step + 1 >= len(release.plan or ()):
-        raise Conflict("no_next_step", "The release has no next step: its plan is at its end, or it has none.", current=summary(release))
+        raise Conflict(
+            "no_next_step",
+            "The release has no next step: its plan is at its end, or it has none.",
+            current=summary(release),
+        )
     if release.state != ReleaseState.ACTIVE or release.starts_at > now:
-        raise Conflict("wrong_state", "Only a release that is offered now can take its next step.", current=summary(release))
+        raise Conflict(
+            "wrong_state",
+            "Only a release that is offered now can take its next step.",
+            current=summary(release),
+        )
     preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     return _advance(session, actor, release, revision=revision, now=now)
 
@@ -74,14 +91,18 @@ def why_waiting(session: Session, release: Release, *, now: datetime) -> str | N
     return health.why_waiting(session, release)
 
 
-def _advance(session: Session, actor: Actor, release: Release, *, revision: int | None, now: datetime) -> Release:
+def _advance(
+    session: Session, actor: Actor, release: Release, *, revision: int | None, now: datetime
+) -> Release:
     plan, step = plan_of(release), release.plan_step
     assert step is not None
     # The soak is counted from the step itself, not from when it was due: what counts is how long devices had it.
     values = {
-        "rollout": plan[step + 1].rollout, "plan_step": step + 1, "soak_left": None,
+        "rollout": plan[step + 1].rollout,
+        "plan_step": step + 1,
+        "soak_left": None,
         "next_step_at": next_step_at(plan, step + 1, now),
-    }  # fmt: skip
+    }
     expected = {"plan_step": step, "state": ReleaseState.ACTIVE}
     change(session, actor, release, "plan_step", values, revision=revision, now=now, expected=expected)
     return release

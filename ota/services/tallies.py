@@ -31,11 +31,15 @@ class Tallies:
         self._checks: Counter[tuple[int, str, datetime, int, str, int]] = Counter()
         self._stages: dict[tuple[int, datetime, Stage], list[int]] = defaultdict(lambda: [0, 0])
 
-    def check(self, app_id: int, channel_id: int, platform: str, at: datetime, release_id: int | None, reason: str) -> None:
+    def check(
+        self, app_id: int, channel_id: int, platform: str, at: datetime, release_id: int | None, reason: str
+    ) -> None:
         """One more check with this answer."""
         self._checks[channel_id, platform, hour_of(at), release_id or 0, reason, app_id] += 1
 
-    def stage(self, release_id: int, stage: Stage, at: datetime, *, devices: int = 0, events: int = 0) -> None:
+    def stage(
+        self, release_id: int, stage: Stage, at: datetime, *, devices: int = 0, events: int = 0
+    ) -> None:
         """So many devices reached the stage for the first time; so many events said that a device did."""
         counted = self._stages[release_id, hour_of(at), stage]
         counted[0] += devices
@@ -44,7 +48,11 @@ class Tallies:
     def write(self) -> None:
         """Add everything. In one order everywhere, so that two writers never wait for each other."""
         keys = ("channel_id", "platform", "hour", "release_id", "reason", "app_id")
-        self._add(CheckCount, [{**dict(zip(keys, key, strict=True)), "checks": n} for key, n in sorted(self._checks.items())], "checks")
+        self._add(
+            CheckCount,
+            [{**dict(zip(keys, key, strict=True)), "checks": n} for key, n in sorted(self._checks.items())],
+            "checks",
+        )
         rows = [
             {"release_id": release_id, "hour": hour, "stage": stage, "devices": devices, "events": events}
             for (release_id, hour, stage), (devices, events) in sorted(self._stages.items())
@@ -57,4 +65,6 @@ class Tallies:
         statement = insert(self._session, model)
         table: Any = model.__table__
         grown = {name: table.c[name] + statement.excluded[name] for name in counts}
-        self._session.connection().execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=grown), rows)
+        self._session.connection().execute(
+            statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=grown), rows
+        )

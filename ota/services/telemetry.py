@@ -53,7 +53,11 @@ class Sender:
     @property
     def note(self) -> str | None:
         """Why nothing that is taken from it is counted; None where it is."""
-        return None if self.app.keeps_devices else f"{self.app.name} keeps nothing about single devices: reports are not counted."
+        return (
+            None
+            if self.app.keeps_devices
+            else f"{self.app.name} keeps nothing about single devices: reports are not counted."
+        )
 
 
 def sender(
@@ -70,7 +74,11 @@ def sender(
     `NotFound` for what makes all of it useless."""
     found, on = apps.find(session, app), apps.find_platform(platform)
     if not device_id.strip():
-        raise Invalid("missing_field", "device_id: expected the id that the device sends with its checks.", field="device_id")
+        raise Invalid(
+            "missing_field",
+            "device_id: expected the id that the device sends with its checks.",
+            field="device_id",
+        )
     known = _existing(session, found, on, versions)
     return Sender(found, on, device_id, _behind(sent_at, now), known)
 
@@ -81,30 +89,54 @@ def judge(who: Sender, happened: Happened, *, now: datetime) -> EventReport:
         kind = EventKind(happened.event)
     except ValueError:
         names = ", ".join(EventKind)
-        raise Invalid("unknown_event", f"'{happened.event[:40]}' is not an event. Expected one of {names}.", field="event") from None
+        raise Invalid(
+            "unknown_event",
+            f"'{happened.event[:40]}' is not an event. Expected one of {names}.",
+            field="event",
+        ) from None
     if not happened.event_id.strip():
-        raise Invalid("missing_field", "event_id: expected an id that the app made for this event, the same for repeats.", field="event_id")
+        raise Invalid(
+            "missing_field",
+            "event_id: expected an id that the app made for this event, the same for repeats.",
+            field="event_id",
+        )
     version_id = who.versions.get(happened.version)
     if version_id is None:
         raise _unknown_version(who, happened.version)
     keeps_text = kind in WITH_TEXT
     return EventReport(
-        app_id=who.app.id, platform=who.platform, device_id=who.device_id, event_id=happened.event_id.strip(), kind=kind,
-        version_id=version_id, at=_moment(who, happened.at, now), received_at=now, duration_ms=duration(happened.duration_ms),
+        app_id=who.app.id,
+        platform=who.platform,
+        device_id=who.device_id,
+        event_id=happened.event_id.strip(),
+        kind=kind,
+        version_id=version_id,
+        at=_moment(who, happened.at, now),
+        received_at=now,
+        duration_ms=duration(happened.duration_ms),
         signature=short(happened.signature, MAX_SIGNATURE) if keeps_text else None,
         text=short(happened.text, MAX_TEXT) if keeps_text else None,
-    )  # fmt: skip
+    )
 
 
 def judge_completion(who: Sender, from_version: str, to_version: str, *, now: datetime) -> CompletionReport:
     """A completed update as it will be counted. Raises `Invalid` or `NotFound`."""
-    before, after = (_parsed(text, field) for text, field in ((from_version, "from_version"), (to_version, "to_version")))
+    before, after = (
+        _parsed(text, field) for text, field in ((from_version, "from_version"), (to_version, "to_version"))
+    )
     if (before.name, before.build) == (after.name, after.build):
-        raise Invalid("same_version", "to_version: expected another version than from_version.", field="to_version")
+        raise Invalid(
+            "same_version", "to_version: expected another version than from_version.", field="to_version"
+        )
     if to_version not in who.versions:
         raise _unknown_version(who, to_version)
     return CompletionReport(
-        app_id=who.app.id, platform=who.platform, device_id=who.device_id, from_version=before.text, to_version=after.text, at=now
+        app_id=who.app.id,
+        platform=who.platform,
+        device_id=who.device_id,
+        from_version=before.text,
+        to_version=after.text,
+        at=now,
     )
 
 
@@ -118,13 +150,18 @@ def _existing(session: Session, app: App, platform: Platform, versions: Iterable
             continue
     codes = {each.build for each in parsed.values()} - {None}
     names = {each.text.removeprefix("v") for each in parsed.values() if each.build is None}
-    query = select(Version.id, Version.version, Version.version_code).where(Version.app_id == app.id, Version.platform == platform)
+    query = select(Version.id, Version.version, Version.version_code).where(
+        Version.app_id == app.id, Version.platform == platform
+    )
     query = query.where(or_(Version.published_at.is_not(None), Version.releases.any()))
-    query = query.where(or_(Version.version_code.in_(codes), Version.version.in_(names))).order_by(Version.version_code)
+    query = query.where(or_(Version.version_code.in_(codes), Version.version.in_(names))).order_by(
+        Version.version_code
+    )
     rows: Sequence[Any] = session.execute(query).all() if parsed else ()
     by_code, by_name = {row.version_code: row.id for row in rows}, {row.version: row.id for row in rows}
     found = {
-        text: by_name.get(each.text.removeprefix("v")) if each.build is None else by_code.get(each.build) for text, each in parsed.items()
+        text: by_name.get(each.text.removeprefix("v")) if each.build is None else by_code.get(each.build)
+        for text, each in parsed.items()
     }
     return {text: version_id for text, version_id in found.items() if version_id is not None}
 
@@ -150,11 +187,14 @@ def _moment(who: Sender, at: datetime | None, now: datetime) -> datetime:
         raise bad_time("at") from None
     if corrected > now + AHEAD:
         raise Invalid(
-            "event_in_the_future", "at: this moment is still to come. Send sent_at, what the device's clock shows, and it is corrected.",
+            "event_in_the_future",
+            "at: this moment is still to come. Send sent_at, what the device's clock shows, and it is corrected.",
             field="at",
-        )  # fmt: skip
+        )
     if corrected < now - OLDEST:
-        raise Invalid("event_too_old", f"at: expected a moment within the last {OLDEST.days} days.", field="at")
+        raise Invalid(
+            "event_too_old", f"at: expected a moment within the last {OLDEST.days} days.", field="at"
+        )
     return min(corrected, now)
 
 
@@ -169,13 +209,19 @@ def _aware(at: datetime, field: str) -> datetime:
 
 def bad_time(field: str) -> Invalid:
     """The error for what is no time, or none that this world will see."""
-    return Invalid("invalid_field", f"{field}: expected a time with its zone, for example 2026-03-01T12:00:00Z.", field=field)
+    return Invalid(
+        "invalid_field",
+        f"{field}: expected a time with its zone, for example 2026-03-01T12:00:00Z.",
+        field=field,
+    )
 
 
 def duration(milliseconds: int | None) -> int | None:
     """Raises `Invalid` for one that can't be."""
     if milliseconds is not None and not 0 <= milliseconds <= LONGEST_MS:
-        raise Invalid("bad_duration", f"duration_ms: expected 0 to {LONGEST_MS} milliseconds.", field="duration_ms")
+        raise Invalid(
+            "bad_duration", f"duration_ms: expected 0 to {LONGEST_MS} milliseconds.", field="duration_ms"
+        )
     return milliseconds
 
 
@@ -193,4 +239,6 @@ def _parsed(text: str, field: str) -> CurrentVersion:
 
 def _unknown_version(who: Sender, text: str) -> OtaError:
     _parsed(text, "version")
-    return NotFound("unknown_version", f"{who.app.name} has published no version {text[:60]} on {who.platform.label}.")
+    return NotFound(
+        "unknown_version", f"{who.app.name} has published no version {text[:60]} on {who.platform.label}."
+    )

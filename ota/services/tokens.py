@@ -38,7 +38,9 @@ def create(
     """
     name = name.strip()
     if not 1 <= len(name) <= 80:
-        raise Invalid("bad_name", "A token needs a name of 1 to 80 characters that says what uses it.", field="name")
+        raise Invalid(
+            "bad_name", "A token needs a name of 1 to 80 characters that says what uses it.", field="name"
+        )
     if lifetime_days is not None and not 1 <= lifetime_days <= 3650:
         raise Invalid("bad_lifetime", "A token lives 1 to 3650 days.", field="lifetime_days")
     if lower_of(role, Role(user.role)) is not role:
@@ -55,7 +57,9 @@ def create(
     )
     session.add(token)
     session.flush()
-    audit.record(session, actor, "token.created", ("token", token.id), now=now, after={"name": name, "role": role})
+    audit.record(
+        session, actor, "token.created", ("token", token.id), now=now, after={"name": name, "role": role}
+    )
     return token, secret
 
 
@@ -67,7 +71,9 @@ def authenticate(session: Session, secret: str, *, now: datetime) -> ApiToken:
     query = select(ApiToken).options(joinedload(ApiToken.user)).where(ApiToken.token_hash == _hash(secret))
     token = session.scalar(query)
     if token is None or not token.is_usable(now):
-        raise Unauthenticated("bad_token", "The token is unknown, revoked or expired. Make a new one under Tokens in the admin.")
+        raise Unauthenticated(
+            "bad_token", "The token is unknown, revoked or expired. Make a new one under Tokens in the admin."
+        )
     return token
 
 
@@ -94,13 +100,19 @@ def revoke(session: Session, actor: Actor, token_id: int, *, now: datetime) -> A
         raise NotFound("unknown_token", "There is no such token.")
     if token.revoked_at is None:
         token.revoked_at = now
-        audit.record(session, actor, "token.revoked", ("token", token.id), now=now, before={"name": token.name})
+        audit.record(
+            session, actor, "token.revoked", ("token", token.id), now=now, before={"name": token.name}
+        )
     return token
 
 
 def visible_to(session: Session, user: User) -> Sequence[ApiToken]:
     """A person's own tokens; an administrator sees everybody's."""
-    query = select(ApiToken).options(joinedload(ApiToken.user)).order_by(ApiToken.revoked_at.is_not(None), ApiToken.id.desc())
+    query = (
+        select(ApiToken)
+        .options(joinedload(ApiToken.user))
+        .order_by(ApiToken.revoked_at.is_not(None), ApiToken.id.desc())
+    )
     if not may(Role(user.role), Access.ADMIN):
         query = query.where(ApiToken.user_id == user.id)
     return session.scalars(query).all()

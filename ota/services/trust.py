@@ -15,7 +15,15 @@ from ota.services.audit import Actor
 
 
 def allow(
-    session: Session, actor: Actor, app: App, *, v1_only: bool, debuggable: bool, external: bool, revision: int, now: datetime
+    session: Session,
+    actor: Actor,
+    app: App,
+    *,
+    v1_only: bool,
+    debuggable: bool,
+    external: bool,
+    revision: int,
+    now: datetime,
 ) -> None:
     """Let in, or no longer, builds signed with scheme v1 alone, debug builds, and files that live elsewhere.
 
@@ -24,20 +32,48 @@ def allow(
     exceptions = ("allows_v1_only", "allows_debuggable", "allows_external")
     before = {name: getattr(app, name) for name in exceptions}
     after = dict(zip(exceptions, (v1_only, debuggable, external), strict=True))
-    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, {**after, "revision": revision + 1}):
+    if not compare_and_set(
+        session, App, {"id": app.id}, {"revision": revision}, {**after, "revision": revision + 1}
+    ):
         raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
     if before != after:
-        audit.record(session, actor, "app.trust_changed", ("app", app.id), now=now, app_id=app.id, before=before, after=after)
+        audit.record(
+            session,
+            actor,
+            "app.trust_changed",
+            ("app", app.id),
+            now=now,
+            app_id=app.id,
+            before=before,
+            after=after,
+        )
 
 
-def keep_devices(session: Session, actor: Actor, app: App, *, keeps: bool, revision: int, now: datetime) -> None:
+def keep_devices(
+    session: Session, actor: Actor, app: App, *, keeps: bool, revision: int, now: datetime
+) -> None:
     """Keep something of single devices from now on, or nothing but counts. Raises `Conflict` for a stale ``revision``."""
     before = app.keeps_devices
-    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, {"keeps_devices": keeps, "revision": revision + 1}):
+    if not compare_and_set(
+        session,
+        App,
+        {"id": app.id},
+        {"revision": revision},
+        {"keeps_devices": keeps, "revision": revision + 1},
+    ):
         raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
     if before != keeps:
         was, after = {"keeps_devices": before}, {"keeps_devices": keeps}
-        audit.record(session, actor, "app.keeping_changed", ("app", app.id), now=now, app_id=app.id, before=was, after=after)
+        audit.record(
+            session,
+            actor,
+            "app.keeping_changed",
+            ("app", app.id),
+            now=now,
+            app_id=app.id,
+            before=was,
+            after=after,
+        )
 
 
 def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, *, now: datetime) -> None:
@@ -52,5 +88,12 @@ def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, 
     ):
         raise Conflict("no_signer", f"No signer is pinned for {app.name} on {platform.label}.")
     audit.record(
-        session, actor, "app.signer_forgotten", ("app", app.id), now=now, app_id=app.id, before={platform: before}, after={platform: "none"}
+        session,
+        actor,
+        "app.signer_forgotten",
+        ("app", app.id),
+        now=now,
+        app_id=app.id,
+        before={platform: before},
+        after={platform: "none"},
     )

@@ -30,7 +30,16 @@ class NeedsApproval(OtaError):
         self.payload: dict[str, Any] = msgspec.to_builtins(dict(payload))
 
 
-def demand(kind: str, channel: Channel, reach: int, approval: Approval | None, summary: str, payload: Mapping[str, Any]) -> None:
+def demand(
+    kind: str,
+    channel: Channel,
+    reach: int,
+    approval: Approval | None,
+    summary: str,
+    payload: Mapping[str, Any],
+) -> None:
     """Raises `NeedsApproval` when the channel's rule asks for it at this ``reach`` (basis points) and nobody has approved."""
     if approval is None and needs_approval(channel.approval_above, reach):
-        raise NeedsApproval(kind, channel, f"{summary}: {reach / 100:g} % of the devices in the end.", payload)
+        raise NeedsApproval(
+            kind, channel, f"{summary}: {reach / 100:g} % of the devices in the end.", payload
+        )

@@ -88,7 +88,9 @@ def check(stream: Stream, question: Question, groups: frozenset[int], *, now: da
     return Answer(decide(query, stream.catalog, now), stream, stream.catalog.has_withdrawn(current))
 
 
-def latest(session: Session, *, app: str | None, platform: str, channel: str | None, now: datetime) -> Version:
+def latest(
+    session: Session, *, app: str | None, platform: str, channel: str | None, now: datetime
+) -> Version:
     """The newest version that is open to everybody. Raises `NotFound` when there is none."""
     found = apps.find(session, app)
     on = apps.find_platform(platform)
@@ -105,5 +107,7 @@ def _current(question: Question) -> CurrentVersion:
     except ValueError as error:
         raise Invalid("bad_current_version", f"current_version: {error}", field="current_version") from error
     if question.device_id is not None and len(question.device_id) > MAX_DEVICE_ID:
-        raise Invalid("bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id")
+        raise Invalid(
+            "bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id"
+        )
     return current

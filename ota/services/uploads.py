@@ -47,14 +47,25 @@ def check_order(session: Session, order: UploadOrder) -> App | None:
     return app
 
 
-def receive(session: Session, actor: Actor, order: UploadOrder, *, upload_id: str, size: int, now: datetime, lease: timedelta) -> Upload:
+def receive(
+    session: Session,
+    actor: Actor,
+    order: UploadOrder,
+    *,
+    upload_id: str,
+    size: int,
+    now: datetime,
+    lease: timedelta,
+) -> Upload:
     """Note a file whose bytes are safe in the quarantine under ``upload_id``.
 
     The queue has the length of a lease to bring it to a worker; after that it is sent again.
     """
     app = check_order(session, order)
     if size == 0:
-        raise Invalid("empty_file", "The file is empty. Choose the APK or IPA that your build made.", field="file")
+        raise Invalid(
+            "empty_file", "The file is empty. Choose the APK or IPA that your build made.", field="file"
+        )
     upload = Upload(
         id=upload_id,
         app_id=app.id if app else None,
@@ -75,13 +86,19 @@ def receive(session: Session, actor: Actor, order: UploadOrder, *, upload_id: st
     session.add(upload)
     session.flush()
     after = {"file_name": upload.file_name, "size": size}
-    audit.record(session, actor, "upload.received", ("upload", upload.id), now=now, app_id=upload.app_id, after=after)
+    audit.record(
+        session, actor, "upload.received", ("upload", upload.id), now=now, app_id=upload.app_id, after=after
+    )
     return upload
 
 
 def get(session: Session, upload_id: str) -> Upload:
     """Raises `NotFound`."""
-    query = select(Upload).where(Upload.id == upload_id).options(joinedload(Upload.version), joinedload(Upload.app))
+    query = (
+        select(Upload)
+        .where(Upload.id == upload_id)
+        .options(joinedload(Upload.version), joinedload(Upload.app))
+    )
     upload = session.scalar(query)
     if upload is None:
         raise NotFound("unknown_upload", "There is no upload with this id.")
@@ -98,7 +115,9 @@ def newest(session: Session, app: App, *, limit: int = 50, offset: int = 0) -> S
     """The app's uploads, newest first; the default app's page also shows those that found no app."""
     query = (
         select(Upload)
-        .where(or_(Upload.app_id == app.id, and_(Upload.app_id.is_(None), true() if app.is_default else false())))
+        .where(
+            or_(Upload.app_id == app.id, and_(Upload.app_id.is_(None), true() if app.is_default else false()))
+        )
         .options(joinedload(Upload.version))
         .order_by(Upload.created_at.desc(), Upload.id)
         .limit(limit)

@@ -58,7 +58,9 @@ class VersionEdit:
     localized_notes: Mapping[str, str | None] | None = None
 
 
-def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifact: Artifact | None, now: datetime) -> Version:
+def add(
+    session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifact: Artifact | None, now: datetime
+) -> Version:
     """Make an inactive version, of our own bytes or of a file that lives at ``draft.download_url``.
 
     Raises `Invalid` for a draft that can't be, `Conflict` (``version_code_taken``) when the app has this code already.
@@ -88,10 +90,16 @@ def add(session: Session, actor: Actor, app: App, draft: VersionDraft, *, artifa
             session.add(version)
     except IntegrityError:
         winner = find_by_code(session, app, draft.platform, draft.version_code)
-        raise (taken(winner) if winner else Conflict("version_not_saved", "The version could not be saved. Try again.")) from None
+        raise (
+            taken(winner)
+            if winner
+            else Conflict("version_not_saved", "The version could not be saved. Try again.")
+        ) from None
     catalogs.touch(session, app.id)  # Who signed it may keep devices that run it from what is offered.
     after = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
-    audit.record(session, actor, "version.created", ("version", version.id), now=now, app_id=app.id, after=after)
+    audit.record(
+        session, actor, "version.created", ("version", version.id), now=now, app_id=app.id, after=after
+    )
     return version
 
 
@@ -113,7 +121,15 @@ def taken(existing: Version) -> OtaError:
     )
 
 
-def edit(session: Session, actor: Actor, version: Version, changes: VersionEdit, *, revision: int | None, now: datetime) -> Version:
+def edit(
+    session: Session,
+    actor: Actor,
+    version: Version,
+    changes: VersionEdit,
+    *,
+    revision: int | None,
+    now: datetime,
+) -> Version:
     """Change notes and flags. ``revision`` is the one the editor saw; None means the present one.
 
     Raises `Conflict` (``stale_revision``) with the present state when somebody was faster.
@@ -127,18 +143,33 @@ def edit(session: Session, actor: Actor, version: Version, changes: VersionEdit,
         values["min_supported_version"] = rules.min_supported_version(changes.min_supported_version)
     if changes.localized_notes is not None:
         values["localized_notes"] = rules.localized_notes(version.localized_notes, changes.localized_notes)
-    before = {name: getattr(version, name) for name, value in values.items() if getattr(version, name) != value}
+    before = {
+        name: getattr(version, name) for name, value in values.items() if getattr(version, name) != value
+    }
     after = {name: values[name] for name in before}
     if "localized_notes" in after:
-        before["localized_notes"], after["localized_notes"] = _languages(before["localized_notes"] or {}, after["localized_notes"] or {})
+        before["localized_notes"], after["localized_notes"] = _languages(
+            before["localized_notes"] or {}, after["localized_notes"] or {}
+        )
     advance(session, version, revision, values)
     if after:
         subject, after = ("version", version.id), {"version": version.version, **after}
-        audit.record(session, actor, "version.edited", subject, now=now, app_id=version.app_id, before=before, after=after)
+        audit.record(
+            session,
+            actor,
+            "version.edited",
+            subject,
+            now=now,
+            app_id=version.app_id,
+            before=before,
+            after=after,
+        )
     return version
 
 
-def _languages(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str | None], dict[str, str | None]]:
+def _languages(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Only the languages that differ: the history does not repeat forty texts for one of them."""
     changed = [tag for tag in sorted({*before, *after}) if before.get(tag) != after.get(tag)]
     return {tag: before.get(tag) for tag in changed}, {tag: after.get(tag) for tag in changed}
@@ -148,7 +179,9 @@ def advance(session: Session, version: Version, revision: int | None, values: di
     """The one way to change a version's row: compare-and-set on the revision that the caller saw."""
     version_id, seen = version.id, version.revision if revision is None else revision
     catalogs.touch(session, version.app_id)
-    if not compare_and_set(session, Version, {"id": version_id}, {"revision": seen}, {**values, "revision": seen + 1}):
+    if not compare_and_set(
+        session, Version, {"id": version_id}, {"revision": seen}, {**values, "revision": seen + 1}
+    ):
         get(session, version_id)  # Gone altogether is said in other words.
         raise stale(version)
 
@@ -164,7 +197,9 @@ def stale(version: Version) -> Conflict:
 
 def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -> None:
     """Forget a version that was never published. One that devices may have stays, since its history must."""
-    session.refresh(version, with_for_update=True)  # Whoever publishes it at this moment comes first or finds it gone.
+    session.refresh(
+        version, with_for_update=True
+    )  # Whoever publishes it at this moment comes first or finds it gone.
     if version.published_at is not None or version.releases:
         raise Conflict(
             "was_published",
@@ -175,7 +210,15 @@ def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -
     signatures.forget_version(session, version.id)
     session.execute(update(Upload).where(Upload.version_id == version.id).values(version_id=None))
     before = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
-    audit.record(session, actor, "version.deleted", ("version", version.id), now=now, app_id=version.app_id, before=before)
+    audit.record(
+        session,
+        actor,
+        "version.deleted",
+        ("version", version.id),
+        now=now,
+        app_id=version.app_id,
+        before=before,
+    )
     session.delete(version)
 
 
@@ -191,7 +234,9 @@ def get(session: Session, version_id: int, *, app: App | None = None) -> Version
 def find_by_code(session: Session, app: App, platform: Platform, version_code: int) -> Version | None:
     if not 0 <= version_code <= MAX_VERSION_CODE:
         return None
-    query = select(Version).where(Version.app_id == app.id, Version.platform == platform, Version.version_code == version_code)
+    query = select(Version).where(
+        Version.app_id == app.id, Version.platform == platform, Version.version_code == version_code
+    )
     return session.scalar(query)
 
 
@@ -199,12 +244,20 @@ def require(session: Session, app: App, platform: Platform, version_code: int) -
     """Raises `NotFound`."""
     found = find_by_code(session, app, platform, version_code)
     if found is None:
-        raise NotFound("unknown_version", f"{app.name} has no version with the code {version_code} on {platform.label}.")
+        raise NotFound(
+            "unknown_version", f"{app.name} has no version with the code {version_code} on {platform.label}."
+        )
     return found
 
 
 def newest(
-    session: Session, app: App, *, platform: Platform | None = None, search: str = "", limit: int = 50, offset: int = 0
+    session: Session,
+    app: App,
+    *,
+    platform: Platform | None = None,
+    search: str = "",
+    limit: int = 50,
+    offset: int = 0,
 ) -> Sequence[Version]:
     """The app's versions, the one made last first; ``search`` looks in names, codes and notes."""
     query = select(Version).where(Version.app_id == app.id).options(_WITH_RELEASES)
@@ -253,9 +306,10 @@ def _needs(draft: VersionDraft, artifact: Artifact | None) -> dict[str, Any]:
         return {"min_sdk": draft.min_sdk, "min_os": draft.min_os, "abis": ",".join(draft.abis) or None}
     facts, abis = artifact.facts, ",".join(artifact.facts["abis"])
     return {
-        "min_sdk": facts["min_sdk"], "min_os": (facts["minimum_os"] or "")[:20] or None,
+        "min_sdk": facts["min_sdk"],
+        "min_os": (facts["minimum_os"] or "")[:20] or None,
         "abis": abis if 0 < len(abis) <= 200 else None,
-    }  # fmt: skip
+    }
 
 
 def check_texts(release_notes: str | None, min_supported_version: str | None) -> None:

@@ -101,11 +101,18 @@ def actor() -> Actor:
 def _by_token(access: Access) -> None:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
-        raise Unauthenticated("token_missing", "This needs an API token: send it in the header Authorization: Bearer <token>.")
+        raise Unauthenticated(
+            "token_missing", "This needs an API token: send it in the header Authorization: Bearer <token>."
+        )
     now = utcnow()
     token = tokens.authenticate(reader(), secret.strip(), now=now)
     role = tokens.effective_role(token)
-    g.actor = Actor(label=f"{token.user.email} ({token.name})"[:254], role=role, user_id=token.user_id, address=request.remote_addr)
+    g.actor = Actor(
+        label=f"{token.user.email} ({token.name})"[:254],
+        role=role,
+        user_id=token.user_id,
+        address=request.remote_addr,
+    )
     token_id = token.id
     if tokens.needs_note_of_use(token, now):
         with transaction() as session:
@@ -118,7 +125,9 @@ def _by_session(access: Access) -> None:
         if not current_user.is_authenticated:
             raise LoginNeeded("login_needed", "Log in first.")
         role = Role(current_user.role)
-        g.actor = Actor(label=current_user.email, role=role, user_id=current_user.id, address=request.remote_addr)
+        g.actor = Actor(
+            label=current_user.email, role=role, user_id=current_user.id, address=request.remote_addr
+        )
         _demand(role, access)
         reader().rollback()
     if request.method not in {"GET", "HEAD", "OPTIONS"}:

@@ -23,7 +23,9 @@ def install_url(app: App) -> str:
 
 def share_url(link: ShareLink) -> str:
     """Absolute address of a share link. It holds nothing but the link's id, signed."""
-    return public_url() + url_for("install.shared", slug=link.app.slug, signed=_serializer("share-link").dumps(link.id))
+    return public_url() + url_for(
+        "install.shared", slug=link.app.slug, signed=_serializer("share-link").dumps(link.id)
+    )
 
 
 def link_id_of(signed: str) -> int | None:

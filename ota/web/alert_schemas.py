@@ -15,7 +15,12 @@ from ota.web.schemas import AppSlug, Revision
 _KINDS: dict[str, Any] = {"enum": [kind.value for kind in CHOSEN]}
 EventKind = Annotated[str, Meta(max_length=60, extra_json_schema=_KINDS, examples=["release.halted"])]
 WebhookUrl = Annotated[
-    str, Meta(extra_json_schema={"maxLength": MAX_URL}, description="http or https.", examples=["https://hooks.example.com/updates"])
+    str,
+    Meta(
+        extra_json_schema={"maxLength": MAX_URL},
+        description="http or https.",
+        examples=["https://hooks.example.com/updates"],
+    ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Offset = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -104,7 +109,9 @@ class DeliveryView(Struct, kw_only=True):
     next_try_at: Annotated[datetime | None, Meta(description="Only while it is pending.")]
     delivered_at: datetime | None
     last_status: Annotated[int | None, Meta(description="HTTP status of the last answer.")]
-    last_answer: Annotated[str | None, Meta(description="What was answered, or went wrong; cut after 500 characters.")]
+    last_answer: Annotated[
+        str | None, Meta(description="What was answered, or went wrong; cut after 500 characters.")
+    ]
     payload: dict[str, Any]
 
 

@@ -103,8 +103,12 @@ def _inputs(spec: Operation) -> dict[str, Any]:
         inputs["query"] = convert(request.args.to_dict(), spec.query)
     if spec.form is not None:
         if request.mimetype != "multipart/form-data":
-            raise WrongMediaType("wrong_content_type", "Expected multipart/form-data with the build in the field 'file'.")
-        texts = {name: text for name, text in request.form.to_dict().items() if text != "" and name != FILE_FIELD}
+            raise WrongMediaType(
+                "wrong_content_type", "Expected multipart/form-data with the build in the field 'file'."
+            )
+        texts = {
+            name: text for name, text in request.form.to_dict().items() if text != "" and name != FILE_FIELD
+        }
         inputs["fields"] = convert(texts, spec.form)
     return inputs
 
@@ -117,7 +121,9 @@ def _read_body(spec: Operation, shape: type[msgspec.Struct]) -> Any:
 def _read_json(spec: Operation) -> bytes:
     raw = _read_limited(spec)
     if request.mimetype != JSON and (raw or not spec.is_body_optional):
-        raise WrongMediaType("wrong_content_type", "Expected a JSON body with the header Content-Type: application/json.")
+        raise WrongMediaType(
+            "wrong_content_type", "Expected a JSON body with the header Content-Type: application/json."
+        )
     return raw
 
 
@@ -148,7 +154,9 @@ def decode(raw: bytes, shape: type[msgspec.Struct], *, may_have_nul: bool = Fals
     except msgspec.ValidationError as error:
         raise invalid_field(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(MALFORMED, f'The body is not JSON: {error}. Expected an object such as {{"platform": "android"}}.') from error
+        raise Invalid(
+            MALFORMED, f'The body is not JSON: {error}. Expected an object such as {{"platform": "android"}}.'
+        ) from error
 
 
 @functools.cache
@@ -178,7 +186,10 @@ def with_plus(version: str | None) -> str | None:
 
 
 def _has_nul() -> Invalid:
-    return Invalid("invalid_text", "A text contains the character NUL (U+0000), which no database of ours can hold. Leave it out.")
+    return Invalid(
+        "invalid_text",
+        "A text contains the character NUL (U+0000), which no database of ours can hold. Leave it out.",
+    )
 
 
 def invalid_field(error: msgspec.ValidationError) -> Invalid:
@@ -189,11 +200,20 @@ def invalid_field(error: msgspec.ValidationError) -> Invalid:
         field = problem.rpartition("field `")[2].strip("`")
         is_missing = "missing" in problem
         sentence = (
-            f"{field}: this field is missing." if is_missing else f"{field}: there is no such field here. See /docs for those there are."
+            f"{field}: this field is missing."
+            if is_missing
+            else f"{field}: there is no such field here. See /docs for those there are."
         )
         return Invalid("missing_field" if is_missing else "unknown_field", sentence, field=field)
     hint = _HINTS.get(field or "", "")
     if "datetime" in problem:
         problem = f"expected a time with its zone, for example {EXAMPLE_TIME}"
-    problem = problem.replace("`", "").replace("Expected", "expected").replace("str", "text").replace("int", "whole number")
-    return Invalid("invalid_field", f"{field or 'body'}: {problem}.{hint}", **({"field": field} if field else {}))
+    problem = (
+        problem.replace("`", "")
+        .replace("Expected", "expected")
+        .replace("str", "text")
+        .replace("int", "whole number")
+    )
+    return Invalid(
+        "invalid_field", f"{field or 'body'}: {problem}.{hint}", **({"field": field} if field else {})
+    )

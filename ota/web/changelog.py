@@ -17,12 +17,22 @@ blueprint = Blueprint("changelog", __name__)
 
 
 @blueprint.get("/api/updates/changelog")
-@operation(Operation(access=Access.PUBLIC, summary="What is new", tag=DEVICES, query=ChangelogQuery, answer=ChangelogAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLIC, summary="What is new", tag=DEVICES, query=ChangelogQuery, answer=ChangelogAnswer
+    )
+)
 def show(query: ChangelogQuery) -> ChangelogAnswer:
     """The notes of every version above ``since`` that is open to everybody, newest first."""
     since = with_plus(query.since)
     found = changelogs.changelog(
-        reader(), app=query.app, platform=query.platform, channel=query.channel, since=since, limit=query.limit, now=utcnow()
+        reader(),
+        app=query.app,
+        platform=query.platform,
+        channel=query.channel,
+        since=since,
+        limit=query.limit,
+        now=utcnow(),
     )
     after_this_request(_may_be_kept)
     entries = [_entry(version, query.locale) for version in found.versions]
@@ -36,6 +46,9 @@ def _may_be_kept(response: Response) -> Response:
 
 def _entry(version: Version, locale: str | None) -> ChangelogEntry:
     return ChangelogEntry(
-        version=version.version, version_code=version.version_code, release_notes=present.notes_for(version, locale),
-        is_mandatory=version.is_mandatory, published_at=version.published_at,
-    )  # fmt: skip
+        version=version.version,
+        version_code=version.version_code,
+        release_notes=present.notes_for(version, locale),
+        is_mandatory=version.is_mandatory,
+        published_at=version.published_at,
+    )

@@ -12,14 +12,29 @@ from ota.web.release_views import ProposalView
 from ota.web.schemas import AppSlug, Revision
 
 Name = Annotated[
-    str, Meta(max_length=100, description="1 to 40 lower-case letters, digits and inner hyphens; devices send it.", examples=["beta"])
+    str,
+    Meta(
+        max_length=100,
+        description="1 to 40 lower-case letters, digits and inner hyphens; devices send it.",
+        examples=["beta"],
+    ),
 ]
 Fallbacks = Annotated[
     list[Annotated[str, Meta(max_length=100)]],
-    Meta(max_length=100, description="Names of channels whose releases its devices are offered too.", examples=[["stable"]]),
+    Meta(
+        max_length=100,
+        description="Names of channels whose releases its devices are offered too.",
+        examples=[["stable"]],
+    ),
 ]
 ApprovalAbove = Annotated[
-    int, Meta(ge=0, le=9_999, description="Basis points: releases open further need a second person. Null: none does.", examples=[1000])
+    int,
+    Meta(
+        ge=0,
+        le=9_999,
+        description="Basis points: releases open further need a second person. Null: none does.",
+        examples=[1000],
+    ),
 ]
 
 
@@ -84,5 +99,7 @@ class SwitchAnswer(Struct, kw_only=True):
     channel: str | None
     is_shut_off: bool
     changed: bool
-    active_devices: Annotated[int, Meta(description="Devices of the app, on any channel, that asked within the last 30 days.")]
+    active_devices: Annotated[
+        int, Meta(description="Devices of the app, on any channel, that asked within the last 30 days.")
+    ]
     message: str

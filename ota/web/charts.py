@@ -25,7 +25,12 @@ _LOWEST = -2
 
 
 def stacked(
-    series: Series, *, title: str, label: Callable[[datetime], str], colours: Mapping[str, int], named: Callable[[str], str] = str
+    series: Series,
+    *,
+    title: str,
+    label: Callable[[datetime], str],
+    colours: Mapping[str, int],
+    named: Callable[[str], str] = str,
 ) -> Markup:
     """A column for each moment, divided by name. The first name lies at the bottom."""
     top = nice(max((series.total(moment) for moment in series.moments), default=0))
@@ -39,14 +44,24 @@ def stacked(
                 continue
             below += value
             parts.append(
-                Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}, {}: {}</title></rect>').format(
-                    series_class(name, colours), _short(place * step + step * 0.08), _short(_HEIGHT * (1 - below / top)),
-                    _short(step * 0.84), _short(_HEIGHT * value / top), label(moment), named(name), f"{value:,}",
+                Markup(
+                    '<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}, {}: {}</title></rect>'
+                ).format(
+                    series_class(name, colours),
+                    _short(place * step + step * 0.08),
+                    _short(_HEIGHT * (1 - below / top)),
+                    _short(step * 0.84),
+                    _short(_HEIGHT * value / top),
+                    label(moment),
+                    named(name),
+                    f"{value:,}",
                 )
-            )  # fmt: skip
+            )
     names = [(series_class(name, colours), named(name)) for name in series.names]
     marks = _thinned([label(moment) for moment in series.moments])
-    return _figure(Markup("").join(parts), title, _spans("chart-y", [compact(top), compact(top / 2), "0"]), marks, names)
+    return _figure(
+        Markup("").join(parts), title, _spans("chart-y", [compact(top), compact(top / 2), "0"]), marks, names
+    )
 
 
 def colours_of(wanted: Iterable[tuple[str, int]]) -> Mapping[str, int]:
@@ -60,7 +75,11 @@ def colours_of(wanted: Iterable[tuple[str, int]]) -> Mapping[str, int]:
 
 
 def evidence(
-    curves: Sequence[tuple[str, Sequence[Sequence[float]]]], threshold: float, *, title: str, label: Callable[[float], str]
+    curves: Sequence[tuple[str, Sequence[Sequence[float]]]],
+    threshold: float,
+    *,
+    title: str,
+    label: Callable[[float], str],
 ) -> Markup:
     """The courses of health tests by name, on a logarithmic scale, with the line that none must reach. Empty without two points in
     time."""
@@ -78,7 +97,9 @@ def evidence(
 
     def path(curve: Sequence[Sequence[float]]) -> str:
         places = [((point[0] - start) / length * _WIDTH, height(point[5])) for point in curve]
-        return f"M{_short(places[0][0])} {_short(places[0][1])}" + "".join(f"H{_short(x)}V{_short(y)}" for x, y in places[1:])
+        return f"M{_short(places[0][0])} {_short(places[0][1])}" + "".join(
+            f"H{_short(x)}V{_short(y)}" for x, y in places[1:]
+        )
 
     line = _short(height(threshold))
     powers = _powers(top, height, threshold)
@@ -86,22 +107,36 @@ def evidence(
         Markup('<line class="grid" x1="0" x2="{}" y1="{}" y2="{}"/>').format(_WIDTH, y, y)
         for y in (_short(height(10.0**power)) for power in powers if power not in (_LOWEST, top))
     )
-    limit = Markup('<rect class="zone" width="{}" height="{}"/><line class="limit" x1="0" x2="{}" y1="{}" y2="{}"/>').format(
-        _WIDTH, line, _WIDTH, line, line
-    )
+    limit = Markup(
+        '<rect class="zone" width="{}" height="{}"/><line class="limit" x1="0" x2="{}" y1="{}" y2="{}"/>'
+    ).format(_WIDTH, line, _WIDTH, line, line)
     drawn = Markup("").join(
-        Markup('<path class="curve curve-{}" d="{}"><title>{}</title></path>').format(number, path(curve), name)
+        Markup('<path class="curve curve-{}" d="{}"><title>{}</title></path>').format(
+            number, path(curve), name
+        )
         for number, (name, curve) in enumerate(curves, 1)
     )
-    marks = [(height(10.0**power), _power(power), "") for power in powers] + [(height(threshold), compact(threshold), "limit-mark")]
+    marks = [(height(10.0**power), _power(power), "") for power in powers] + [
+        (height(threshold), compact(threshold), "limit-mark")
+    ]
     names = [(f"series-{number}", name) for number, (name, _) in enumerate(curves, 1)]
     names.append(("series-limit", f"enough to call it bad: {threshold:,.0f}"))
-    return _figure(grid + limit + drawn, title, _axis(marks), [label(start), label(start + length / 2), label(start + length)], names)
+    return _figure(
+        grid + limit + drawn,
+        title,
+        _axis(marks),
+        [label(start), label(start + length / 2), label(start + length)],
+        names,
+    )
 
 
 def _powers(top: int, height: Callable[[float], float], threshold: float) -> Sequence[int]:
     """The powers of ten that are named on the axis: always 1, the others as close as there is room, none where the threshold stands."""
-    step = next(step for step in (1, 2, 3, 5, 10, 20, 50, 100, 1000) if abs(height(10.0**step) - height(1.0)) >= 2 * _LINE)
+    step = next(
+        step
+        for step in (1, 2, 3, 5, 10, 20, 50, 100, 1000)
+        if abs(height(10.0**step) - height(1.0)) >= 2 * _LINE
+    )
     found = [power for power in range(_LOWEST, top + 1) if power % step == 0]
     return [power for power in found if abs(height(10.0**power) - height(threshold)) >= _LINE]
 
@@ -109,10 +144,14 @@ def _powers(top: int, height: Callable[[float], float], threshold: float) -> Seq
 def _axis(marks: Sequence[tuple[float, str, str]]) -> Markup:
     """Labels at any height: a drawing of its own, which is not stretched."""
     texts = Markup("").join(
-        Markup('<text class="{}" x="{}" y="{}">{}</text>').format(css, _AXIS, _short(min(max(height, 6), _HEIGHT - 4) + 4), text)
+        Markup('<text class="{}" x="{}" y="{}">{}</text>').format(
+            css, _AXIS, _short(min(max(height, 6), _HEIGHT - 4) + 4), text
+        )
         for height, text, css in marks
     )
-    return Markup('<svg class="chart-axis" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>').format(_AXIS, _HEIGHT, texts)
+    return Markup('<svg class="chart-axis" viewBox="0 0 {} {}" aria-hidden="true">{}</svg>').format(
+        _AXIS, _HEIGHT, texts
+    )
 
 
 def bar(value: float, of: float, css: str = "series-1") -> Markup:
@@ -126,7 +165,9 @@ def bar(value: float, of: float, css: str = "series-1") -> Markup:
 
 def interval(share: Share, top: float) -> Markup:
     """A share with its interval, on a scale from 0 to ``top``."""
-    low, middle, high = (_short(_WIDTH * min(1.0, each / top)) for each in (share.low, share.rate, share.high))
+    low, middle, high = (
+        _short(_WIDTH * min(1.0, each / top)) for each in (share.low, share.rate, share.high)
+    )
     return Markup(
         '<svg class="interval" viewBox="0 0 {} 12" preserveAspectRatio="none" aria-hidden="true">'
         '<line class="grid" x1="0" x2="{}" y1="6" y2="6"/><line class="range" x1="{}" x2="{}" y1="6" y2="6"/>'
@@ -155,8 +196,12 @@ def compact(value: float) -> str:
     return f"{value:,.4g}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
-def _figure(drawn: Markup, title: str, axis: Markup, marks: Sequence[str], names: Sequence[tuple[str, str]]) -> Markup:
-    legend = Markup("").join(Markup('<li><span class="swatch {}"></span>{}</li>').format(css, name) for css, name in names)
+def _figure(
+    drawn: Markup, title: str, axis: Markup, marks: Sequence[str], names: Sequence[tuple[str, str]]
+) -> Markup:
+    legend = Markup("").join(
+        Markup('<li><span class="swatch {}"></span>{}</li>').format(css, name) for css, name in names
+    )
     return Markup(
         '<figure class="chart">{}<svg class="plot" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<title>{}</title>{}</svg>{}<ul class="legend">{}</ul></figure>'

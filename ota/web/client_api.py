@@ -18,15 +18,34 @@ blueprint = Blueprint("client_api", __name__)
 
 
 @blueprint.post(PATH)
-@operation(Operation(access=Access.PUBLIC, summary="Check for updates", tag=DEVICES, body=CheckRequest, answer=CheckAnswer, is_raw=True))
+@operation(
+    Operation(
+        access=Access.PUBLIC,
+        summary="Check for updates",
+        tag=DEVICES,
+        body=CheckRequest,
+        answer=CheckAnswer,
+        is_raw=True,
+    )
+)
 def check(raw: bytes) -> bytes:
     """Whether there is a newer version for this device, and why or why not."""
     return hot_path().answer(raw, utcnow(), request.remote_addr or "")
 
 
 @blueprint.get("/api/updates/latest")
-@operation(Operation(access=Access.PUBLIC, summary="Get the latest version", tag=DEVICES, query=LatestQuery, answer=LatestAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLIC,
+        summary="Get the latest version",
+        tag=DEVICES,
+        query=LatestQuery,
+        answer=LatestAnswer,
+    )
+)
 def latest(query: LatestQuery) -> LatestAnswer:
     """The newest version that is open to everybody; 404 when there is none."""
-    version = updates.latest(reader(), app=query.app, platform=query.platform, channel=query.channel, now=utcnow())
+    version = updates.latest(
+        reader(), app=query.app, platform=query.platform, channel=query.channel, now=utcnow()
+    )
     return present.latest_answer(version, query.locale)

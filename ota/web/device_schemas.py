@@ -16,8 +16,16 @@ class DevicesQuery(Struct, kw_only=True):
     """Which devices to list."""
 
     platform: PlatformText = "android"
-    unseen_days: Annotated[int, Meta(ge=1, le=3650, description="Only those that have not asked for so many days.")] | None = None
-    version: Annotated[str, Meta(max_length=200, description="Only those that run exactly this.", examples=["1.1.0+2"])] | None = None
+    unseen_days: (
+        Annotated[int, Meta(ge=1, le=3650, description="Only those that have not asked for so many days.")]
+        | None
+    ) = None
+    version: (
+        Annotated[
+            str, Meta(max_length=200, description="Only those that run exactly this.", examples=["1.1.0+2"])
+        ]
+        | None
+    ) = None
     after: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
@@ -26,7 +34,12 @@ class DeviceQuery(Struct, kw_only=True):
     """One device."""
 
     device_id: Annotated[
-        str, Meta(min_length=1, max_length=200, description="The id that the device sends, or the hash of it from a list.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=200,
+            description="The id that the device sends, or the hash of it from a list.",
+        ),
     ]
     app: AppSlug | None = None
 
@@ -34,7 +47,9 @@ class DeviceQuery(Struct, kw_only=True):
 class DeviceStoryQuery(DeviceQuery, kw_only=True):
     """One device, and how much of what it did."""
 
-    before: Annotated[datetime, Meta(description="Only what it did before then, with its zone.")] | None = None
+    before: Annotated[datetime, Meta(description="Only what it did before then, with its zone.")] | None = (
+        None
+    )
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
 
 

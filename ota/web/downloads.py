@@ -28,16 +28,29 @@ _BLOCK = 256 * 1024
 @declare(Access.PUBLIC, Caller.ANYONE)
 def download(app_slug: str, platform: str, version_code: int, file_name: str) -> Response:
     """The bytes of an active version; 410 after it was withdrawn, 404 for anything else."""
-    version = downloads.find(reader(), app_slug=app_slug, platform=platform, version_code=version_code, file_name=file_name, now=utcnow())
+    version = downloads.find(
+        reader(),
+        app_slug=app_slug,
+        platform=platform,
+        version_code=version_code,
+        file_name=file_name,
+        now=utcnow(),
+    )
     store: ArtifactStore = current_app.extensions["ota_store"]
     assert version.checksum is not None
     try:
         file = store.open(version.checksum)
     except FileNotFoundError:
-        current_app.logger.error("the artifact %s of version %d is not in the store", version.checksum, version.id)
-        raise NotFound("artifact_missing", "The server has lost this file. Its operator finds the digest in the log.") from None
+        current_app.logger.error(
+            "the artifact %s of version %d is not in the store", version.checksum, version.id
+        )
+        raise NotFound(
+            "artifact_missing", "The server has lost this file. Its operator finds the digest in the log."
+        ) from None
     try:
-        response = _described(Response(wrap_file(request.environ, file, _BLOCK), direct_passthrough=True), version, file_name)
+        response = _described(
+            Response(wrap_file(request.environ, file, _BLOCK), direct_passthrough=True), version, file_name
+        )
     except BaseException:
         file.close()
         raise
@@ -59,7 +72,9 @@ def _described(response: Response, version: Version, file_name: str) -> Response
     # The address names one immutable file, but a withdrawal has to be seen: caches ask every time.
     response.headers["Cache-Control"] = "public, no-cache"
     response.headers["Accept-Ranges"] = "bytes"
-    response.make_conditional(request.environ, accept_ranges=_is_range_wanted(response), complete_length=version.file_size)
+    response.make_conditional(
+        request.environ, accept_ranges=_is_range_wanted(response), complete_length=version.file_size
+    )
     return response
 
 

@@ -91,7 +91,9 @@ def present(error: OtaError, status: int) -> Response:
 def _as_json(error: OtaError, status: int) -> Response:
     details = dict(error.details)
     current = details.pop("current", msgspec.UNSET)
-    answer = ErrorAnswer(code=error.code, message=error.message, details=details or msgspec.UNSET, current=current)
+    answer = ErrorAnswer(
+        code=error.code, message=error.message, details=details or msgspec.UNSET, current=current
+    )
     response = json_response(answer, status)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="ota"'
@@ -140,14 +142,22 @@ def _on_unstorable(error: DataError) -> ResponseReturnValue:
     # PostgreSQL holds no NUL and no number above its column's: whatever asks for one asks for something that isn't there.
     log.info("the database can't hold what was sent: %s", error.orig)
     return present(
-        OtaError("invalid_text", "Something sent can't be stored: a text with the character NUL, or a number that is too large."), 400
+        OtaError(
+            "invalid_text",
+            "Something sent can't be stored: a text with the character NUL, or a number that is too large.",
+        ),
+        400,
     )
 
 
 def _on_race(error: IntegrityError | ObjectDeletedError) -> ResponseReturnValue:
     log.info("lost a race: %s", first_line(error))
     return present(
-        OtaError("conflict", "Somebody else changed this at the same moment. Look at its present state, then decide again."), 409
+        OtaError(
+            "conflict",
+            "Somebody else changed this at the same moment. Look at its present state, then decide again.",
+        ),
+        409,
     )
 
 
@@ -159,11 +169,19 @@ def _on_os_error(error: OSError) -> ResponseReturnValue:
 
 def _on_database_away(error: SQLAlchemyError) -> ResponseReturnValue:
     log.error("the database does not answer: %s", first_line(error))
-    response = present(OtaError("database_unavailable", "The database does not answer at the moment. Try again in a few seconds."), 503)
+    response = present(
+        OtaError(
+            "database_unavailable", "The database does not answer at the moment. Try again in a few seconds."
+        ),
+        503,
+    )
     response.headers["Retry-After"] = "5"
     return response
 
 
 def _on_bug(error: Exception) -> ResponseReturnValue:
     log.exception("unexpected failure in %s %s", request.method, request.path)
-    return present(OtaError("internal_error", "Something failed on the server; its log says what. Nothing was changed."), 500)
+    return present(
+        OtaError("internal_error", "Something failed on the server; its log says what. Nothing was changed."),
+        500,
+    )

@@ -70,7 +70,12 @@ def of(session: Session, experiment: Experiment) -> Results:
     first = experiment.arms[0].version.version if experiment.arms else ""
     return Results(
         [
-            Row(arm, result, _told("completion", result.completion_beside, first), _told("failure", result.failure_beside, first))
+            Row(
+                arm,
+                result,
+                _told("completion", result.completion_beside, first),
+                _told("failure", result.failure_beside, first),
+            )
             for arm, result in found
         ]
     )
@@ -78,7 +83,10 @@ def of(session: Session, experiment: Experiment) -> Results:
 
 def views(session: Session, experiment: Experiment) -> list[ArmResultView]:
     """The same for programs."""
-    return [_view(arm, result) for arm, result in zip(experiment.arms, experiment_results.of(session, experiment), strict=True)]
+    return [
+        _view(arm, result)
+        for arm, result in zip(experiment.arms, experiment_results.of(session, experiment), strict=True)
+    ]
 
 
 def _told(what: str, found: Comparison | None, first: str) -> Told | None:
@@ -87,7 +95,9 @@ def _told(what: str, found: Comparison | None, first: str) -> Told | None:
     if found.difference is None:
         told = f"To compare it with {first}, {ENOUGH} devices of each are needed."
         return Told("too few devices", "quiet", told, "too few devices")
-    low, value, high = (f"{100 * each:+.1f}" for each in (found.difference.low, found.difference.value, found.difference.high))
+    low, value, high = (
+        f"{100 * each:+.1f}" for each in (found.difference.low, found.difference.value, found.difference.high)
+    )
     numbers = f"{value} points ({low} to {high})"
     if found.finding is Finding.CHANCE:
         return Told("could be chance", "quiet", f"Against {first}: {numbers}.", "no difference beyond chance")
@@ -97,10 +107,14 @@ def _told(what: str, found: Comparison | None, first: str) -> Told | None:
 
 def _view(arm: Release, result: Result) -> ArmResultView:
     return ArmResultView(
-        release_id=arm.id, version_id=arm.version_id, version=arm.version.version, completion=ShareView.of(result.completion),
-        failures=ShareView.of(result.failure), completion_beside=_comparison(result.completion_beside),
+        release_id=arm.id,
+        version_id=arm.version_id,
+        version=arm.version.version,
+        completion=ShareView.of(result.completion),
+        failures=ShareView.of(result.failure),
+        completion_beside=_comparison(result.completion_beside),
         failures_beside=_comparison(result.failure_beside),
-    )  # fmt: skip
+    )
 
 
 def _comparison(found: Comparison | None) -> ComparisonView | None:

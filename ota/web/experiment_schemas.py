@@ -14,7 +14,12 @@ class ComparisonView(Struct, kw_only=True):
     """An arm's share less that of the first arm, from -1 to 1. The interval holds however often one looks; without enough devices
     there is none."""
 
-    finding: Annotated[Finding, Meta(description=f"Said wrongly of equal arms with a probability of {ALPHA:g} at most, all arms together.")]
+    finding: Annotated[
+        Finding,
+        Meta(
+            description=f"Said wrongly of equal arms with a probability of {ALPHA:g} at most, all arms together."
+        ),
+    ]
     difference: float | None
     low: float | None
     high: float | None
@@ -26,7 +31,11 @@ class ArmResultView(Struct, kw_only=True):
     release_id: int
     version_id: int
     version: str
-    completion: Annotated[ShareView, Meta(description="Of the devices that were offered it: those that installed it.")]
-    failures: Annotated[ShareView, Meta(description="Of the devices that installed it, or failed to: those that failed.")]
+    completion: Annotated[
+        ShareView, Meta(description="Of the devices that were offered it: those that installed it.")
+    ]
+    failures: Annotated[
+        ShareView, Meta(description="Of the devices that installed it, or failed to: those that failed.")
+    ]
     completion_beside: ComparisonView | None
     failures_beside: ComparisonView | None

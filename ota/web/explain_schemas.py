@@ -19,15 +19,29 @@ class ExplainQuery(Struct, kw_only=True, forbid_unknown_fields=True):
 
     platform: PlatformText
     current_version: (
-        Annotated[str, Meta(max_length=200, description="Needed for a device that never asked.", examples=["1.0.0+1"])] | None
+        Annotated[
+            str,
+            Meta(max_length=200, description="Needed for a device that never asked.", examples=["1.0.0+1"]),
+        ]
+        | None
     ) = None
     device_id: Annotated[str, Meta(max_length=200)] | None = None
     app: AppSlug | None = None
     channel: ChannelName | None = None
     user_initiated: Annotated[bool, Meta(description='True when "Check for updates" was pressed.')] = False
     sdk: Annotated[int, Meta(ge=1, le=10_000, description="Android API level.", examples=[34])] | None = None
-    os_version: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["17.2"])] | None = None
-    abis: Annotated[str, Meta(max_length=200, pattern=_ABIS, description="With commas.", examples=["arm64-v8a,armeabi-v7a"])] | None = None
+    os_version: (
+        Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["17.2"])] | None
+    ) = None
+    abis: (
+        Annotated[
+            str,
+            Meta(
+                max_length=200, pattern=_ABIS, description="With commas.", examples=["arm64-v8a,armeabi-v7a"]
+            ),
+        ]
+        | None
+    ) = None
     locale: Locale | None = None
 
 
@@ -119,7 +133,9 @@ class PreviewAnswer(Struct, kw_only=True):
     offered: int
     mandatory: Annotated[int, Meta(description="Of the offered: as a mandatory update.")]
     current: Annotated[int, Meta(description="Run it already, or something newer.")]
-    held_back: Annotated[dict[str, int], Meta(description="The others, by reason; also newer_release and floor_first.")]
+    held_back: Annotated[
+        dict[str, int], Meta(description="The others, by reason; also newer_release and floor_first.")
+    ]
     is_simulated: Annotated[bool, Meta(description="No device is known, so the active ones were made up.")]
     is_sampled: Annotated[bool, Meta(description="Counted on a sample and scaled.")]
     message: str

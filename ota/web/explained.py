@@ -7,7 +7,15 @@ from ota.core.explanation import Line
 from ota.models import Device
 from ota.services.explaining import Explained
 from ota.services.previews import Preview
-from ota.web.explain_schemas import CatalogView, DecisionView, DeviceView, ExplainAnswer, PreviewAnswer, QueryView, StepView
+from ota.web.explain_schemas import (
+    CatalogView,
+    DecisionView,
+    DeviceView,
+    ExplainAnswer,
+    PreviewAnswer,
+    QueryView,
+    StepView,
+)
 from ota.web.present import BLOCKED, MESSAGES, notes_for
 
 
@@ -18,16 +26,24 @@ def explain_answer(found: Explained, *, device_id: str | None, locale: str | Non
         decision=_decision(found, locale),
         steps=[_step(line) for line in found.explanation.lines],
         query=_query(found, device_id),
-        catalog=CatalogView(channels=list(found.followed), shut_off=list(found.closed), releases=found.releases),
+        catalog=CatalogView(
+            channels=list(found.followed), shut_off=list(found.closed), releases=found.releases
+        ),
         device=_device(found.device) if found.device else None,
     )
 
 
 def preview_answer(found: Preview) -> PreviewAnswer:
     return PreviewAnswer(
-        active=found.active, offered=found.offered, mandatory=found.mandatory, current=found.current, held_back=dict(found.held_back),
-        is_simulated=found.is_simulated, is_sampled=found.is_sampled, message=preview_sentence(found),
-    )  # fmt: skip
+        active=found.active,
+        offered=found.offered,
+        mandatory=found.mandatory,
+        current=found.current,
+        held_back=dict(found.held_back),
+        is_simulated=found.is_simulated,
+        is_sampled=found.is_sampled,
+        message=preview_sentence(found),
+    )
 
 
 def preview_sentence(found: Preview) -> str:
@@ -59,24 +75,39 @@ def _decision(found: Explained, locale: str | None) -> DecisionView:
 def _step(line: Line) -> StepView:
     about = line.candidate
     return StepView(
-        rule=line.rule, outcome=line.outcome, text=line.text, release_id=about.release_id if about else None,
-        version=about.version if about else None, version_code=about.version_code if about else None,
+        rule=line.rule,
+        outcome=line.outcome,
+        text=line.text,
+        release_id=about.release_id if about else None,
+        version=about.version if about else None,
+        version_code=about.version_code if about else None,
         channel=about.channel if about else None,
-    )  # fmt: skip
+    )
 
 
 def _query(found: Explained, device_id: str | None) -> QueryView:
     query = found.query
     return QueryView(
-        app=found.app.slug, platform=found.platform, channel=found.channel.name, device_id=device_id,
-        current_version=query.current.text, user_initiated=query.user_initiated, sdk=query.sdk,
-        os=".".join(map(str, query.os)) if query.os else None, abis=sorted(query.abis), groups=list(found.groups),
+        app=found.app.slug,
+        platform=found.platform,
+        channel=found.channel.name,
+        device_id=device_id,
+        current_version=query.current.text,
+        user_initiated=query.user_initiated,
+        sdk=query.sdk,
+        os=".".join(map(str, query.os)) if query.os else None,
+        abis=sorted(query.abis),
+        groups=list(found.groups),
         remembered=list(found.remembered),
-    )  # fmt: skip
+    )
 
 
 def _device(device: Device) -> DeviceView:
     return DeviceView(
-        app_version=device.app_version, sdk=device.sdk, os_version=device.os_version,
-        abis=device.abis.split(",") if device.abis else [], first_seen_at=device.first_seen_at, last_seen_at=device.last_seen_at,
-    )  # fmt: skip
+        app_version=device.app_version,
+        sdk=device.sdk,
+        os_version=device.os_version,
+        abis=device.abis.split(",") if device.abis else [],
+        first_seen_at=device.first_seen_at,
+        last_seen_at=device.last_seen_at,
+    )

@@ -48,13 +48,19 @@ class FleetAnswer(Struct, kw_only=True):
     platform: str
     days: int
     known: Annotated[int, Meta(description="Devices that have asked, and are not forgotten.")]
-    unseen: Annotated[dict[str, int], Meta(description="By days: so many known devices have not asked for so long.")]
-    counted_on: Annotated[date | None, Meta(description="When `running` was counted; null before the first time.")]
+    unseen: Annotated[
+        dict[str, int], Meta(description="By days: so many known devices have not asked for so long.")
+    ]
+    counted_on: Annotated[
+        date | None, Meta(description="When `running` was counted; null before the first time.")
+    ]
     running: list[RunningView]
     adoption: list[AdoptionPoint]
     checks: list[ChecksPoint]
     failures: Annotated[
         list[FailureView],
-        Meta(description="The hundred that failed on the most devices for the first time in these days, with the events of these days."),
+        Meta(
+            description="The hundred that failed on the most devices for the first time in these days, with the events of these days."
+        ),
     ]
     message: str

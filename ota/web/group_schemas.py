@@ -44,9 +44,14 @@ class GroupEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 class GroupDevicesRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """Devices to put into the group and to take out of it. What is in both is in the group afterwards."""
 
-    add: Annotated[list[str], Meta(description="Ids as the devices send them in `device_id`.", examples=[["abc123"]])] = []
+    add: Annotated[
+        list[str], Meta(description="Ids as the devices send them in `device_id`.", examples=[["abc123"]])
+    ] = []
     remove: Annotated[list[str], Meta(description="Ids, or hashes as `members` shows them.")] = []
-    note: Annotated[str, Meta(max_length=1000, description="What people recognise the added devices by.")] | None = None
+    note: (
+        Annotated[str, Meta(max_length=1000, description="What people recognise the added devices by.")]
+        | None
+    ) = None
 
 
 class GroupView(Struct, kw_only=True):

@@ -36,13 +36,17 @@ def health() -> tuple[HealthAnswer, int]:
     is_served = all(components[name].state == "up" for name in _VITAL)
     is_well = all(component.state == "up" for component in components.values())
     status = "down" if not is_served else "ok" if is_well else "degraded"
-    return HealthAnswer(ok=is_served, status=status, version=__version__, components=components), 200 if is_served else 503
+    return HealthAnswer(
+        ok=is_served, status=status, version=__version__, components=components
+    ), 200 if is_served else 503
 
 
 def _probe(name: str, check: Callable[[], None]) -> ComponentView:
     try:
         check()
-    except Exception as error:  # Whatever a part fails with, the answer is that it is down; the log has the rest.
+    except (
+        Exception
+    ) as error:  # Whatever a part fails with, the answer is that it is down; the log has the rest.
         log.warning("%s is down: %s", name, error)
         return ComponentView(state="down", detail="does not answer; see the server's log")
     return ComponentView(state="up")
@@ -55,7 +59,9 @@ def _worker(is_database_up: bool) -> ComponentView:
         seen_at = system.last_seen(reader(), system.WORKER)
     except SQLAlchemyError as error:
         log.warning("the worker's sign of life can't be read: %s", error)
-        return ComponentView(state="unknown", detail="its sign of life can't be read; is the database migrated?")
+        return ComponentView(
+            state="unknown", detail="its sign of life can't be read; is the database migrated?"
+        )
     if seen_at is None:
         return ComponentView(state="late", detail="not seen yet")
     age = utcnow() - seen_at

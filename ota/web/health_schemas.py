@@ -103,20 +103,38 @@ class PolicyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """What is to change."""
 
     action: HealthAction | UnsetType = UNSET
-    alpha: Annotated[float, Meta(description="The largest probability with which a good release is called bad.")] | UnsetType = UNSET
-    tolerated_ratio: Annotated[float, Meta(description="So many times the control's failures are still a good release.")] | UnsetType = (
-        UNSET
-    )
+    alpha: (
+        Annotated[float, Meta(description="The largest probability with which a good release is called bad.")]
+        | UnsetType
+    ) = UNSET
+    tolerated_ratio: (
+        Annotated[float, Meta(description="So many times the control's failures are still a good release.")]
+        | UnsetType
+    ) = UNSET
     window_hours: Annotated[int, Meta(ge=1, le=2160)] | UnsetType = UNSET
     min_failing_devices: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
-    acceptable_rate: Annotated[float, Meta(description="Without a control: this share of failing devices is still good.")] | UnsetType = (
-        UNSET
-    )
-    min_reports: Annotated[int, Meta(ge=0, le=1_000_000, description="A plan waits for so many devices.")] | UnsetType = UNSET
-    silence_hours: (
-        Annotated[int, Meta(ge=0, le=720, description="A device that normally calls and has not for so long failed; 0: never.")] | UnsetType
+    acceptable_rate: (
+        Annotated[float, Meta(description="Without a control: this share of failing devices is still good.")]
+        | UnsetType
     ) = UNSET
-    revision: Annotated[int, Meta(ge=0, le=2**31 - 2, description="The revision that you saw; 0 for the defaults.")] | None = None
+    min_reports: (
+        Annotated[int, Meta(ge=0, le=1_000_000, description="A plan waits for so many devices.")] | UnsetType
+    ) = UNSET
+    silence_hours: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=720,
+                description="A device that normally calls and has not for so long failed; 0: never.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    revision: (
+        Annotated[int, Meta(ge=0, le=2**31 - 2, description="The revision that you saw; 0 for the defaults.")]
+        | None
+    ) = None
 
 
 class PolicyAnswer(Struct, kw_only=True):

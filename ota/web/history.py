@@ -65,9 +65,12 @@ def stale_release(session: Session, release: Release, revision: int | None, **mo
     """Both states of a release that has changed since it was looked at."""
     events = events_of(session, release)
     return Stale(
-        saw=as_seen(release, events, revision), now=state_words(release.state, release.rollout), revision=release.revision,
-        since=since(events, revision or 0), **more,
-    )  # fmt: skip
+        saw=as_seen(release, events, revision),
+        now=state_words(release.state, release.rollout),
+        revision=release.revision,
+        since=since(events, revision or 0),
+        **more,
+    )
 
 
 def stale_version(session: Session, version_id: int, *, revision: int, now: str, **more: Any) -> Stale:

@@ -69,7 +69,11 @@ class HotPath:
     def _encoded(self, found: Answer, locale: str | None) -> Known:
         """The same decision has the same bytes, until the catalog changes."""
         decision, tag, notes, version = found.decision, None, None, None
-        key: Hashable = (decision.reason, found.is_withdrawn, decision.is_blocked if isinstance(decision, NoUpdate) else None)
+        key: Hashable = (
+            decision.reason,
+            found.is_withdrawn,
+            decision.is_blocked if isinstance(decision, NoUpdate) else None,
+        )
         if isinstance(decision, Offer):
             version = found.stream.versions[decision.candidate.version_id]
             tag = best_tag(version.localized_notes, locale) if locale and version.localized_notes else None

@@ -64,7 +64,9 @@ def unlock(slug: str, signed: str) -> ResponseReturnValue:
     limits, who = current_app.extensions["ota_login_limits"], request.remote_addr or ""
     limits.check(who, str(link.id), kind="share")
     if not sharing.opens_with(link, form.password.data):
-        limits.note_try(who, str(link.id), kind="share")  # Only what is wrong is counted: a team may share an address.
+        limits.note_try(
+            who, str(link.id), kind="share"
+        )  # Only what is wrong is counted: a team may share an address.
         show_error(form, Forbidden("wrong_password", "The password is wrong.", field="password"))
         return _password_page(form, 422)
     session[_UNLOCKED] = [*session.get(_UNLOCKED, []), link.id][-_MAX_UNLOCKED:]
@@ -94,7 +96,9 @@ def android(slug: str, signed: str | None = None) -> ResponseReturnValue:
     app, link = _opened(slug, signed)
     found = installs.installable(reader(), app, Platform.ANDROID, base_url=public_url(), now=utcnow())
     assert found.version is not None
-    target = found.version.download_url  # A path for our own files, so that it works at whatever address we are visited.
+    target = (
+        found.version.download_url
+    )  # A path for our own files, so that it works at whatever address we are visited.
     _count_download(link)
     response = redirect(target)
     response.headers["Cache-Control"] = "no-store"
@@ -123,9 +127,11 @@ def _manifest(app: App, found: Offering) -> dict[str, Any]:
         url = public_url() + url_for("icons.public", slug=app.slug, version_id=found.version.id)
         assets += [{"kind": kind, "url": url} for kind in ("display-image", "full-size-image")]
     metadata = {
-        "bundle-identifier": found.bundle_id, "bundle-version": found.version.version, "kind": "software",
+        "bundle-identifier": found.bundle_id,
+        "bundle-version": found.version.version,
+        "kind": "software",
         "title": found.label or app.name,
-    }  # fmt: skip
+    }
     return {"items": [{"assets": assets, "metadata": metadata}]}
 
 
@@ -139,7 +145,9 @@ def _opened(slug: str, signed: str | None) -> tuple[App, ShareLink | None]:
         return installs.open_app(reader(), slug), None
     link = _link(slug, signed)
     if _is_locked(link):
-        raise PasswordNeeded("password_needed", "This link has a password. Open the link again and enter it first.")
+        raise PasswordNeeded(
+            "password_needed", "This link has a password. Open the link again and enter it first."
+        )
     return link.app, link
 
 
@@ -166,13 +174,23 @@ def _picture(app: App, version: Version) -> str:
     return f"data:image/png;base64,{base64.b64encode(icon).decode()}"
 
 
-def _page(app: App, link: ShareLink | None, form: UdidForm | None = None, is_registered: bool | None = None) -> str:
+def _page(
+    app: App, link: ShareLink | None, form: UdidForm | None = None, is_registered: bool | None = None
+) -> str:
     now, here = utcnow(), visitor_platform(request.user_agent.string)
-    found = sorted(installs.offerings(reader(), app, base_url=public_url(), now=now), key=lambda each: each.platform is not here)
+    found = sorted(
+        installs.offerings(reader(), app, base_url=public_url(), now=now),
+        key=lambda each: each.platform is not here,
+    )
     signed = (request.view_args or {}).get("signed")
     return render_template(
         "install.html",
-        app=app, link=link, here=here, offerings=found, form=form or UdidForm(formdata=None), is_registered=is_registered,
+        app=app,
+        link=link,
+        here=here,
+        offerings=found,
+        form=form or UdidForm(formdata=None),
+        is_registered=is_registered,
         title=next((each.label for each in found if each.label), app.name),
         picture=next((_picture(app, each.version) for each in found if each.version and each.has_icon), None),
         address=addresses.share_url(link) if link else addresses.install_url(app),
@@ -181,4 +199,4 @@ def _page(app: App, link: ShareLink | None, form: UdidForm | None = None, is_reg
             Platform.IOS: addresses.ios_install_url(app, link, now),
         },
         device_action=url_for("install.check_device", slug=app.slug, signed=signed),
-    )  # fmt: skip
+    )

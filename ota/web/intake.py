@@ -42,7 +42,11 @@ class BuildRequest(Request):
     """A request whose files go to the quarantine where its view receives builds."""
 
     def _get_file_stream(
-        self, total_content_length: int | None, content_type: str | None, filename: str | None = None, content_length: int | None = None
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
     ) -> IO[bytes]:
         if not _view_receives_builds():
             return super()._get_file_stream(total_content_length, content_type, filename, content_length)
@@ -90,7 +94,9 @@ def _drain() -> None:
 
 def file_too_large(largest: int) -> TooLarge:
     return TooLarge(
-        "file_too_large", f"The file is larger than this server takes: {largest:,} bytes (OTA_MAX_UPLOAD_BYTES).", limit=largest
+        "file_too_large",
+        f"The file is larger than this server takes: {largest:,} bytes (OTA_MAX_UPLOAD_BYTES).",
+        limit=largest,
     )
 
 
@@ -101,7 +107,11 @@ def received_file(field: str) -> ReceivedFile:
         for file in g.get("incoming_files", []):
             if file.stream is storage.stream:
                 return ReceivedFile(storage.filename, file)
-    raise Invalid("missing_file", f"No file arrived in the field '{field}'. Send the APK or IPA as multipart/form-data.", field=field)
+    raise Invalid(
+        "missing_file",
+        f"No file arrived in the field '{field}'. Send the APK or IPA as multipart/form-data.",
+        field=field,
+    )
 
 
 def accept(file: ReceivedFile, order: UploadOrder, actor: Actor) -> Upload:
@@ -114,7 +124,9 @@ def accept(file: ReceivedFile, order: UploadOrder, actor: Actor) -> Upload:
             raise file_too_large(settings.max_upload_bytes)
         with transaction() as session:
             lease = timedelta(seconds=settings.lease_seconds)
-            upload = uploads.receive(session, actor, order, upload_id=upload_id, size=size, now=utcnow(), lease=lease)
+            upload = uploads.receive(
+                session, actor, order, upload_id=upload_id, size=size, now=utcnow(), lease=lease
+            )
     except BaseException:
         _incoming().remove(upload_id)
         raise

@@ -70,8 +70,12 @@ class ReportLimits:
 
     def note(self, address: str, reports: int) -> None:
         """Count so many reports. Raises `TooMany` when the address has sent too many."""
-        if not all(self._limiter.hit(item, "report", place_of(address), cost=reports) for item in self._items):
-            raise TooMany("too_many", "Too many reports from this address. Keep them and send them again in a minute.")
+        if not all(
+            self._limiter.hit(item, "report", place_of(address), cost=reports) for item in self._items
+        ):
+            raise TooMany(
+                "too_many", "Too many reports from this address. Keep them and send them again in a minute."
+            )
 
 
 class CheckLimit:
@@ -101,8 +105,10 @@ class CheckLimit:
         if number == self._most + 1:
             log.warning(
                 "Checks of %s are answered and not counted for now: more than OTA_CHECK_LIMIT (%s). "
-                "If that is a proxy of yours, set OTA_TRUSTED_PROXIES.", address, self._words,
-            )  # fmt: skip
+                "If that is a proxy of yours, set OTA_TRUSTED_PROXIES.",
+                address,
+                self._words,
+            )
         return False
 
 

@@ -33,7 +33,11 @@ blueprint = Blueprint("manage_alerts", __name__)
 
 
 @blueprint.get("/api/webhooks")
-@operation(Operation(access=Access.ADMIN, summary="List webhooks", tag=MANAGING, query=WebhooksQuery, answer=WebhooksAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN, summary="List webhooks", tag=MANAGING, query=WebhooksQuery, answer=WebhooksAnswer
+    )
+)
 def index(query: WebhooksQuery) -> WebhooksAnswer:
     """The app's webhooks, the oldest first."""
     found = alerts.webhooks_of(reader(), apps.find(reader(), query.app))
@@ -41,29 +45,64 @@ def index(query: WebhooksQuery) -> WebhooksAnswer:
 
 
 @blueprint.post("/api/webhooks")
-@operation(Operation(access=Access.ADMIN, summary="Make a webhook", tag=MANAGING, body=WebhookRequest, answer=WebhookAnswer, status=201))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="Make a webhook",
+        tag=MANAGING,
+        body=WebhookRequest,
+        answer=WebhookAnswer,
+        status=201,
+    )
+)
 def create(body: WebhookRequest) -> WebhookAnswer:
     """Send the app's events to an address. The answer shows the secret that signs them, this once."""
     with transaction() as session:
         webhook = alerts.add_webhook(
-            session, actor(), apps.find(session, body.app), url=body.url, events=body.events, allows_private=allows_private(), now=utcnow()
+            session,
+            actor(),
+            apps.find(session, body.app),
+            url=body.url,
+            events=body.events,
+            allows_private=allows_private(),
+            now=utcnow(),
         )
     return WebhookAnswer(
-        webhook=_view(webhook), secret=webhook.secret, message="The webhook is made. Keep the secret: it is not shown again."
+        webhook=_view(webhook),
+        secret=webhook.secret,
+        message="The webhook is made. Keep the secret: it is not shown again.",
     )
 
 
 @blueprint.patch("/api/webhooks/<int:webhook_id>")
-@operation(Operation(access=Access.ADMIN, summary="Change a webhook", tag=MANAGING, body=WebhookEditRequest, answer=WebhookAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="Change a webhook",
+        tag=MANAGING,
+        body=WebhookEditRequest,
+        answer=WebhookAnswer,
+    )
+)
 def edit(webhook_id: int, body: WebhookEditRequest) -> WebhookAnswer:
     """Change its address or events, switch it on or off, renew its secret."""
     with transaction() as session:
         webhook = alerts.edit_webhook(
-            session, actor(), alerts.get_webhook(session, webhook_id), url=body.url, events=body.events, is_enabled=body.is_enabled,
-            rotates_secret=body.rotate_secret, revision=body.revision, allows_private=allows_private(), now=utcnow(),
-        )  # fmt: skip
+            session,
+            actor(),
+            alerts.get_webhook(session, webhook_id),
+            url=body.url,
+            events=body.events,
+            is_enabled=body.is_enabled,
+            rotates_secret=body.rotate_secret,
+            revision=body.revision,
+            allows_private=allows_private(),
+            now=utcnow(),
+        )
     secret = webhook.secret if body.rotate_secret else None
-    message = "The secret is renewed. Keep it: it is not shown again." if secret else "The webhook is changed."
+    message = (
+        "The secret is renewed. Keep it: it is not shown again." if secret else "The webhook is changed."
+    )
     return WebhookAnswer(webhook=_view(webhook), secret=secret, message=message)
 
 
@@ -77,36 +116,64 @@ def delete(webhook_id: int) -> DeletedAnswer:
 
 
 @blueprint.post("/api/webhooks/<int:webhook_id>/test")
-@operation(Operation(access=Access.ADMIN, summary="Try a webhook out", tag=MANAGING, answer=DeliveryAnswer, status=202))
+@operation(
+    Operation(
+        access=Access.ADMIN, summary="Try a webhook out", tag=MANAGING, answer=DeliveryAnswer, status=202
+    )
+)
 def test(webhook_id: int) -> DeliveryAnswer:
     """Send it an event of the kind `test`, whatever it has chosen."""
     with transaction() as session:
-        delivery = alerts.test_webhook(session, actor(), alerts.get_webhook(session, webhook_id), now=utcnow())
+        delivery = alerts.test_webhook(
+            session, actor(), alerts.get_webhook(session, webhook_id), now=utcnow()
+        )
     return DeliveryAnswer(delivery=_delivery(delivery), message="A test is on its way.")
 
 
 @blueprint.get("/api/webhooks/<int:webhook_id>/deliveries")
 @operation(
-    Operation(access=Access.ADMIN, summary="List what a webhook was sent", tag=MANAGING, query=DeliveriesQuery, answer=DeliveriesAnswer)
+    Operation(
+        access=Access.ADMIN,
+        summary="List what a webhook was sent",
+        tag=MANAGING,
+        query=DeliveriesQuery,
+        answer=DeliveriesAnswer,
+    )
 )
 def sent(webhook_id: int, query: DeliveriesQuery) -> DeliveriesAnswer:
     """What was sent or is on its way, the newest first, with what was answered. Kept for 30 days."""
     webhook = alerts.get_webhook(reader(), webhook_id)
-    found = deliveries.of_app(reader(), webhook.app, webhook_id=webhook.id, limit=query.limit, offset=query.offset)
+    found = deliveries.of_app(
+        reader(), webhook.app, webhook_id=webhook.id, limit=query.limit, offset=query.offset
+    )
     return DeliveriesAnswer(deliveries=[_delivery(delivery) for delivery in found])
 
 
 @blueprint.get("/api/deliveries")
-@operation(Operation(access=Access.ADMIN, summary="List what was sent", tag=MANAGING, query=AllDeliveriesQuery, answer=DeliveriesAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="List what was sent",
+        tag=MANAGING,
+        query=AllDeliveriesQuery,
+        answer=DeliveriesAnswer,
+    )
+)
 def everything_sent(query: AllDeliveriesQuery) -> DeliveriesAnswer:
     """What an app's webhooks and recipients of e-mail were sent, the newest first. Kept for 30 days."""
     app = apps.find(reader(), query.app)
-    found = deliveries.of_app(reader(), app, recipient_id=query.recipient_id, limit=query.limit, offset=query.offset)
+    found = deliveries.of_app(
+        reader(), app, recipient_id=query.recipient_id, limit=query.limit, offset=query.offset
+    )
     return DeliveriesAnswer(deliveries=[_delivery(delivery) for delivery in found])
 
 
 @blueprint.post("/api/deliveries/<int:delivery_id>/resend")
-@operation(Operation(access=Access.ADMIN, summary="Send something again", tag=MANAGING, answer=DeliveryAnswer, status=202))
+@operation(
+    Operation(
+        access=Access.ADMIN, summary="Send something again", tag=MANAGING, answer=DeliveryAnswer, status=202
+    )
+)
 def resend(delivery_id: int) -> DeliveryAnswer:
     """Send a delivery that has arrived or was given up once more, with all its tries."""
     with transaction() as session:
@@ -122,17 +189,33 @@ def allows_private() -> bool:
 
 def _view(webhook: Webhook) -> WebhookView:
     return WebhookView(
-        id=webhook.id, app=webhook.app.slug, url=webhook.url, events=list(webhook.events), is_enabled=webhook.is_enabled,
-        created_at=webhook.created_at, created_by=webhook.created_by, revision=webhook.revision,
-    )  # fmt: skip
+        id=webhook.id,
+        app=webhook.app.slug,
+        url=webhook.url,
+        events=list(webhook.events),
+        is_enabled=webhook.is_enabled,
+        created_at=webhook.created_at,
+        created_by=webhook.created_by,
+        revision=webhook.revision,
+    )
 
 
 def _delivery(delivery: Delivery) -> DeliveryView:
     payload = deliveries.body(delivery.payload, delivery.key, public_url())
     return DeliveryView(
-        id=delivery.id, webhook_id=delivery.webhook_id, recipient_id=delivery.recipient_id, delivery=delivery.key, event=delivery.event,
-        state=delivery.state, attempts=delivery.attempts, is_being_sent=deliveries.is_being_sent(delivery, now=utcnow()),
-        created_at=delivery.created_at, last_tried_at=delivery.last_tried_at,
-        next_try_at=delivery.next_try_at if delivery.state == DeliveryState.PENDING else None, delivered_at=delivery.delivered_at,
-        last_status=delivery.last_status, last_answer=delivery.last_answer, payload=payload,
-    )  # fmt: skip
+        id=delivery.id,
+        webhook_id=delivery.webhook_id,
+        recipient_id=delivery.recipient_id,
+        delivery=delivery.key,
+        event=delivery.event,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        is_being_sent=deliveries.is_being_sent(delivery, now=utcnow()),
+        created_at=delivery.created_at,
+        last_tried_at=delivery.last_tried_at,
+        next_try_at=delivery.next_try_at if delivery.state == DeliveryState.PENDING else None,
+        delivered_at=delivery.delivered_at,
+        last_status=delivery.last_status,
+        last_answer=delivery.last_answer,
+        payload=payload,
+    )

@@ -30,7 +30,15 @@ blueprint = Blueprint("manage_approvals", __name__)
 
 
 @blueprint.get("/api/proposals")
-@operation(Operation(access=Access.VIEW, summary="List proposals", tag=MANAGING, query=ProposalsQuery, answer=ProposalsAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="List proposals",
+        tag=MANAGING,
+        query=ProposalsQuery,
+        answer=ProposalsAnswer,
+    )
+)
 def proposals(query: ProposalsQuery) -> ProposalsAnswer:
     """What waits for another person's approval, and what became of the rest."""
     found = approvals.listed(reader(), apps.find(reader(), query.app), only_open=query.open)
@@ -44,7 +52,9 @@ def approve(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
     with transaction() as session:
         proposal = approvals.get(session, proposal_id)
         message = approvals.approve(session, actor(), proposal, now=utcnow())
-    return ProposalAnswer(proposal=present_releases.proposal_view(approvals.get(reader(), proposal_id)), message=message)
+    return ProposalAnswer(
+        proposal=present_releases.proposal_view(approvals.get(reader(), proposal_id)), message=message
+    )
 
 
 @blueprint.post("/api/proposals/<int:proposal_id>/decline")
@@ -58,7 +68,15 @@ def decline(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
 
 
 @blueprint.get("/api/experiments")
-@operation(Operation(access=Access.VIEW, summary="List experiments", tag=MANAGING, query=ExperimentsQuery, answer=ExperimentsAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="List experiments",
+        tag=MANAGING,
+        query=ExperimentsQuery,
+        answer=ExperimentsAnswer,
+    )
+)
 def index(query: ExperimentsQuery) -> ExperimentsAnswer:
     """The app's experiments, the last one first."""
     found = experiments.listed(reader(), apps.find(reader(), query.app))
@@ -68,7 +86,12 @@ def index(query: ExperimentsQuery) -> ExperimentsAnswer:
 @blueprint.post("/api/experiments")
 @operation(
     Operation(
-        access=Access.PUBLISH, summary="Start an experiment", tag=MANAGING, body=ExperimentRequest, answer=ExperimentAnswer, status=201
+        access=Access.PUBLISH,
+        summary="Start an experiment",
+        tag=MANAGING,
+        body=ExperimentRequest,
+        answer=ExperimentAnswer,
+        status=201,
     )
 )
 def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
@@ -78,19 +101,24 @@ def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
     with transaction() as session:
         app = apps.find(session, body.app)
         app_id = app.id
-        outcome = approvals.or_propose(session, actor(), lambda: experiments.start(session, actor(), app_id, draft, now=now), now=now)
+        outcome = approvals.or_propose(
+            session, actor(), lambda: experiments.start(session, actor(), app_id, draft, now=now), now=now
+        )
     return _answer(outcome, "The experiment runs.", 201)
 
 
 @blueprint.get("/api/experiments/<int:experiment_id>")
-@operation(Operation(access=Access.VIEW, summary="Look at an experiment", tag=MANAGING, answer=ExperimentAnswer))
+@operation(
+    Operation(access=Access.VIEW, summary="Look at an experiment", tag=MANAGING, answer=ExperimentAnswer)
+)
 def show(experiment_id: int) -> ExperimentAnswer:
     """One experiment and its arms, and how each of them does, also after the end."""
     experiment = experiments.get(reader(), experiment_id)
     return ExperimentAnswer(
-        experiment=present_releases.experiment_view(experiment), message=f"The experiment is {experiment.state}.",
+        experiment=present_releases.experiment_view(experiment),
+        message=f"The experiment is {experiment.state}.",
         results=experiment_results.views(reader(), experiment),
-    )  # fmt: skip
+    )
 
 
 @blueprint.post("/api/experiments/<int:experiment_id>/end")
@@ -102,7 +130,14 @@ def end(experiment_id: int, body: EndRequest) -> tuple[ExperimentAnswer, int]:
         experiment = experiments.get(session, experiment_id)
 
         def act() -> Experiment:
-            return experiments.end(session, actor(), experiment, winner_version_id=body.winner_version_id, revision=body.revision, now=now)
+            return experiments.end(
+                session,
+                actor(),
+                experiment,
+                winner_version_id=body.winner_version_id,
+                revision=body.revision,
+                now=now,
+            )
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
     return _answer(outcome, "The experiment has ended.", 200)

@@ -32,21 +32,41 @@ blueprint = Blueprint("manage_channels", __name__)
 
 
 @blueprint.get("/api/channels")
-@operation(Operation(access=Access.VIEW, summary="List channels", tag=MANAGING, query=ChannelsQuery, answer=ChannelsAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW, summary="List channels", tag=MANAGING, query=ChannelsQuery, answer=ChannelsAnswer
+    )
+)
 def index(query: ChannelsQuery) -> ChannelsAnswer:
     """The app's channels with what they fall back to, the default one first."""
-    return ChannelsAnswer(channels=[_view(channel) for channel in channels.of_app(reader(), apps.find(reader(), query.app))])
+    return ChannelsAnswer(
+        channels=[_view(channel) for channel in channels.of_app(reader(), apps.find(reader(), query.app))]
+    )
 
 
 @blueprint.post("/api/channels")
-@operation(Operation(access=Access.ADMIN, summary="Make a channel", tag=MANAGING, body=ChannelRequest, answer=ChannelAnswer, status=201))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="Make a channel",
+        tag=MANAGING,
+        body=ChannelRequest,
+        answer=ChannelAnswer,
+        status=201,
+    )
+)
 def create(body: ChannelRequest) -> ChannelAnswer:
     """Make a channel that devices can follow by its name."""
     with transaction() as session:
         channel = channels.create(
-            session, actor(), apps.find(session, body.app), name=body.name, falls_back_to=body.falls_back_to,
-            approval_above=body.approval_above, now=utcnow(),
-        )  # fmt: skip
+            session,
+            actor(),
+            apps.find(session, body.app),
+            name=body.name,
+            falls_back_to=body.falls_back_to,
+            approval_above=body.approval_above,
+            now=utcnow(),
+        )
     return _answer(channel, f"Devices that send the channel {channel.name} follow it from now on.")
 
 
@@ -59,7 +79,15 @@ def show(channel_id: int) -> ChannelAnswer:
 
 
 @blueprint.patch("/api/channels/<int:channel_id>")
-@operation(Operation(access=Access.ADMIN, summary="Edit a channel", tag=MANAGING, body=ChannelEditRequest, answer=ChannelAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="Edit a channel",
+        tag=MANAGING,
+        body=ChannelEditRequest,
+        answer=ChannelAnswer,
+    )
+)
 def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[ChannelAnswer, int]:
     """Change what a channel falls back to, and its two-person rule. 202: that loosens a rule, so another person has to approve."""
     now = utcnow()
@@ -67,7 +95,10 @@ def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[Cha
         channel = channels.get(session, channel_id)
         wanted = _wanted(channel, body)
         outcome = approvals.or_propose(
-            session, actor(), lambda: channels.edit(session, actor(), channel, wanted, revision=body.revision, now=now), now=now
+            session,
+            actor(),
+            lambda: channels.edit(session, actor(), channel, wanted, revision=body.revision, now=now),
+            now=now,
         )
     if not isinstance(outcome, Channel):
         view = _view(channels.get(reader(), channel_id))
@@ -83,7 +114,9 @@ def delete(channel_id: int) -> DeletedAnswer:
         channel = channels.get(session, channel_id)
         name = channel.name
         channels.delete(session, actor(), channel, now=utcnow())
-    return DeletedAnswer(message=f"The channel {name} is deleted. Devices that still send it are told that there is none.")
+    return DeletedAnswer(
+        message=f"The channel {name} is deleted. Devices that still send it are told that there is none."
+    )
 
 
 @blueprint.post("/api/channels/<int:channel_id>/shut-off")
@@ -97,7 +130,9 @@ def shut_channel_off(channel_id: int) -> SwitchAnswer:
 
 
 @blueprint.post("/api/channels/<int:channel_id>/turn-on")
-@operation(Operation(access=Access.PUBLISH, summary="Turn a channel on again", tag=MANAGING, answer=SwitchAnswer))
+@operation(
+    Operation(access=Access.PUBLISH, summary="Turn a channel on again", tag=MANAGING, answer=SwitchAnswer)
+)
 def turn_channel_on(channel_id: int) -> SwitchAnswer:
     """Offer again what stands on it. Doing it twice is fine."""
     with transaction() as session:
@@ -117,7 +152,9 @@ def shut_app_off(slug: str) -> SwitchAnswer:
 
 
 @blueprint.post("/api/apps/<slug>/turn-on")
-@operation(Operation(access=Access.PUBLISH, summary="Turn an app on again", tag=MANAGING, answer=SwitchAnswer))
+@operation(
+    Operation(access=Access.PUBLISH, summary="Turn an app on again", tag=MANAGING, answer=SwitchAnswer)
+)
 def turn_app_on(slug: str) -> SwitchAnswer:
     """Offer again what stands, on the channels that are not shut off themselves. Doing it twice is fine."""
     with transaction() as session:
@@ -145,7 +182,9 @@ def _switched(what: App | Channel, is_changed: bool) -> SwitchAnswer:
         is_shut_off=what.is_shut_off,
         changed=is_changed,
         active_devices=devices.count_active(reader(), app.id, now=utcnow()),
-        message=f"{shown} {verb} shut off: devices are offered nothing." if what.is_shut_off else f"{shown} {verb} turned on.",
+        message=f"{shown} {verb} shut off: devices are offered nothing."
+        if what.is_shut_off
+        else f"{shown} {verb} turned on.",
     )
 
 

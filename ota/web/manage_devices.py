@@ -11,37 +11,76 @@ from ota.errors import Invalid
 from ota.services import apps, device_history
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation, with_plus
-from ota.web.device_schemas import DeviceAnswer, DeviceQuery, DevicesAnswer, DevicesQuery, DeviceStoryQuery, ForgottenAnswer
+from ota.web.device_schemas import (
+    DeviceAnswer,
+    DeviceQuery,
+    DevicesAnswer,
+    DevicesQuery,
+    DeviceStoryQuery,
+    ForgottenAnswer,
+)
 from ota.web.present_devices import cursor_of, cursor_text, device_view, find, story_answer
 
 blueprint = Blueprint("manage_devices", __name__)
 
 
 @blueprint.get("/api/apps/<slug>/devices")
-@operation(Operation(access=Access.VIEW, summary="List devices", tag=MANAGING, query=DevicesQuery, answer=DevicesAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW, summary="List devices", tag=MANAGING, query=DevicesQuery, answer=DevicesAnswer
+    )
+)
 def index(slug: str, query: DevicesQuery) -> DevicesAnswer:
     """The devices of an app on one platform, the one that was seen last first."""
     app = apps.find(reader(), slug)
     found = device_history.listed(
-        reader(), app.id, apps.find_platform(query.platform), now=utcnow(), unseen_days=query.unseen_days,
-        version=with_plus(query.version), after=cursor_of(query.after), limit=query.limit,
-    )  # fmt: skip
+        reader(),
+        app.id,
+        apps.find_platform(query.platform),
+        now=utcnow(),
+        unseen_days=query.unseen_days,
+        version=with_plus(query.version),
+        after=cursor_of(query.after),
+        limit=query.limit,
+    )
     return DevicesAnswer(devices=[device_view(each) for each in found.devices], next=cursor_text(found.after))
 
 
 @blueprint.get("/api/devices")
-@operation(Operation(access=Access.VIEW, summary="Look up a device", tag=MANAGING, query=DeviceStoryQuery, answer=DeviceAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="Look up a device",
+        tag=MANAGING,
+        query=DeviceStoryQuery,
+        answer=DeviceAnswer,
+    )
+)
 def show(query: DeviceStoryQuery) -> DeviceAnswer:
     """What a device runs, what it was offered and why, what it reported, its groups and its ways with releases."""
     if query.before is not None and query.before.tzinfo is None:
-        raise Invalid("invalid_field", "before: expected a time with its zone, for example 2026-03-01T12:00:00Z.", field="before")
+        raise Invalid(
+            "invalid_field",
+            "before: expected a time with its zone, for example 2026-03-01T12:00:00Z.",
+            field="before",
+        )
     app = apps.find(reader(), query.app)
     device_hash = find(reader(), app, query.device_id)
-    return story_answer(device_history.story(reader(), app, device_hash, before=query.before, limit=query.limit))
+    return story_answer(
+        device_history.story(reader(), app, device_hash, before=query.before, limit=query.limit)
+    )
 
 
 @blueprint.delete("/api/devices")
-@operation(Operation(access=Access.ADMIN, summary="Forget a device", tag=MANAGING, query=DeviceQuery, answer=ForgottenAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="Forget a device",
+        tag=MANAGING,
+        query=DeviceQuery,
+        answer=ForgottenAnswer,
+    )
+)
 def forget(query: DeviceQuery) -> ForgottenAnswer:
     """Delete everything that is known of a device in an app. It can't be undone; counts, which name nobody, stay."""
     with transaction() as session:

@@ -21,14 +21,28 @@ blueprint = Blueprint("manage_explain", __name__)
 
 
 @blueprint.get("/api/releases/explain")
-@operation(Operation(access=Access.VIEW, summary="Explain a decision", tag=MANAGING, query=ExplainQuery, answer=ExplainAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="Explain a decision",
+        tag=MANAGING,
+        query=ExplainQuery,
+        answer=ExplainAnswer,
+    )
+)
 def explain(query: ExplainQuery) -> ExplainAnswer:
     """What a device is answered, decided by what answers devices, with every rule that was looked at on the way."""
     inquiry = Inquiry(
-        platform=query.platform, current_version=with_plus(query.current_version), device_id=query.device_id, app=query.app,
-        channel=query.channel, user_initiated=query.user_initiated, sdk=query.sdk, os_version=query.os_version,
+        platform=query.platform,
+        current_version=with_plus(query.current_version),
+        device_id=query.device_id,
+        app=query.app,
+        channel=query.channel,
+        user_initiated=query.user_initiated,
+        sdk=query.sdk,
+        os_version=query.os_version,
         abis=tuple(query.abis.split(",")) if query.abis else (),
-    )  # fmt: skip
+    )
     device_hash = hashed(query.device_id) if query.device_id else None
     found = explaining.explain_answer(reader(), inquiry, device_hash=device_hash, now=utcnow())
     return explain_answer(found, device_id=query.device_id, locale=query.locale)
@@ -37,20 +51,36 @@ def explain(query: ExplainQuery) -> ExplainAnswer:
 @blueprint.post("/api/versions/<int:version_id>/preview")
 @operation(
     Operation(
-        access=Access.VIEW, summary="Preview a release", tag=MANAGING, body=ReleaseRequest, is_body_optional=True, answer=PreviewAnswer
+        access=Access.VIEW,
+        summary="Preview a release",
+        tag=MANAGING,
+        body=ReleaseRequest,
+        is_body_optional=True,
+        answer=PreviewAnswer,
     )
 )
 def preview_version(version_id: int, body: ReleaseRequest) -> PreviewAnswer:
     """How many of the active devices a release that is started so would be offered to. Nothing is changed."""
     session, now = reader(), utcnow()
     version = versions.get(session, version_id)
-    channel, rollout = apps.find_channel(version.app, body.channel), None if body.rollout is UNSET else body.rollout
+    channel, rollout = (
+        apps.find_channel(version.app, body.channel),
+        None if body.rollout is UNSET else body.rollout,
+    )
     release = previews.draft(session, version, channel, rollout=rollout, terms=terms_of(body), now=now)
     return preview_answer(previews.preview(session, release, now))
 
 
 @blueprint.get("/api/releases/<int:release_id>/preview")
-@operation(Operation(access=Access.VIEW, summary="Preview a rollout", tag=MANAGING, query=PreviewQuery, answer=PreviewAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="Preview a rollout",
+        tag=MANAGING,
+        query=PreviewQuery,
+        answer=PreviewAnswer,
+    )
+)
 def preview_release(release_id: int, query: PreviewQuery) -> PreviewAnswer:
     """How many of the active devices a release would be offered to with another rollout. Nothing is changed."""
     release = previews.check_stands(release_rows.get(reader(), release_id))

@@ -19,12 +19,21 @@ _FAILURES = 100
 
 
 @blueprint.get("/api/apps/<slug>/fleet")
-@operation(Operation(access=Access.VIEW, summary="Show the fleet", tag=MANAGING, query=FleetQuery, answer=FleetAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW, summary="Show the fleet", tag=MANAGING, query=FleetQuery, answer=FleetAnswer
+    )
+)
 def show(slug: str, query: FleetQuery) -> FleetAnswer:
     """The numbers of the fleet page: one platform's devices over a period."""
     app = apps.find(reader(), slug)
     found = fleet_figures.fleet(
-        reader(), app.id, apps.find_platform(query.platform), days=query.days, now=utcnow(), most_failures=_FAILURES
+        reader(),
+        app.id,
+        apps.find_platform(query.platform),
+        days=query.days,
+        now=utcnow(),
+        most_failures=_FAILURES,
     )
     return _answer(found)
 
@@ -32,10 +41,14 @@ def show(slug: str, query: FleetQuery) -> FleetAnswer:
 def _answer(found: Fleet) -> FleetAnswer:
     adoption, checks = found.adoption, found.checks
     return FleetAnswer(
-        platform=found.platform, days=found.days, known=found.known, unseen={str(days): n for days, n in found.unseen.items()},
-        counted_on=found.counted_on, running=[RunningView(version=version, devices=n) for version, n in found.running],
+        platform=found.platform,
+        days=found.days,
+        known=found.known,
+        unseen={str(days): n for days, n in found.unseen.items()},
+        counted_on=found.counted_on,
+        running=[RunningView(version=version, devices=n) for version, n in found.running],
         adoption=[AdoptionPoint(day=at.date(), version=name, devices=n) for at, name, n in adoption.rows()],
         checks=[ChecksPoint(since=at, reason=name, checks=n) for at, name, n in checks.rows()],
         failures=failure_views(found.failures),
         message=f"{found.known:,} devices are known on {found.platform.label}.",
-    )  # fmt: skip
+    )

@@ -31,7 +31,11 @@ blueprint = Blueprint("manage_groups", __name__)
 
 
 @blueprint.get("/api/groups")
-@operation(Operation(access=Access.VIEW, summary="List device groups", tag=MANAGING, query=GroupsQuery, answer=GroupsAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW, summary="List device groups", tag=MANAGING, query=GroupsQuery, answer=GroupsAnswer
+    )
+)
 def index(query: GroupsQuery) -> GroupsAnswer:
     """The app's groups by name, with how many devices are in each."""
     app = apps.find(reader(), query.app)
@@ -41,7 +45,16 @@ def index(query: GroupsQuery) -> GroupsAnswer:
 
 
 @blueprint.post("/api/groups")
-@operation(Operation(access=Access.PUBLISH, summary="Make a device group", tag=MANAGING, body=GroupRequest, answer=GroupAnswer, status=201))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Make a device group",
+        tag=MANAGING,
+        body=GroupRequest,
+        answer=GroupAnswer,
+        status=201,
+    )
+)
 def create(body: GroupRequest) -> GroupAnswer:
     """Make an empty group that releases can be open to."""
     with transaction() as session:
@@ -50,17 +63,36 @@ def create(body: GroupRequest) -> GroupAnswer:
 
 
 @blueprint.get("/api/groups/<int:group_id>")
-@operation(Operation(access=Access.VIEW, summary="Show a device group", tag=MANAGING, query=MembersQuery, answer=GroupMembersAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="Show a device group",
+        tag=MANAGING,
+        query=MembersQuery,
+        answer=GroupMembersAnswer,
+    )
+)
 def show(group_id: int, query: MembersQuery) -> GroupMembersAnswer:
     """One group and its devices, the last added first."""
     group = groups.get(reader(), group_id)
     found = groups.members(reader(), group, limit=query.limit, offset=query.offset)
-    views = [MemberView(device_hash=m.device_hash, note=m.note, added_at=m.added_at, added_by=m.added_by) for m in found]
+    views = [
+        MemberView(device_hash=m.device_hash, note=m.note, added_at=m.added_at, added_by=m.added_by)
+        for m in found
+    ]
     return GroupMembersAnswer(group=_view(group, groups.count(reader(), group)), members=views)
 
 
 @blueprint.patch("/api/groups/<int:group_id>")
-@operation(Operation(access=Access.PUBLISH, summary="Rename a device group", tag=MANAGING, body=GroupEditRequest, answer=GroupAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Rename a device group",
+        tag=MANAGING,
+        body=GroupEditRequest,
+        answer=GroupAnswer,
+    )
+)
 def rename(group_id: int, body: GroupEditRequest) -> GroupAnswer:
     """Releases stay open to it under its new name."""
     with transaction() as session:
@@ -70,7 +102,9 @@ def rename(group_id: int, body: GroupEditRequest) -> GroupAnswer:
 
 
 @blueprint.delete("/api/groups/<int:group_id>")
-@operation(Operation(access=Access.PUBLISH, summary="Delete a device group", tag=MANAGING, answer=DeletedAnswer))
+@operation(
+    Operation(access=Access.PUBLISH, summary="Delete a device group", tag=MANAGING, answer=DeletedAnswer)
+)
 def delete(group_id: int) -> DeletedAnswer:
     """Forget a group and who was in it. Not while a live release is open to it."""
     with transaction() as session:
@@ -81,15 +115,31 @@ def delete(group_id: int) -> DeletedAnswer:
 
 
 @blueprint.post("/api/groups/<int:group_id>/devices")
-@operation(Operation(access=Access.PUBLISH, summary="Add and remove devices", tag=MANAGING, body=GroupDevicesRequest, answer=GroupAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Add and remove devices",
+        tag=MANAGING,
+        body=GroupDevicesRequest,
+        answer=GroupAnswer,
+    )
+)
 def change_devices(group_id: int, body: GroupDevicesRequest) -> GroupAnswer:
     """Put devices into a group and take others out, all or nothing. Doing it twice is fine."""
     if not body.add and not body.remove:
-        raise Invalid("nothing_to_do", "add, remove: expected ids of devices in at least one of the two lists.", field="add")
+        raise Invalid(
+            "nothing_to_do",
+            "add, remove: expected ids of devices in at least one of the two lists.",
+            field="add",
+        )
     with transaction() as session:
         group = groups.get(session, group_id)
-        removed = groups.remove_devices(session, actor(), group, body.remove, hashed=reports.hashed, now=utcnow())
-        added = groups.add_devices(session, actor(), group, body.add, hashed=reports.hashed, note=body.note, now=utcnow())
+        removed = groups.remove_devices(
+            session, actor(), group, body.remove, hashed=reports.hashed, now=utcnow()
+        )
+        added = groups.add_devices(
+            session, actor(), group, body.add, hashed=reports.hashed, note=body.note, now=utcnow()
+        )
     return _answer(group, f"{added.new} added, {added.known} were in it already, {removed} removed.")
 
 
@@ -99,5 +149,10 @@ def _answer(group: DeviceGroup, message: str) -> GroupAnswer:
 
 def _view(group: DeviceGroup, devices: int) -> GroupView:
     return GroupView(
-        id=group.id, app=group.app.slug, name=group.name, devices=devices, created_at=group.created_at, revision=group.revision
+        id=group.id,
+        app=group.app.slug,
+        name=group.name,
+        devices=devices,
+        created_at=group.created_at,
+        revision=group.revision,
     )

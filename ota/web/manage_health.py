@@ -46,15 +46,20 @@ _POLICY = ("alpha", "tolerated_ratio", "min_failing_devices", "acceptable_rate")
 
 
 @blueprint.get("/api/releases/<int:release_id>/health")
-@operation(Operation(access=Access.VIEW, summary="Show release health", tag=MANAGING, answer=ReleaseHealthAnswer))
+@operation(
+    Operation(access=Access.VIEW, summary="Show release health", tag=MANAGING, answer=ReleaseHealthAnswer)
+)
 def show(release_id: int) -> ReleaseHealthAnswer:
     """How far devices came with a release, what failed, and what the health test has found so far."""
     found = monitoring.of(reader(), release_rows.get(reader(), release_id))
     return ReleaseHealthAnswer(
-        release_id=release_id, funnel=dict(found.funnel), test=_health(found.row) if found.row else None,
+        release_id=release_id,
+        funnel=dict(found.funnel),
+        test=_health(found.row) if found.row else None,
         tests=[_test(each) for each in found.row.tests] if found.row else [],
-        failures=failure_views(found.failures), message=found.sentence,
-    )  # fmt: skip
+        failures=failure_views(found.failures),
+        message=found.sentence,
+    )
 
 
 @blueprint.post("/api/releases/<int:release_id>/test-anew")
@@ -62,7 +67,9 @@ def show(release_id: int) -> ReleaseHealthAnswer:
 def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
     """You have looked at a release that was found bad and is not stopped, and let it go on: what was found so far counts no more."""
     with transaction() as session:
-        release = health.begin_anew(session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow())
+        release = health.begin_anew(
+            session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow()
+        )
     return done(release, "A new test has begun, with the devices that come from now on.")
 
 
@@ -74,12 +81,22 @@ def show_policy(slug: str) -> PolicyAnswer:
 
 
 @blueprint.patch("/api/apps/<slug>/health-policy")
-@operation(Operation(access=Access.ADMIN, summary="Change the health policy", tag=MANAGING, body=PolicyRequest, answer=PolicyAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="Change the health policy",
+        tag=MANAGING,
+        body=PolicyRequest,
+        answer=PolicyAnswer,
+    )
+)
 def change_policy(slug: str, body: PolicyRequest) -> PolicyAnswer:
     """Choose when a release counts as bad. What is left out stays; tests that run go on with what holds at each look."""
     with transaction() as session:
         app = apps.find(session, slug)
-        wanted = changed(health.rules_of(session, app.id), {name: getattr(body, name) for name in body.__struct_fields__})
+        wanted = changed(
+            health.rules_of(session, app.id), {name: getattr(body, name) for name in body.__struct_fields__}
+        )
         rules = health.set_rules(session, actor(), app, wanted, revision=body.revision, now=utcnow())
     return _answer(rules)
 
@@ -95,7 +112,9 @@ def changed(rules: Rules, values: dict[str, Any]) -> Rules:
         policy: Policy = replace(rules.policy, **of_policy)
     except ValueError as error:
         raise Invalid("bad_policy", f"{error}.") from error
-    return replace(rules, policy=policy, **{name: given[name] for name in ("action", "min_reports") if name in given})
+    return replace(
+        rules, policy=policy, **{name: given[name] for name in ("action", "min_reports") if name in given}
+    )
 
 
 def meaning(alpha: float) -> str:
@@ -106,36 +125,60 @@ def meaning(alpha: float) -> str:
 def failure_views(found: Sequence[Failures]) -> list[FailureView]:
     return [
         FailureView(
-            version=each.version, version_code=each.version_code, kind=each.kind, signature=each.signature, sample=each.sample,
-            devices=each.devices, events=each.events, last_at=each.last_at,
+            version=each.version,
+            version_code=each.version_code,
+            kind=each.kind,
+            signature=each.signature,
+            sample=each.sample,
+            devices=each.devices,
+            events=each.events,
+            last_at=each.last_at,
         )
         for each in found
-    ]  # fmt: skip
+    ]
 
 
 def _answer(rules: Rules) -> PolicyAnswer:
     policy = rules.policy
     view = PolicyView(
-        action=rules.action, alpha=policy.alpha, tolerated_ratio=policy.tolerated_ratio,
-        window_hours=int(policy.window / timedelta(hours=1)), min_failing_devices=policy.min_failing_devices,
-        acceptable_rate=policy.acceptable_rate, min_reports=rules.min_reports,
-        silence_hours=int(policy.silence / timedelta(hours=1)), revision=rules.revision,
-    )  # fmt: skip
+        action=rules.action,
+        alpha=policy.alpha,
+        tolerated_ratio=policy.tolerated_ratio,
+        window_hours=int(policy.window / timedelta(hours=1)),
+        min_failing_devices=policy.min_failing_devices,
+        acceptable_rate=policy.acceptable_rate,
+        min_reports=rules.min_reports,
+        silence_hours=int(policy.silence / timedelta(hours=1)),
+        revision=rules.revision,
+    )
     return PolicyAnswer(policy=view, message=meaning(policy.alpha))
 
 
 def _health(row: ReleaseHealth) -> HealthView:
     first = next(each for each in row.tests if each["test"] == row.test) if row.tests else None
     return HealthView(
-        since=row.since, evaluated_at=row.evaluated_at, is_bad=row.is_bad, has_control=row.test != HealthTest.ALONE,
-        enrolled=row.enrolled, reported=row.reported, **msgspec.structs.asdict(_test(first or _nothing_yet(row))),
-    )  # fmt: skip
+        since=row.since,
+        evaluated_at=row.evaluated_at,
+        is_bad=row.is_bad,
+        has_control=row.test != HealthTest.ALONE,
+        enrolled=row.enrolled,
+        reported=row.reported,
+        **msgspec.structs.asdict(_test(first or _nothing_yet(row))),
+    )
 
 
 def _nothing_yet(row: ReleaseHealth) -> Told:
     """A new test that has not looked yet."""
     return Told(
-        test=row.test, evidence=1.0, peak=1.0, threshold=row.threshold, rollout=0, control=0, failing_rollout=0, failing_control=0, curve=[]
+        test=row.test,
+        evidence=1.0,
+        peak=1.0,
+        threshold=row.threshold,
+        rollout=0,
+        control=0,
+        failing_rollout=0,
+        failing_control=0,
+        curve=[],
     )
 
 
@@ -143,15 +186,24 @@ def _test(told: Told) -> HealthTestView:
     rollout, control = fleet_figures.rates_of(told)
     curve = [
         HealthPoint(
-            at=datetime.fromtimestamp(at, UTC), rollout=int(rollout), control=int(control), failing_rollout=int(failing),
-            failing_control=int(beside), evidence=evidence,
+            at=datetime.fromtimestamp(at, UTC),
+            rollout=int(rollout),
+            control=int(control),
+            failing_rollout=int(failing),
+            failing_control=int(beside),
+            evidence=evidence,
         )
         for at, rollout, control, failing, beside, evidence in told["curve"]
-    ]  # fmt: skip
+    ]
     return HealthTestView(
-        test=HealthTest(told["test"]), evidence=told["evidence"], peak=told["peak"], threshold=told["threshold"],
-        rollout=_share(rollout), control=_share(control), curve=curve,
-    )  # fmt: skip
+        test=HealthTest(told["test"]),
+        evidence=told["evidence"],
+        peak=told["peak"],
+        threshold=told["threshold"],
+        rollout=_share(rollout),
+        control=_share(control),
+        curve=curve,
+    )
 
 
 def _share(found: Share | None) -> ShareView | None:

@@ -11,7 +11,13 @@ from ota.db import reader, transaction
 from ota.models import AlertRecipient
 from ota.services import alerts, apps
 from ota.web.access import actor
-from ota.web.alert_schemas import RecipientAnswer, RecipientRequest, RecipientsAnswer, RecipientsQuery, RecipientView
+from ota.web.alert_schemas import (
+    RecipientAnswer,
+    RecipientRequest,
+    RecipientsAnswer,
+    RecipientsQuery,
+    RecipientView,
+)
 from ota.web.api import MANAGING, Operation, operation
 from ota.web.schemas import DeletedAnswer
 
@@ -19,7 +25,15 @@ blueprint = Blueprint("manage_recipients", __name__)
 
 
 @blueprint.get("/api/recipients")
-@operation(Operation(access=Access.ADMIN, summary="List who gets e-mail", tag=MANAGING, query=RecipientsQuery, answer=RecipientsAnswer))
+@operation(
+    Operation(
+        access=Access.ADMIN,
+        summary="List who gets e-mail",
+        tag=MANAGING,
+        query=RecipientsQuery,
+        answer=RecipientsAnswer,
+    )
+)
 def index(query: RecipientsQuery) -> RecipientsAnswer:
     """Who gets e-mail about the app."""
     found = alerts.recipients_of(reader(), apps.find(reader(), query.app))
@@ -28,13 +42,22 @@ def index(query: RecipientsQuery) -> RecipientsAnswer:
 
 @blueprint.post("/api/recipients")
 @operation(
-    Operation(access=Access.ADMIN, summary="Send somebody e-mail", tag=MANAGING, body=RecipientRequest, answer=RecipientAnswer, status=201)
+    Operation(
+        access=Access.ADMIN,
+        summary="Send somebody e-mail",
+        tag=MANAGING,
+        body=RecipientRequest,
+        answer=RecipientAnswer,
+        status=201,
+    )
 )
 def create(body: RecipientRequest) -> RecipientAnswer:
     """Send e-mail about the app's events to an address from now on."""
     with transaction() as session:
         app = apps.find(session, body.app)
-        recipient = alerts.add_recipient(session, actor(), app, email=body.email, events=body.events, now=utcnow())
+        recipient = alerts.add_recipient(
+            session, actor(), app, email=body.email, events=body.events, now=utcnow()
+        )
     message = f"{recipient.email} gets e-mail from now on."
     if not _has_mail():
         message = f"{recipient.email} is noted, but this server sends no e-mail before OTA_SMTP_URL is set."
@@ -42,7 +65,9 @@ def create(body: RecipientRequest) -> RecipientAnswer:
 
 
 @blueprint.delete("/api/recipients/<int:recipient_id>")
-@operation(Operation(access=Access.ADMIN, summary="Send somebody no more e-mail", tag=MANAGING, answer=DeletedAnswer))
+@operation(
+    Operation(access=Access.ADMIN, summary="Send somebody no more e-mail", tag=MANAGING, answer=DeletedAnswer)
+)
 def delete(recipient_id: int) -> DeletedAnswer:
     """Forget the address and what was sent to it."""
     with transaction() as session:
@@ -57,6 +82,9 @@ def _has_mail() -> bool:
 
 def _view(recipient: AlertRecipient) -> RecipientView:
     return RecipientView(
-        id=recipient.id, email=recipient.email, events=list(recipient.events), created_at=recipient.created_at,
+        id=recipient.id,
+        email=recipient.email,
+        events=list(recipient.events),
+        created_at=recipient.created_at,
         created_by=recipient.created_by,
-    )  # fmt: skip
+    )

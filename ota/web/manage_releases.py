@@ -21,14 +21,25 @@ from ota.web.schemas import PublishRequest, RevisionRequest, VersionAnswer
 blueprint = Blueprint("manage_releases", __name__)
 
 
-def verb(summary: str, tag: str = MANAGING, body: type[Struct] = StopRequest, answer: type[Struct] = ReleaseAnswer) -> Operation:
+def verb(
+    summary: str, tag: str = MANAGING, body: type[Struct] = StopRequest, answer: type[Struct] = ReleaseAnswer
+) -> Operation:
     """An act on something that is there, whose body may be left out."""
-    return Operation(access=Access.PUBLISH, summary=summary, tag=tag, body=body, is_body_optional=True, answer=answer)
+    return Operation(
+        access=Access.PUBLISH, summary=summary, tag=tag, body=body, is_body_optional=True, answer=answer
+    )
 
 
 @blueprint.post("/api/updates/publish")
 @operation(
-    Operation(access=Access.PUBLISH, summary="Publish a version", tag=DEVICES, body=PublishRequest, answer=ReleaseAnswer, status=201)
+    Operation(
+        access=Access.PUBLISH,
+        summary="Publish a version",
+        tag=DEVICES,
+        body=PublishRequest,
+        answer=ReleaseAnswer,
+        status=201,
+    )
 )
 def publish(body: PublishRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     """Make a version whose file lives at ``download_url`` (or find the uploaded one with this code) and offer it to all.
@@ -36,19 +47,31 @@ def publish(body: PublishRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     202 when the channel asks for another person's approval: the version is made, and the release waits.
     """
     draft = VersionDraft(
-        platform=apps.find_platform(body.platform), version=body.version, version_code=body.version_code,
-        download_url=body.download_url, file_size=body.file_size, checksum=body.checksum, release_notes=body.release_notes,
-        is_mandatory=bool(body.is_mandatory), min_supported_version=body.min_supported_version, min_sdk=body.min_sdk, min_os=body.min_os,
+        platform=apps.find_platform(body.platform),
+        version=body.version,
+        version_code=body.version_code,
+        download_url=body.download_url,
+        file_size=body.file_size,
+        checksum=body.checksum,
+        release_notes=body.release_notes,
+        is_mandatory=bool(body.is_mandatory),
+        min_supported_version=body.min_supported_version,
+        min_sdk=body.min_sdk,
+        min_os=body.min_os,
         localized_notes=body.localized_notes or {},
-    )  # fmt: skip
+    )
     said = VersionEdit(
-        release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version,
+        release_notes=body.release_notes,
+        is_mandatory=body.is_mandatory,
+        min_supported_version=body.min_supported_version,
         localized_notes=body.localized_notes,
-    )  # fmt: skip
+    )
     now = utcnow()
     with transaction() as session:
         app = apps.find(session, body.app)
-        outcome = approvals.or_propose(session, actor(), lambda: publishing.publish(session, actor(), app, draft, said, now=now), now=now)
+        outcome = approvals.or_propose(
+            session, actor(), lambda: publishing.publish(session, actor(), app, draft, said, now=now), now=now
+        )
         version_id = versions.require(session, app, draft.platform, draft.version_code).id
     return answer(outcome, version_id, f"Version {body.version} is published.")
 
@@ -68,14 +91,25 @@ def deactivate(version_id: int, body: RevisionRequest) -> VersionAnswer:
 
 @blueprint.post("/api/updates/rollback")
 @operation(
-    Operation(access=Access.PUBLISH, summary="Roll back the newest release", tag=DEVICES, body=RollbackRequest, answer=ReleaseAnswer)
+    Operation(
+        access=Access.PUBLISH,
+        summary="Roll back the newest release",
+        tag=DEVICES,
+        body=RollbackRequest,
+        answer=ReleaseAnswer,
+    )
 )
 def roll_back_newest(body: RollbackRequest) -> ReleaseAnswer:
     """Roll back what a channel offers first, without knowing its id: one call for scripts."""
     with transaction() as session:
         app, platform = apps.find(session, body.app), apps.find_platform(body.platform)
-        release = releases.roll_back_newest(session, actor(), app, platform, body.channel, reason=body.reason, now=utcnow())
-    return done(release, f"Version {release.version.version} is rolled back. Devices that already installed it keep it.")
+        release = releases.roll_back_newest(
+            session, actor(), app, platform, body.channel, reason=body.reason, now=utcnow()
+        )
+    return done(
+        release,
+        f"Version {release.version.version} is rolled back. Devices that already installed it keep it.",
+    )
 
 
 @blueprint.post("/api/versions/<int:version_id>/activate")
@@ -86,7 +120,16 @@ def activate(version_id: int, body: RevisionRequest) -> ReleaseAnswer | tuple[Re
 
 
 @blueprint.post("/api/versions/<int:version_id>/releases")
-@operation(Operation(access=Access.PUBLISH, summary="Start a release", tag=MANAGING, body=ReleaseRequest, answer=ReleaseAnswer, status=201))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Start a release",
+        tag=MANAGING,
+        body=ReleaseRequest,
+        answer=ReleaseAnswer,
+        status=201,
+    )
+)
 def start(version_id: int, body: ReleaseRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     """Offer a version on a channel: to a part of its devices or to all, now or later, in one step or along a plan."""
     return _start(version_id, body, status=201)
@@ -131,16 +174,22 @@ def withdraw(release_id: int, body: StopRequest) -> ReleaseAnswer:
 def done(release: Release, message: str) -> ReleaseAnswer:
     """What is answered about a release that was changed."""
     fresh = release_rows.get(reader(), release.id)
-    return ReleaseAnswer(release=present.release_view(fresh), version=present.version_view(fresh.version), message=message)
+    return ReleaseAnswer(
+        release=present.release_view(fresh), version=present.version_view(fresh.version), message=message
+    )
 
 
-def answer(outcome: Release | Proposal, version_id: int, message: str, status: int = 201) -> tuple[ReleaseAnswer, int]:
+def answer(
+    outcome: Release | Proposal, version_id: int, message: str, status: int = 201
+) -> tuple[ReleaseAnswer, int]:
     """What is answered about an act that was done, or that waits for another person."""
     if isinstance(outcome, Release):
         return done(outcome, message), status
     version = present.version_view(versions.get(reader(), version_id))
     proposal = present_releases.proposal_view(outcome)
-    return ReleaseAnswer(release=None, version=version, message=present_releases.waits(outcome), proposal=proposal), 202
+    return ReleaseAnswer(
+        release=None, version=version, message=present_releases.waits(outcome), proposal=proposal
+    ), 202
 
 
 def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[ReleaseAnswer, int]:
@@ -168,5 +217,7 @@ def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[Relea
 def _change(release_id: int, body: StopRequest, state: ReleaseState, message: str) -> ReleaseAnswer:
     with transaction() as session:
         release = release_rows.get(session, release_id)
-        releases.change_state(session, actor(), release, state, revision=body.revision, reason=body.reason, now=utcnow())
+        releases.change_state(
+            session, actor(), release, state, revision=body.revision, reason=body.reason, now=utcnow()
+        )
     return done(release, message)

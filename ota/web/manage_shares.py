@@ -12,13 +12,27 @@ from ota.services import apps, sharing
 from ota.web import addresses
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
-from ota.web.share_schemas import ShareLinkAnswer, ShareLinkRequest, ShareLinksAnswer, ShareLinksQuery, ShareLinkView
+from ota.web.share_schemas import (
+    ShareLinkAnswer,
+    ShareLinkRequest,
+    ShareLinksAnswer,
+    ShareLinksQuery,
+    ShareLinkView,
+)
 
 blueprint = Blueprint("manage_shares", __name__)
 
 
 @blueprint.get("/api/share-links")
-@operation(Operation(access=Access.PUBLISH, summary="List share links", tag=MANAGING, query=ShareLinksQuery, answer=ShareLinksAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="List share links",
+        tag=MANAGING,
+        query=ShareLinksQuery,
+        answer=ShareLinksAnswer,
+    )
+)
 def index(query: ShareLinksQuery) -> ShareLinksAnswer:
     """The app's links, those not revoked first, the newest of them first."""
     found = sharing.of_app(reader(), apps.find(reader(), query.app), limit=query.limit, offset=query.offset)
@@ -27,18 +41,29 @@ def index(query: ShareLinksQuery) -> ShareLinksAnswer:
 
 @blueprint.post("/api/share-links")
 @operation(
-    Operation(access=Access.PUBLISH, summary="Make a share link", tag=MANAGING, body=ShareLinkRequest, answer=ShareLinkAnswer, status=201)
+    Operation(
+        access=Access.PUBLISH,
+        summary="Make a share link",
+        tag=MANAGING,
+        body=ShareLinkRequest,
+        answer=ShareLinkAnswer,
+        status=201,
+    )
 )
 def create(body: ShareLinkRequest) -> ShareLinkAnswer:
     """Make an address by which people without an account get to the app's install page."""
     with transaction() as session:
         app = apps.find(session, body.app)
-        link = sharing.create(session, actor(), app, name=body.name, days=body.days, password=body.password, now=utcnow())
+        link = sharing.create(
+            session, actor(), app, name=body.name, days=body.days, password=body.password, now=utcnow()
+        )
     return _answer(link, f"The link is good for {body.days} {'day' if body.days == 1 else 'days'}.")
 
 
 @blueprint.post("/api/share-links/<int:link_id>/revoke")
-@operation(Operation(access=Access.PUBLISH, summary="Revoke a share link", tag=MANAGING, answer=ShareLinkAnswer))
+@operation(
+    Operation(access=Access.PUBLISH, summary="Revoke a share link", tag=MANAGING, answer=ShareLinkAnswer)
+)
 def revoke(link_id: int) -> ShareLinkAnswer:
     """Close a link from the next request on. What was installed through it stays installed."""
     with transaction() as session:

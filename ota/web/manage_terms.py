@@ -30,20 +30,32 @@ blueprint = Blueprint("manage_terms", __name__)
 
 
 @blueprint.get("/api/releases")
-@operation(Operation(access=Access.VIEW, summary="List releases", tag=MANAGING, query=ReleasesQuery, answer=ReleasesAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW, summary="List releases", tag=MANAGING, query=ReleasesQuery, answer=ReleasesAnswer
+    )
+)
 def index(query: ReleasesQuery) -> ReleasesAnswer:
     """The app's releases, the one started last first: its whole history."""
     app = apps.find(reader(), query.app)
     channel = apps.find_channel(app, query.channel) if query.channel else None
     platform = apps.find_platform(query.platform) if query.platform else None
     found = release_rows.listed(
-        reader(), app, channel=channel, platform=platform, only_live=query.live, limit=query.limit, offset=query.offset
+        reader(),
+        app,
+        channel=channel,
+        platform=platform,
+        only_live=query.live,
+        limit=query.limit,
+        offset=query.offset,
     )
     return ReleasesAnswer(releases=[present.release_view(release) for release in found])
 
 
 @blueprint.get("/api/releases/<int:release_id>")
-@operation(Operation(access=Access.VIEW, summary="Look at a release", tag=MANAGING, answer=ReleaseHistoryAnswer))
+@operation(
+    Operation(access=Access.VIEW, summary="Look at a release", tag=MANAGING, answer=ReleaseHistoryAnswer)
+)
 def show(release_id: int) -> ReleaseHistoryAnswer:
     """One release with everything that was ever done to it."""
     session, now = reader(), utcnow()
@@ -51,16 +63,23 @@ def show(release_id: int) -> ReleaseHistoryAnswer:
     events = audit.history(session, subjects=[("release", release.id)], limit=1000)
     is_due = release.next_step_at is not None and release.next_step_at <= now
     return ReleaseHistoryAnswer(
-        release=present.release_view(release), version=present.version_view(release.version),
+        release=present.release_view(release),
+        version=present.version_view(release.version),
         stranded=devices.stranded(session, release.version, now=now),
         waits_for=soaking.why_waiting(session, release, now=now) if is_due else None,
         history=[present_releases.event_view(event) for event in reversed(events)],
-    )  # fmt: skip
+    )
 
 
 @blueprint.patch("/api/releases/<int:release_id>")
 @operation(
-    Operation(access=Access.PUBLISH, summary="Change a release's terms", tag=MANAGING, body=ReleaseEditRequest, answer=ReleaseAnswer)
+    Operation(
+        access=Access.PUBLISH,
+        summary="Change a release's terms",
+        tag=MANAGING,
+        body=ReleaseEditRequest,
+        answer=ReleaseAnswer,
+    )
 )
 def edit(release_id: int, body: ReleaseEditRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     """Its start while that lies ahead, its plan, groups, deadline, the versions it is mandatory for, whether it is a floor."""
@@ -77,7 +96,15 @@ def edit(release_id: int, body: ReleaseEditRequest) -> ReleaseAnswer | tuple[Rel
 
 
 @blueprint.post("/api/releases/<int:release_id>/rollout")
-@operation(Operation(access=Access.PUBLISH, summary="Change the rollout", tag=MANAGING, body=RolloutRequest, answer=ReleaseAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Change the rollout",
+        tag=MANAGING,
+        body=RolloutRequest,
+        answer=ReleaseAnswer,
+    )
+)
 def set_rollout(release_id: int, body: RolloutRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     """Open a release to more devices or fewer; a plan ends with it. Devices that already updated keep what they have."""
     now = utcnow()
@@ -86,7 +113,9 @@ def set_rollout(release_id: int, body: RolloutRequest) -> ReleaseAnswer | tuple[
         version_id, before = release.version_id, release.rollout
 
         def act() -> Release:
-            return release_edits.set_rollout(session, actor(), release, body.rollout, revision=body.revision, now=now)
+            return release_edits.set_rollout(
+                session, actor(), release, body.rollout, revision=body.revision, now=now
+            )
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
     kept = " Devices that already updated keep it." if body.rollout < before else ""
@@ -106,7 +135,12 @@ def advance(release_id: int, body: RevisionRequest) -> ReleaseAnswer:
 @blueprint.post("/api/releases/<int:release_id>/promote")
 @operation(
     Operation(
-        access=Access.PUBLISH, summary="Promote to another channel", tag=MANAGING, body=PromoteRequest, answer=ReleaseAnswer, status=201
+        access=Access.PUBLISH,
+        summary="Promote to another channel",
+        tag=MANAGING,
+        body=PromoteRequest,
+        answer=ReleaseAnswer,
+        status=201,
     )
 )
 def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
@@ -117,7 +151,9 @@ def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[Rele
         version_id, rollout = release.version_id, None if body.rollout is UNSET else body.rollout
 
         def act() -> Release:
-            return releases.promote(session, actor(), release, body.channel, rollout=rollout, terms=terms, now=now)
+            return releases.promote(
+                session, actor(), release, body.channel, rollout=rollout, terms=terms, now=now
+            )
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
     return answer(outcome, version_id, f"The version is on {body.channel} too.")

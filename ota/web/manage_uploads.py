@@ -17,15 +17,30 @@ blueprint = Blueprint("manage_uploads", __name__)
 
 @blueprint.post("/api/uploads")
 @intake.receives_builds
-@operation(Operation(access=Access.PUBLISH, summary="Upload a build", tag=MANAGING, form=UploadFields, answer=UploadAnswer, status=202))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Upload a build",
+        tag=MANAGING,
+        form=UploadFields,
+        answer=UploadAnswer,
+        status=202,
+    )
+)
 def create(fields: UploadFields) -> UploadAnswer:
     """Send an APK or IPA as the field ``file``. Answers as soon as the bytes are safe; ``status_url`` tells the rest."""
     file = intake.received_file(FILE_FIELD)
     order = UploadOrder(
-        file_name=file.name, app=fields.app, channel=fields.channel, release_notes=fields.release_notes,
-        is_mandatory=fields.is_mandatory, min_supported_version=fields.min_supported_version, platform=fields.platform,
-        version=fields.version, version_code=fields.version_code,
-    )  # fmt: skip
+        file_name=file.name,
+        app=fields.app,
+        channel=fields.channel,
+        release_notes=fields.release_notes,
+        is_mandatory=fields.is_mandatory,
+        min_supported_version=fields.min_supported_version,
+        platform=fields.platform,
+        version=fields.version,
+        version_code=fields.version_code,
+    )
     upload = intake.accept(file, order, g.actor)
     return UploadAnswer(upload=present.upload_view(upload))
 

@@ -19,7 +19,11 @@ blueprint = Blueprint("manage_versions", __name__)
 
 
 @blueprint.get("/api/versions")
-@operation(Operation(access=Access.VIEW, summary="List versions", tag=MANAGING, query=VersionsQuery, answer=VersionsAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW, summary="List versions", tag=MANAGING, query=VersionsQuery, answer=VersionsAnswer
+    )
+)
 def index(query: VersionsQuery) -> VersionsAnswer:
     """The app's versions, the one made last first."""
     app = apps.find(reader(), query.app)
@@ -37,7 +41,15 @@ def show(version_id: int) -> VersionAnswer:
 
 
 @blueprint.get("/api/versions/<int:version_id>/preflight")
-@operation(Operation(access=Access.VIEW, summary="Look before publishing", tag=MANAGING, query=PreflightQuery, answer=PreflightAnswer))
+@operation(
+    Operation(
+        access=Access.VIEW,
+        summary="Look before publishing",
+        tag=MANAGING,
+        query=PreflightQuery,
+        answer=PreflightAnswer,
+    )
+)
 def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
     """What stands between a version and its devices on a channel: pass, warn or block, each in a sentence."""
     version = versions.get(reader(), version_id)
@@ -47,17 +59,29 @@ def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
 
 
 @blueprint.patch("/api/versions/<int:version_id>")
-@operation(Operation(access=Access.PUBLISH, summary="Edit a version", tag=MANAGING, body=VersionEditRequest, answer=VersionAnswer))
+@operation(
+    Operation(
+        access=Access.PUBLISH,
+        summary="Edit a version",
+        tag=MANAGING,
+        body=VersionEditRequest,
+        answer=VersionAnswer,
+    )
+)
 def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
     """Change notes and flags; what was read from the file stays."""
     changes = VersionEdit(
-        release_notes=body.release_notes, is_mandatory=body.is_mandatory, min_supported_version=body.min_supported_version,
+        release_notes=body.release_notes,
+        is_mandatory=body.is_mandatory,
+        min_supported_version=body.min_supported_version,
         localized_notes=body.localized_notes,
-    )  # fmt: skip
+    )
     with transaction() as session:
         version = versions.get(session, version_id)
         versions.edit(session, actor(), version, changes, revision=body.revision, now=utcnow())
-    return VersionAnswer(version=present.version_view(version), message=f"Version {version.version} is changed.")
+    return VersionAnswer(
+        version=present.version_view(version), message=f"Version {version.version} is changed."
+    )
 
 
 @blueprint.delete("/api/versions/<int:version_id>")

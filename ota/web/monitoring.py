@@ -96,18 +96,28 @@ def of(session: Session, release: Release) -> Monitoring:
     chart = Markup("")
     if row is not None:
         curves = [(_NAMES[HealthTest(each["test"])], each["curve"]) for each in row.tests]
-        chart = charts.evidence(curves, row.threshold, title="Evidence against the release over time", label=Monitoring.when)
+        chart = charts.evidence(
+            curves, row.threshold, title="Evidence against the release over time", label=Monitoring.when
+        )
     return Monitoring(
-        row, judged(session, release, now=utcnow()), span(int(_settling(session, release) / timedelta(minutes=1))), chart,
+        row,
+        judged(session, release, now=utcnow()),
+        span(int(_settling(session, release) / timedelta(minutes=1))),
+        chart,
         {stage.value: number for stage, number in fleet_figures.funnel(session, release.id).items()},
-        _beside(fleet_figures.failure_rates(row)), _beside(fleet_figures.silence_rates(row)),
+        _beside(fleet_figures.failure_rates(row)),
+        _beside(fleet_figures.silence_rates(row)),
         fleet_figures.failures_of(session, release.version, limit=5),
-    )  # fmt: skip
+    )
 
 
 def standing(session: Session, app: App, platform: Platform, *, now: datetime) -> list[Standing]:
     """The releases of a platform that its devices can be offered, the default channel first, each with its health."""
-    offered = [each for each in release_rows.offered(session, app, now=now) if each.platform == platform and each.starts_at <= now]
+    offered = [
+        each
+        for each in release_rows.offered(session, app, now=now)
+        if each.platform == platform and each.starts_at <= now
+    ]
     offered.sort(key=lambda each: (not each.channel.is_default, each.channel_id))
     return [Standing(each, judged(session, each, now=now)) for each in offered]
 
@@ -118,17 +128,25 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
     if row is not None and row.is_bad:
         return Judgement("bad", "bad", health.sentence(row))
     if not release.version.app.keeps_devices:
-        return Judgement("not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them.")
+        return Judgement(
+            "not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them."
+        )
     if row is not None and row.is_suspect and release.is_live:
         return Judgement(
-            "looks bad", "warn", f"{health.sentence(row)} What was reported last is not settled yet; with it, it would be bad."
+            "looks bad",
+            "warn",
+            f"{health.sentence(row)} What was reported last is not settled yet; with it, it would be bad.",
         )
     if row is not None and any(each["rollout"] for each in row.tests):
         return Judgement("nothing found", "good", health.sentence(row))
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
     if release.full_since is not None and release.full_since <= now - health.WATCHED_FOR:
-        return Judgement("not judged", "quiet", f"It has been open to everybody for {health.WATCHED_FOR.days} days: nobody looks any more.")
+        return Judgement(
+            "not judged",
+            "quiet",
+            f"It has been open to everybody for {health.WATCHED_FOR.days} days: nobody looks any more.",
+        )
     return _too_early(session, release, row, now=now)
 
 
@@ -136,16 +154,30 @@ def _too_early(session: Session, release: Release, row: ReleaseHealth | None, *,
     is_again = row is not None and row.since > release.starts_at
     since = row.since if row is not None else release.starts_at
     label = "a new test" if is_again else "too early"
-    began = f"A new test began at {_clock(since, now)}: devices that are offered it from then on are judged. " if is_again else ""
+    began = (
+        f"A new test began at {_clock(since, now)}: devices that are offered it from then on are judged. "
+        if is_again
+        else ""
+    )
     query = select(func.min(ReleaseDevice.enrolled_at), func.count()).where(
-        ReleaseDevice.release_id == release.id, ReleaseDevice.enrolled_at >= since, ReleaseDevice.is_control.is_(False)
+        ReleaseDevice.release_id == release.id,
+        ReleaseDevice.enrolled_at >= since,
+        ReleaseDevice.is_control.is_(False),
     )
     first, number = session.execute(query).one()
     if first is None:
-        return Judgement(label, "quiet", f"{began}{'None has been yet.' if is_again else _nobody(session, release, now=now)}")
+        return Judgement(
+            label,
+            "quiet",
+            f"{began}{'None has been yet.' if is_again else _nobody(session, release, now=now)}",
+        )
     have = f"{number:,} {'device has' if number == 1 else 'devices have'} been"
     at = first + _settling(session, release)
-    then = f"failures are judged from {_clock(at, now)} on" if at > now else "the first look at them is a matter of a minute"
+    then = (
+        f"failures are judged from {_clock(at, now)} on"
+        if at > now
+        else "the first look at them is a matter of a minute"
+    )
     return Judgement(label, "quiet", f"{began}{have}{'' if is_again else ' offered it'}; {then}.")
 
 
@@ -170,4 +202,6 @@ def _time(at: datetime) -> str:
 
 
 def _beside(rates: tuple[Share | None, Share | None]) -> Sequence[tuple[str, Share]]:
-    return [(name, share) for name, share in zip(("Rollout", "Control"), rates, strict=True) if share is not None]
+    return [
+        (name, share) for name, share in zip(("Rollout", "Control"), rates, strict=True) if share is not None
+    ]

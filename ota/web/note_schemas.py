@@ -7,11 +7,19 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Locale = Annotated[str, Meta(max_length=100, description="Language tag of the device; pt-BR finds pt-br, then pt.", examples=["pt-BR"])]
+Locale = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        description="Language tag of the device; pt-BR finds pt-br, then pt.",
+        examples=["pt-BR"],
+    ),
+]
 NotesByLanguage = Annotated[
     dict[str, str | None],
     Meta(
-        description="Release notes by language tag. Languages left out stay; null removes one.", examples=[{"de": "Neu: ...", "fr": None}]
+        description="Release notes by language tag. Languages left out stay; null removes one.",
+        examples=[{"de": "Neu: ...", "fr": None}],
     ),
 ]
 
@@ -21,10 +29,26 @@ class ChangelogQuery(Struct, kw_only=True):
 
     platform: Annotated[str, Meta(max_length=40, examples=["android"])]
     since: (
-        Annotated[str, Meta(max_length=200, description="What the device runs; its own notes are left out.", examples=["1.0.0+1"])] | None
+        Annotated[
+            str,
+            Meta(
+                max_length=200,
+                description="What the device runs; its own notes are left out.",
+                examples=["1.0.0+1"],
+            ),
+        ]
+        | None
     ) = None
-    app: Annotated[str, Meta(max_length=60, description="Slug of the app; the default app without it.")] | None = None
-    channel: Annotated[str, Meta(max_length=40, description="Channel that the device follows; the default one without it.")] | None = None
+    app: (
+        Annotated[str, Meta(max_length=60, description="Slug of the app; the default app without it.")] | None
+    ) = None
+    channel: (
+        Annotated[
+            str,
+            Meta(max_length=40, description="Channel that the device follows; the default one without it."),
+        ]
+        | None
+    ) = None
     locale: Locale | None = None
     limit: Annotated[int, Meta(ge=1, le=100, description="20 without since, else 100.")] | None = None
 

@@ -61,7 +61,12 @@ def docs() -> str:
 def describe(app: Flask) -> dict[str, Any]:
     """Every declared operation of the application."""
     operations = [(rule, spec) for rule in app.url_map.iter_rules() if (spec := _spec(app, rule))]
-    shapes = [shape for _, spec in operations for shape in (spec.answer, spec.body, *spec.parts) if shape is not None]
+    shapes = [
+        shape
+        for _, spec in operations
+        for shape in (spec.answer, spec.body, *spec.parts)
+        if shape is not None
+    ]
     _, components = msgspec.json.schema_components([*shapes, ErrorAnswer], ref_template=_REF)
     paths: dict[str, Any] = {}
     for rule, spec in operations:
@@ -72,13 +77,25 @@ def describe(app: Flask) -> dict[str, Any]:
         paths[_path(rule)] = {"get": {**_DOWNLOAD, "parameters": _path_parameters(rule)}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "OTA update server", "version": __version__, "description": "Updates for Android and iOS apps."},
+        "info": {
+            "title": "OTA update server",
+            "version": __version__,
+            "description": "Updates for Android and iOS apps.",
+        },
         "servers": [{"url": public_url()}],
         "tags": [{"name": DEVICES}, {"name": MANAGING}, {"name": SYSTEM}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": msgspec.json.decode(msgspec.json.encode(components)),  # Defaults that are tuples become arrays.
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "An API token made in the admin."}},
+            "schemas": msgspec.json.decode(
+                msgspec.json.encode(components)
+            ),  # Defaults that are tuples become arrays.
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token made in the admin.",
+                }
+            },
         },
     }
 
@@ -94,13 +111,19 @@ def _operation(rule: Rule, spec: Operation, description: str) -> dict[str, Any]:
         "parameters": _path_parameters(rule) + _query_parameters(spec),
         "responses": {
             str(spec.status): {"description": "Done.", "content": _json(spec.answer)},
-            **{status: {"description": text, "content": _json(ErrorAnswer)} for status, text in _ERRORS.items()},
+            **{
+                status: {"description": text, "content": _json(ErrorAnswer)}
+                for status, text in _ERRORS.items()
+            },
         },
     }
     if spec.body is not None:
         described["requestBody"] = {"required": not spec.is_body_optional, "content": _json(spec.body)}
     if spec.form is not None:
-        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": _form_schema(spec.form)}}}
+        described["requestBody"] = {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": _form_schema(spec.form)}},
+        }
     return described
 
 
@@ -120,7 +143,8 @@ def _query_parameters(spec: Operation) -> list[dict[str, Any]]:
     schema = _inline(spec.query)
     required = set(schema.get("required", []))
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": described} for name, described in schema["properties"].items()
+        {"name": name, "in": "query", "required": name in required, "schema": described}
+        for name, described in schema["properties"].items()
     ]
 
 
@@ -131,7 +155,12 @@ def _inline(shape: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _path_parameters(rule: Rule) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if f"int:{name}" in rule.rule else "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer" if f"int:{name}" in rule.rule else "string"},
+        }
         for name in sorted(rule.arguments)
     ]
 

@@ -15,7 +15,9 @@ class CheckView(Struct, kw_only=True):
     name: str
     verdict: Annotated[str, Meta(description="pass, warn or block.")]
     message: str
-    devices: Annotated[int, Meta(description="Active devices that it concerns, where that was counted.")] | None
+    devices: (
+        Annotated[int, Meta(description="Active devices that it concerns, where that was counted.")] | None
+    )
 
 
 class PreflightAnswer(Struct, kw_only=True):

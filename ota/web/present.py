@@ -49,7 +49,9 @@ def download_url(version: Version) -> str:
     return public_url() + version.download_url if version.is_hosted_here else version.download_url
 
 
-def check_answer(decision: Decision, version: Version | None, notes: str | None = None, *, is_withdrawn: bool = False) -> CheckAnswer:
+def check_answer(
+    decision: Decision, version: Version | None, notes: str | None = None, *, is_withdrawn: bool = False
+) -> CheckAnswer:
     """The seed's answer, with the reason beside it. ``is_withdrawn``: what the device runs was withdrawn."""
     if isinstance(decision, NoUpdate) or version is None:
         is_blocked = isinstance(decision, NoUpdate) and decision.is_blocked
@@ -135,7 +137,10 @@ def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
 
 
 def preflight_answer(channel: str, checks: list[Check]) -> PreflightAnswer:
-    views = [CheckView(name=each.name, verdict=each.verdict, message=each.message, devices=each.devices) for each in checks]
+    views = [
+        CheckView(name=each.name, verdict=each.verdict, message=each.message, devices=each.devices)
+        for each in checks
+    ]
     return PreflightAnswer(channel=channel, blocked=is_blocked(checks), checks=views)
 
 

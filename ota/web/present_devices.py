@@ -38,7 +38,9 @@ def find(session: Session, app: App, text: str) -> str:
     """The hash of the device that is meant: by its id, or by the hash of one. An app may send ids that look like hashes, so the id goes
     first. Raises `NotFound`."""
     text = text.strip()
-    return device_history.known(session, app, [reports.hashed(text), text] if _HASH.fullmatch(text) else [reports.hashed(text)])
+    return device_history.known(
+        session, app, [reports.hashed(text), text] if _HASH.fullmatch(text) else [reports.hashed(text)]
+    )
 
 
 def folded(moments: Sequence[Moment]) -> list[Line]:
@@ -64,53 +66,91 @@ def cursor_of(text: str | None) -> Cursor | None:
         return None
     found = re.fullmatch(r"([0-9]{1,17})-([0-9]{1,10})", text, re.ASCII)
     if found is None:
-        raise Invalid("bad_cursor", "after: expected `next` of the page before, as it was answered.", field="after")
+        raise Invalid(
+            "bad_cursor", "after: expected `next` of the page before, as it was answered.", field="after"
+        )
     return _EPOCH + int(found[1]) * _MICROSECOND, min(int(found[2]), 2**31 - 1)
 
 
 def device_view(device: Device) -> DeviceView:
     return DeviceView(
-        device_hash=device.device_hash, platform=device.platform, app_version=device.app_version, version_code=device.version_code,
-        sdk=device.sdk, os_version=device.os_version, abis=device.abis.split(",") if device.abis else [],
-        first_seen_at=device.first_seen_at, last_seen_at=device.last_seen_at,
-    )  # fmt: skip
+        device_hash=device.device_hash,
+        platform=device.platform,
+        app_version=device.app_version,
+        version_code=device.version_code,
+        sdk=device.sdk,
+        os_version=device.os_version,
+        abis=device.abis.split(",") if device.abis else [],
+        first_seen_at=device.first_seen_at,
+        last_seen_at=device.last_seen_at,
+    )
 
 
 def story_answer(found: Story) -> DeviceAnswer:
     device = found.device
     message = f"It runs {device.app_version}." if device else "It has not asked yet, or was forgotten."
     return DeviceAnswer(
-        device_hash=found.device_hash, devices=[device_view(each) for each in found.devices], groups=[each.name for each in found.groups],
-        releases=[_way(way, release) for way, release in found.ways], moments=[_moment(each) for each in found.moments],
-        before=found.before, message=message,
-    )  # fmt: skip
+        device_hash=found.device_hash,
+        devices=[device_view(each) for each in found.devices],
+        groups=[each.name for each in found.groups],
+        releases=[_way(way, release) for way, release in found.ways],
+        moments=[_moment(each) for each in found.moments],
+        before=found.before,
+        message=message,
+    )
 
 
 def _is_alike(one: object, other: object) -> bool:
     if not isinstance(one, UpdateCheck) or not isinstance(other, UpdateCheck):
         return False
-    return all(getattr(one, name) == getattr(other, name) for name in ("current_version", "release_id", "reason", "channel_id", "platform"))
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("current_version", "release_id", "reason", "channel_id", "platform")
+    )
 
 
 def _way(way: ReleaseDevice, release: Release) -> WayView:
     return WayView(
-        release_id=release.id, version=release.version.version, version_code=release.version.version_code, channel=release.channel.name,
-        is_control=way.is_control, offered_at=way.offered_at, downloaded_at=way.downloaded_at, installed_at=way.installed_at,
-        healthy_at=way.healthy_at, failed_at=way.failed_at, failure=way.failure, left_at=way.left_at,
-    )  # fmt: skip
+        release_id=release.id,
+        version=release.version.version,
+        version_code=release.version.version_code,
+        channel=release.channel.name,
+        is_control=way.is_control,
+        offered_at=way.offered_at,
+        downloaded_at=way.downloaded_at,
+        installed_at=way.installed_at,
+        healthy_at=way.healthy_at,
+        failed_at=way.failed_at,
+        failure=way.failure,
+        left_at=way.left_at,
+    )
 
 
 def _moment(found: Moment) -> MomentView:
     row = found.row
     if isinstance(row, UpdateCheck):
         return MomentView(
-            at=found.at, what="check", version=row.current_version, offered=row.offered_version, reason=row.reason,
+            at=found.at,
+            what="check",
+            version=row.current_version,
+            offered=row.offered_version,
+            reason=row.reason,
             release_id=row.release_id,
-        )  # fmt: skip
+        )
     if isinstance(row, UpdateCompletion):
-        return MomentView(at=found.at, what="completion", version=row.from_version, to_version=row.to_version, is_inferred=row.is_inferred)
+        return MomentView(
+            at=found.at,
+            what="completion",
+            version=row.from_version,
+            to_version=row.to_version,
+            is_inferred=row.is_inferred,
+        )
     return MomentView(
-        at=found.at, what=row.kind, version=f"{found.version.version}+{found.version.version_code}" if found.version else None,
-        event_id=row.event_id, release_id=row.release_id, signature=found.signature.signature if found.signature else None,
+        at=found.at,
+        what=row.kind,
+        version=f"{found.version.version}+{found.version.version_code}" if found.version else None,
+        event_id=row.event_id,
+        release_id=row.release_id,
+        signature=found.signature.signature if found.signature else None,
         duration_ms=row.duration_ms,
-    )  # fmt: skip
+    )

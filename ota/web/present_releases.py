@@ -18,9 +18,14 @@ from ota.web.release_views import PlanStepShape, ProposalView
 def terms_of(body: ReleaseRequest | PromoteRequest) -> Terms:
     """What a request says about a release, as the services take it."""
     return Terms(
-        starts_at=body.starts_at, plan=plan_of(body.plan), groups=tuple(body.groups), mandatory_from=body.mandatory_from,
-        critical_from=body.critical_from, critical_below=body.critical_below, is_floor=body.is_floor,
-    )  # fmt: skip
+        starts_at=body.starts_at,
+        plan=plan_of(body.plan),
+        groups=tuple(body.groups),
+        mandatory_from=body.mandatory_from,
+        critical_from=body.critical_from,
+        critical_below=body.critical_below,
+        is_floor=body.is_floor,
+    )
 
 
 def plan_of(steps: list[PlanStepShape]) -> Plan:
@@ -30,10 +35,16 @@ def plan_of(steps: list[PlanStepShape]) -> Plan:
 
 def proposal_view(proposal: Proposal) -> ProposalView:
     return ProposalView(
-        id=proposal.id, kind=proposal.kind, channel=proposal.channel.name, summary=proposal.summary, state=proposal.state,
-        proposed_at=proposal.proposed_at, proposed_by=proposal.proposed_by, decided_at=proposal.decided_at,
+        id=proposal.id,
+        kind=proposal.kind,
+        channel=proposal.channel.name,
+        summary=proposal.summary,
+        state=proposal.state,
+        proposed_at=proposal.proposed_at,
+        proposed_by=proposal.proposed_by,
+        decided_at=proposal.decided_at,
         decided_by=proposal.decided_by,
-    )  # fmt: skip
+    )
 
 
 def waits(proposal: Proposal) -> str:
@@ -42,12 +53,22 @@ def waits(proposal: Proposal) -> str:
 
 
 def event_view(event: AuditEvent) -> EventView:
-    return EventView(at=event.at, actor=event.actor, action=event.action, before=event.before, after=event.after)
+    return EventView(
+        at=event.at, actor=event.actor, action=event.action, before=event.before, after=event.after
+    )
 
 
 def experiment_view(experiment: Experiment) -> ExperimentView:
     return ExperimentView(
-        id=experiment.id, name=experiment.name, channel=experiment.channel.name, platform=experiment.platform, state=experiment.state,
-        arms=[present.release_view(arm) for arm in experiment.arms], winner_version_id=experiment.winner_version_id,
-        created_at=experiment.created_at, created_by=experiment.created_by, ended_at=experiment.ended_at, revision=experiment.revision,
-    )  # fmt: skip
+        id=experiment.id,
+        name=experiment.name,
+        channel=experiment.channel.name,
+        platform=experiment.platform,
+        state=experiment.state,
+        arms=[present.release_view(arm) for arm in experiment.arms],
+        winner_version_id=experiment.winner_version_id,
+        created_at=experiment.created_at,
+        created_by=experiment.created_by,
+        ended_at=experiment.ended_at,
+        revision=experiment.revision,
+    )

@@ -11,9 +11,16 @@ from ota.web.experiment_schemas import ArmResultView
 from ota.web.release_views import PlanStepShape, ProposalView, ReleaseView
 from ota.web.schemas import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
 
-Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339, with its zone.", examples=["2026-12-01T09:00:00Z"])]
-GroupNames = Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=20, description="Names of device groups.")]
-PlanShape = Annotated[list[PlanStepShape], Meta(max_length=20, description="Steps in rising order; the first is where it starts.")]
+Moment = Annotated[
+    datetime, Meta(tz=True, description="RFC 3339, with its zone.", examples=["2026-12-01T09:00:00Z"])
+]
+GroupNames = Annotated[
+    list[Annotated[str, Meta(max_length=60)]], Meta(max_length=20, description="Names of device groups.")
+]
+PlanShape = Annotated[
+    list[PlanStepShape],
+    Meta(max_length=20, description="Steps in rising order; the first is where it starts."),
+]
 Bound = Annotated[str, Meta(max_length=100, examples=["1.1.0+8"])]
 Why = Annotated[str, Meta(max_length=500, description="Why, for the history.")]
 
@@ -120,7 +127,9 @@ class ReleaseHistoryAnswer(Struct, kw_only=True):
     ok: bool = True
     release: ReleaseView
     version: VersionView
-    stranded: Annotated[int, Meta(description="Active devices on this version, which nothing can take back from them.")]
+    stranded: Annotated[
+        int, Meta(description="Active devices on this version, which nothing can take back from them.")
+    ]
     waits_for: Annotated[str, Meta(description="Why a due step of its plan is not taken.")] | None
     history: list[EventView]
 
@@ -158,7 +167,9 @@ class ArmShape(Struct, kw_only=True, forbid_unknown_fields=True):
     """A version and its share of the devices."""
 
     version_id: int
-    weight: Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: half of the devices is 5000.")]
+    weight: Annotated[
+        int, Meta(ge=0, le=10_000, description="Whole basis points: half of the devices is 5000.")
+    ]
 
 
 class ExperimentRequest(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,9 @@ class PlanStepShape(Struct, kw_only=True, forbid_unknown_fields=True):
     """One step of a rollout plan: open so far, then wait so long."""
 
     rollout: Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: 1000 is 10 %.")]
-    soak_minutes: Annotated[int, Meta(ge=0, le=129_600, description="Minutes before the next step; the last step needs none.")] = 0
+    soak_minutes: Annotated[
+        int, Meta(ge=0, le=129_600, description="Minutes before the next step; the last step needs none.")
+    ] = 0
 
 
 class ReleaseView(Struct, kw_only=True):
@@ -27,7 +29,11 @@ class ReleaseView(Struct, kw_only=True):
     plan: list[PlanStepShape]
     plan_step: Annotated[int, Meta(description="Which step of the plan it is at, from 0.")] | None
     next_step_at: (
-        Annotated[datetime, Meta(description="When the next step is due; null when there is none, or while it is stopped.")] | None
+        Annotated[
+            datetime,
+            Meta(description="When the next step is due; null when there is none, or while it is stopped."),
+        ]
+        | None
     )
     groups: Annotated[list[str], Meta(description="Device groups that are offered it whatever the rollout.")]
     mandatory_from: datetime | None

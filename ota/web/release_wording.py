@@ -12,11 +12,30 @@ from ota.models import AuditEvent
 from ota.services.release_rows import words
 
 _LABELS = {
-    "rollout": "open to", "starts_at": "starts", "critical_from": "mandatory on versions from",
-    "critical_below": "mandatory on versions below", "is_floor": "floor", "channel": "on", "is_mandatory": "mandatory",
-    "min_supported_version": "minimum supported", "version_code": "code", "approval_above": "needs approval above",
-}  # fmt: skip
-_LEFT_OUT = frozenset({"revision", "plan_step", "next_step_at", "soak_left", "ended_at", "groups_before", "kind", "version_id", "versions"})
+    "rollout": "open to",
+    "starts_at": "starts",
+    "critical_from": "mandatory on versions from",
+    "critical_below": "mandatory on versions below",
+    "is_floor": "floor",
+    "channel": "on",
+    "is_mandatory": "mandatory",
+    "min_supported_version": "minimum supported",
+    "version_code": "code",
+    "approval_above": "needs approval above",
+}
+_LEFT_OUT = frozenset(
+    {
+        "revision",
+        "plan_step",
+        "next_step_at",
+        "soak_left",
+        "ended_at",
+        "groups_before",
+        "kind",
+        "version_id",
+        "versions",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +52,9 @@ def span(minutes: int) -> str:
     if minutes >= 48 * 60 and minutes % (24 * 60) == 0:
         return f"{minutes // (24 * 60)} d"
     hours, rest = divmod(minutes, 60)
-    return " ".join(text for number, text in ((hours, f"{hours} h"), (rest, f"{rest} min")) if number) or "0 min"
+    return (
+        " ".join(text for number, text in ((hours, f"{hours} h"), (rest, f"{rest} min")) if number) or "0 min"
+    )
 
 
 def ahead(seconds: float) -> str:
@@ -51,7 +72,11 @@ def plan_words(steps: Sequence[Mapping[str, Any]]) -> str:
     """10 %, after 24 h 50 %, after 24 h 100 %."""
     shown, wait = [], 0
     for number, step in enumerate(steps):
-        shown.append(f"{step['rollout'] / 100:g} %" if number == 0 else f"after {span(wait)} {step['rollout'] / 100:g} %")
+        shown.append(
+            f"{step['rollout'] / 100:g} %"
+            if number == 0
+            else f"after {span(wait)} {step['rollout'] / 100:g} %"
+        )
         wait = step["soak_minutes"]
     return ", ".join(shown)
 
@@ -64,7 +89,9 @@ def facts_of(event: AuditEvent) -> list[Fact]:
     names = [*after, *(name for name in before if name not in after)]
     return [
         Fact(
-            _LABELS.get(name, name.replace("_", " ")), _shown(name, before[name]) if name in before else None, _shown(name, after.get(name))
+            _LABELS.get(name, name.replace("_", " ")),
+            _shown(name, before[name]) if name in before else None,
+            _shown(name, after.get(name)),
         )
         for name in names
         if name not in _LEFT_OUT and (after.get(name) is not None or name in before)

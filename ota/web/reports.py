@@ -43,7 +43,10 @@ class Reports:
     def keep_or_fail(self, record: bytes) -> None:
         """For a sender who can send it again. Raises `StorageFull` when there is no room."""
         if not self.keep(record):
-            raise StorageFull("journal_full", "The server can't note reports at the moment. Keep them and send them again later.")
+            raise StorageFull(
+                "journal_full",
+                "The server can't note reports at the moment. Keep them and send them again later.",
+            )
 
     def close(self) -> None:
         """Finish the segment: whoever counts it may delete it then."""

@@ -21,23 +21,36 @@ from ota.web.release_views import ReleaseView
 _PLATFORMS: dict[str, Any] = {"enum": [platform.value for platform in Platform]}
 PlatformText = Annotated[str, Meta(max_length=40, extra_json_schema=_PLATFORMS, examples=["android"])]
 AppSlug = Annotated[str, Meta(max_length=60, description="Slug of the app; the default app without it.")]
-ChannelName = Annotated[str, Meta(max_length=40, description="Channel that the device follows; the default one without it.")]
-BasisPoints = Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: 10000 is everybody, 1000 is 10 %.")]
+ChannelName = Annotated[
+    str, Meta(max_length=40, description="Channel that the device follows; the default one without it.")
+]
+BasisPoints = Annotated[
+    int, Meta(ge=0, le=10_000, description="Whole basis points: 10000 is everybody, 1000 is 10 %.")
+]
 VersionCode = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Revision = Annotated[int, Meta(ge=1, le=2**31 - 2, description="The revision that you saw. A stale one is answered with 409.")]
+Revision = Annotated[
+    int, Meta(ge=1, le=2**31 - 2, description="The revision that you saw. A stale one is answered with 409.")
+]
 
 
 class CheckRequest(Struct, kw_only=True):
     """A device asks whether there is something newer for it."""
 
     platform: PlatformText
-    current_version: Annotated[str, Meta(max_length=200, description="MAJOR.MINOR.PATCH+BUILD.", examples=["1.0.0+1"])]
-    device_id: Annotated[str, Meta(max_length=200, description="Any id that stays the same for this installation.")] | None = None
+    current_version: Annotated[
+        str, Meta(max_length=200, description="MAJOR.MINOR.PATCH+BUILD.", examples=["1.0.0+1"])
+    ]
+    device_id: (
+        Annotated[str, Meta(max_length=200, description="Any id that stays the same for this installation.")]
+        | None
+    ) = None
     app: AppSlug | None = None
     channel: ChannelName | None = None
     user_initiated: Annotated[bool, Meta(description='True when "Check for updates" was pressed.')] = False
     sdk: Annotated[int, Meta(ge=1, le=10_000, description="Android API level.", examples=[34])] | None = None
-    os_version: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["17.2"])] | None = None
+    os_version: (
+        Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["17.2"])] | None
+    ) = None
     abis: (
         Annotated[
             list[Annotated[str, Meta(max_length=20, pattern=r"^[0-9A-Za-z_-]+$(?!\n)")]],
@@ -46,9 +59,15 @@ class CheckRequest(Struct, kw_only=True):
         | None
     ) = None
     # A language that is not known, or no language at all, is no error: such a device reads the notes for everybody.
-    locale: Annotated[str, Meta(extra_json_schema={"maxLength": 35}, description="Language of the notes.", examples=["pt-BR"])] | None = (
-        None
-    )
+    locale: (
+        Annotated[
+            str,
+            Meta(
+                extra_json_schema={"maxLength": 35}, description="Language of the notes.", examples=["pt-BR"]
+            ),
+        ]
+        | None
+    ) = None
 
 
 class CheckAnswer(Struct, kw_only=True):
@@ -64,8 +83,12 @@ class CheckAnswer(Struct, kw_only=True):
     is_mandatory: bool
     message: str
     reason: Reason
-    blocked: Annotated[bool, Meta(description="True when the device must update and nothing can be offered to it.")] = False
-    current_version_withdrawn: Annotated[bool, Meta(description="True when the version that the device runs was withdrawn.")] = False
+    blocked: Annotated[
+        bool, Meta(description="True when the device must update and nothing can be offered to it.")
+    ] = False
+    current_version_withdrawn: Annotated[
+        bool, Meta(description="True when the version that the device runs was withdrawn.")
+    ] = False
 
 
 class LatestQuery(Struct, kw_only=True):
@@ -100,19 +123,38 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     version: Annotated[str, Meta(min_length=1, max_length=50, examples=["1.1.0"])]
     version_code: VersionCode
     platform: PlatformText
-    download_url: Annotated[str, Meta(max_length=500, description="Where the file lives; not needed for a build uploaded here.")] | None = (
-        None
-    )
+    download_url: (
+        Annotated[
+            str,
+            Meta(max_length=500, description="Where the file lives; not needed for a build uploaded here."),
+        ]
+        | None
+    ) = None
     file_size: Annotated[int, Meta(ge=1)] | None = None
-    checksum: Annotated[str, Meta(max_length=80, description="SHA-256 of the file, in hexadecimal.")] | None = None
+    checksum: (
+        Annotated[str, Meta(max_length=80, description="SHA-256 of the file, in hexadecimal.")] | None
+    ) = None
     release_notes: str | None = None
     localized_notes: NotesByLanguage | None = None
-    is_mandatory: Annotated[bool, Meta(description="Not mandatory when left out; of an uploaded build: as it is.")] | None = None
+    is_mandatory: (
+        Annotated[bool, Meta(description="Not mandatory when left out; of an uploaded build: as it is.")]
+        | None
+    ) = None
     min_supported_version: str | None = None
     min_sdk: (
-        Annotated[int, Meta(ge=1, le=10_000, description="For a file that lives elsewhere: the lowest API level it runs on.")] | None
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=10_000,
+                description="For a file that lives elsewhere: the lowest API level it runs on.",
+            ),
+        ]
+        | None
     ) = None
-    min_os: Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["16.0"])] | None = None
+    min_os: (
+        Annotated[str, Meta(max_length=20, pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", examples=["16.0"])] | None
+    ) = None
     app: AppSlug | None = None
 
 
@@ -179,7 +221,9 @@ class VersionView(Struct, kw_only=True):
     build: (
         Annotated[
             BuildFacts,
-            Meta(description="What was read from the file and proved about it; null in lists, and for a file that lives elsewhere."),
+            Meta(
+                description="What was read from the file and proved about it; null in lists, and for a file that lives elsewhere."
+            ),
         ]
         | None
     )

@@ -21,9 +21,14 @@ class ShareLinksQuery(Struct, kw_only=True):
 class ShareLinkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """The link to make."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=80, description="Whom it is for.", examples=["Testers in Utrecht"])]
+    name: Annotated[
+        str, Meta(min_length=1, max_length=80, description="Whom it is for.", examples=["Testers in Utrecht"])
+    ]
     days: Annotated[int, Meta(ge=1, le=365, description="It expires after so many days.")] = 30
-    password: Annotated[str, Meta(min_length=6, max_length=256, description="Asked for when the link is opened.")] | None = None
+    password: (
+        Annotated[str, Meta(min_length=6, max_length=256, description="Asked for when the link is opened.")]
+        | None
+    ) = None
     app: AppSlug | None = None
 
 

@@ -57,7 +57,9 @@ class Line:
 
     @property
     def is_for_everybody(self) -> bool:
-        return self.release.rollout == FULL and self.release.state == ReleaseState.ACTIVE and not self.is_ahead
+        return (
+            self.release.rollout == FULL and self.release.state == ReleaseState.ACTIVE and not self.is_ahead
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,11 @@ def places(session: Session, app: App, *, now: datetime) -> list[Place]:
     for (platform, _, _), group in groupby(offered, key=_where):
         releases = list(group)
         arms = [release for release in releases if release.experiment_id is not None]
-        lines = [line_of(session, release, active, running, now=now) for release in releases if release.experiment_id is None]
+        lines = [
+            line_of(session, release, active, running, now=now)
+            for release in releases
+            if release.experiment_id is None
+        ]
         lines.sort(key=lambda line: line.is_ahead)
         experiment = arms[0].experiment if arms else None
         found.append(Place(platform, releases[0].channel, lines, experiment, active.get(platform, 0)))
@@ -92,16 +98,29 @@ def places(session: Session, app: App, *, now: datetime) -> list[Place]:
 
 
 def line_of(
-    session: Session, release: Release, active: Mapping[str, int], running: Mapping[tuple[str, int], int], *, now: datetime
+    session: Session,
+    release: Release,
+    active: Mapping[str, int],
+    running: Mapping[tuple[str, int], int],
+    *,
+    now: datetime,
 ) -> Line:
     """One release with its numbers."""
-    is_due = release.next_step_at is not None and release.next_step_at <= now and release.state == ReleaseState.ACTIVE
+    is_due = (
+        release.next_step_at is not None
+        and release.next_step_at <= now
+        and release.state == ReleaseState.ACTIVE
+    )
     waits_for = soaking.why_waiting(session, release, now=now) if is_due else None
     code = release.version.version_code
     return Line(
-        release, active.get(release.platform, 0), running.get((release.platform, code), 0),
-        steps_of(release, waits_for, now=now), waits_for, is_ahead=release.starts_at > now and release.is_live,
-    )  # fmt: skip
+        release,
+        active.get(release.platform, 0),
+        running.get((release.platform, code), 0),
+        steps_of(release, waits_for, now=now),
+        waits_for,
+        is_ahead=release.starts_at > now and release.is_live,
+    )
 
 
 def steps_of(release: Release, waits_for: str | None, *, now: datetime) -> list[Step]:
@@ -117,13 +136,21 @@ def steps_of(release: Release, waits_for: str | None, *, now: datetime) -> list[
         elif number == at and not release.is_live:
             found.append(Step(rollout, "done", "ended here"))
         elif number == at and release.starts_at > now:
-            found.append(Step(rollout, "next", f"at the start, for {soak}" if at + 1 < len(plan) else "at the start"))
+            found.append(
+                Step(rollout, "next", f"at the start, for {soak}" if at + 1 < len(plan) else "at the start")
+            )
         elif number == at:
             found.append(Step(rollout, "now", "the last step" if at + 1 == len(plan) else f"for {soak}"))
         elif number == at + 1 and release.is_live and release.starts_at <= now:
             found.append(Step(rollout, "next", _when(release, waits_for, now)))
         else:
-            found.append(Step(rollout, "later", f"after {span(plan[number - 1]['soak_minutes'])}" if release.is_live else "not taken"))
+            found.append(
+                Step(
+                    rollout,
+                    "later",
+                    f"after {span(plan[number - 1]['soak_minutes'])}" if release.is_live else "not taken",
+                )
+            )
     return found
 
 

@@ -22,7 +22,14 @@ from ota.web.api import DEVICES, MALFORMED, Operation, decode, operation, refuse
 from ota.web.limits import report_limits
 from ota.web.mending import mended
 from ota.web.reports import reports
-from ota.web.telemetry_schemas import CompleteAnswer, CompleteRequest, EventItem, EventsAnswer, EventsRequest, RefusedEvent
+from ota.web.telemetry_schemas import (
+    CompleteAnswer,
+    CompleteRequest,
+    EventItem,
+    EventsAnswer,
+    EventsRequest,
+    RefusedEvent,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +57,13 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
     versions = [body.to_version]
     try:
         who = telemetry.sender(
-            reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=None, versions=versions, now=now
+            reader(),
+            app=body.app,
+            platform=body.platform,
+            device_id=body.device_id,
+            sent_at=None,
+            versions=versions,
+            now=now,
         )
     except AWAY as error:
         return _complete_later(body, error)
@@ -88,7 +101,13 @@ def events(raw: bytes) -> EventsAnswer:
     who: Sender | None = None
     try:
         who = telemetry.sender(
-            reader(), app=body.app, platform=body.platform, device_id=body.device_id, sent_at=sent_at, versions=versions, now=now
+            reader(),
+            app=body.app,
+            platform=body.platform,
+            device_id=body.device_id,
+            sent_at=sent_at,
+            versions=versions,
+            now=now,
         )
     except AWAY as error:
         _say_late(error)
@@ -101,7 +120,9 @@ def events(raw: bytes) -> EventsAnswer:
             taken += 1
         except OtaError as error:
             refused.append(_refused(index, given[index], error))
-    return EventsAnswer(ok=True, taken=taken, refused=[*refused, *_beyond(given)], note=None if who is None else who.note)
+    return EventsAnswer(
+        ok=True, taken=taken, refused=[*refused, *_beyond(given)], note=None if who is None else who.note
+    )
 
 
 def _decoded(raw: bytes, shape: type[msgspec.Struct]) -> tuple[Any, bytes]:
@@ -118,11 +139,19 @@ def _decoded(raw: bytes, shape: type[msgspec.Struct]) -> tuple[Any, bytes]:
 def _given(body: EventsRequest, raw: bytes) -> Sequence[msgspec.Raw]:
     """The events, or the one that the body is. Raises `Invalid` for a body with neither, or with both."""
     if body.events is not UNSET and body.event is not UNSET:
-        raise Invalid("invalid_field", "event: expected either events or the fields of one event, not both.", field="event")
+        raise Invalid(
+            "invalid_field",
+            "event: expected either events or the fields of one event, not both.",
+            field="event",
+        )
     if body.events is not UNSET:
         return body.events
     if body.event is UNSET:
-        raise Invalid("missing_field", "events: this field is missing. Send a list of events, or the fields of one.", field="events")
+        raise Invalid(
+            "missing_field",
+            "events: this field is missing. Send a list of events, or the fields of one.",
+            field="events",
+        )
     return [msgspec.Raw(raw)]
 
 
@@ -157,7 +186,9 @@ def _take_later(body: EventsRequest, item: EventItem, sent_at: datetime | Invali
             raise sent_at
         sent_at = None
     event = convert(item, LateEvent, from_attributes=True)
-    report = LateReport(platform=body.platform, device_id=body.device_id, received_at=utcnow(), app=body.app, sent_at=sent_at)
+    report = LateReport(
+        platform=body.platform, device_id=body.device_id, received_at=utcnow(), app=body.app, sent_at=sent_at
+    )
     report.event = late_reports.shortened(event)
     reports().keep_or_fail(records.late(report))
 
@@ -179,7 +210,9 @@ def _refused(index: int, raw: msgspec.Raw, error: OtaError) -> RefusedEvent:
 
 
 def _beyond(given: Sequence[msgspec.Raw]) -> list[RefusedEvent]:
-    error = Invalid("batch_too_large", f"A batch holds at most {MAX_EVENTS} events. Send the rest in another one.")
+    error = Invalid(
+        "batch_too_large", f"A batch holds at most {MAX_EVENTS} events. Send the rest in another one."
+    )
     return [_refused(index, given[index], error) for index in range(MAX_EVENTS, len(given))]
 
 

@@ -13,7 +13,9 @@ from ota.services.telemetry import LONGEST_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TE
 from ota.web.schemas import AppSlug, PlatformText
 
 DeviceId = Annotated[str, Meta(max_length=200, description="The id that the device sends with its checks.")]
-VersionText = Annotated[str, Meta(max_length=200, description="MAJOR.MINOR.PATCH+BUILD.", examples=["1.1.0+2"])]
+VersionText = Annotated[
+    str, Meta(max_length=200, description="MAJOR.MINOR.PATCH+BUILD.", examples=["1.1.0+2"])
+]
 
 
 class CompleteRequest(Struct, kw_only=True):
@@ -36,13 +38,30 @@ class CompleteAnswer(Struct, kw_only=True):
 class EventItem(Struct, kw_only=True):
     """Something that happened on the device. A repeat with the same ``event_id`` counts once."""
 
-    event_id: Annotated[str, Meta(max_length=64, description="Made by the app; the same for repeats.", examples=["0b7c-1"])]
-    event: Annotated[str, Meta(extra_json_schema={"enum": [kind.value for kind in EventKind]}, examples=["installed"])]
-    version: Annotated[str, Meta(max_length=200, description="The version that it happened with.", examples=["1.1.0+2"])]
+    event_id: Annotated[
+        str, Meta(max_length=64, description="Made by the app; the same for repeats.", examples=["0b7c-1"])
+    ]
+    event: Annotated[
+        str, Meta(extra_json_schema={"enum": [kind.value for kind in EventKind]}, examples=["installed"])
+    ]
+    version: Annotated[
+        str, Meta(max_length=200, description="The version that it happened with.", examples=["1.1.0+2"])
+    ]
     at: Annotated[datetime, Meta(description="When, by the device's clock; now when left out.")] | None = None
     duration_ms: Annotated[int, Meta(description=f"Milliseconds it took, 0 to {LONGEST_MS}.")] | None = None
-    signature: Annotated[str, Meta(description=f"What failures of the same cause have in common; cut after {MAX_SIGNATURE}.")] | None = None
-    text: Annotated[str, Meta(description=f"The stack or the message of a failure; cut after {MAX_TEXT} characters.")] | None = None
+    signature: (
+        Annotated[
+            str,
+            Meta(description=f"What failures of the same cause have in common; cut after {MAX_SIGNATURE}."),
+        ]
+        | None
+    ) = None
+    text: (
+        Annotated[
+            str, Meta(description=f"The stack or the message of a failure; cut after {MAX_TEXT} characters.")
+        ]
+        | None
+    ) = None
 
 
 class EventsRequest(Struct, kw_only=True):
@@ -60,7 +79,10 @@ class EventsRequest(Struct, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    event: Annotated[str, Meta(description="Without `events`: the one event, with its other fields beside it.")] | UnsetType = UNSET
+    event: (
+        Annotated[str, Meta(description="Without `events`: the one event, with its other fields beside it.")]
+        | UnsetType
+    ) = UNSET
     app: AppSlug | None = None
     sent_at: (
         Annotated[
@@ -89,4 +111,6 @@ class EventsAnswer(Struct, kw_only=True):
     ok: bool
     taken: int
     refused: list[RefusedEvent]
-    note: Annotated[str, Meta(description="Why what was taken is not counted, where that is so.")] | None = None
+    note: Annotated[str, Meta(description="Why what was taken is not counted, where that is so.")] | None = (
+        None
+    )

@@ -89,7 +89,13 @@ ACTIONS = {
 def init_app(app: Flask) -> None:
     """Register filters, functions and what every page knows."""
     app.jinja_env.filters.update(
-        size=size, moment=moment, percent=percent, short=short_digest, platform=platform_label, action=action, day=day
+        size=size,
+        moment=moment,
+        percent=percent,
+        short=short_digest,
+        platform=platform_label,
+        action=action,
+        day=day,
     )
     app.jinja_env.globals.update(
         asset=asset,
@@ -110,7 +116,10 @@ def init_app(app: Flask) -> None:
 
 def render_page(page: str, fragment: str | None = None, **context: Any) -> str:
     """The page, or only its fragment when HTMX asked for that."""
-    wants_fragment = request.headers.get("HX-Request") == "true" and request.headers.get("HX-History-Restore-Request") != "true"
+    wants_fragment = (
+        request.headers.get("HX-Request") == "true"
+        and request.headers.get("HX-History-Restore-Request") != "true"
+    )
     if fragment is not None and wants_fragment:
         return render_template(fragment, **context)
     return render_template(page, **context)
@@ -140,7 +149,9 @@ def moment(when: datetime | None) -> Markup:
         return Markup('<span class="quiet">never</span>')
     exact = when.astimezone(UTC)
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        exact.strftime("%Y-%m-%dT%H:%M:%SZ"), exact.strftime("%Y-%m-%d %H:%M:%S"), _ago((utcnow() - exact).total_seconds())
+        exact.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        exact.strftime("%Y-%m-%d %H:%M:%S"),
+        _ago((utcnow() - exact).total_seconds()),
     )
 
 
@@ -155,8 +166,13 @@ def day(when: datetime) -> str:
 
 def qr_code(text: str) -> Markup:
     """A QR code as an inline SVG of paths alone, dark on light in both colour schemes: cameras want it so."""
-    drawing = segno.make_qr(text, error="m").svg_inline(omitsize=True, border=4, dark="#000", light="#fff", svgclass=None, lineclass=None)
-    return Markup('<div class="qr" role="img" aria-label="QR code of {}">{}</div>').format(text, Markup(drawing))  # noqa: S704
+    drawing = segno.make_qr(text, error="m").svg_inline(
+        omitsize=True, border=4, dark="#000", light="#fff", svgclass=None, lineclass=None
+    )
+    return Markup('<div class="qr" role="img" aria-label="QR code of {}">{}</div>').format(
+        text,
+        Markup(drawing),  # noqa: S704
+    )
 
 
 def _ago(seconds: float) -> str:
@@ -196,7 +212,9 @@ def release_pill(release: Release) -> Markup:
     if state is ReleaseState.ACTIVE and release.starts_at > utcnow():
         return pill("scheduled", "busy")
     if state is ReleaseState.ACTIVE and (release.channel.is_shut_off or release.channel.app.is_shut_off):
-        return pill("shut off" if release.rollout == FULL else f"shut off ({percent(release.rollout)})", "bad")
+        return pill(
+            "shut off" if release.rollout == FULL else f"shut off ({percent(release.rollout)})", "bad"
+        )
     if state is ReleaseState.ACTIVE:
         return pill("live" if release.rollout == FULL else f"live {percent(release.rollout)}", "good")
     tone = {ReleaseState.PAUSED: "warn", ReleaseState.HALTED: "bad"}.get(state, "quiet")
@@ -224,7 +242,9 @@ def upload_pill(upload: Upload) -> Markup:
 
 def icon(name: str) -> Markup:
     """An icon of the sprite, for decoration: the words beside it say the same."""
-    return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(asset("vendor/lucide/sprite.svg"), name)
+    return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
+        asset("vendor/lucide/sprite.svg"), name
+    )
 
 
 def asset(name: str) -> str:

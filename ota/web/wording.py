@@ -63,7 +63,11 @@ def approval(above: int | None) -> str:
     """A channel's two-person rule in a sentence."""
     if above is None:
         return "One person is enough to publish."
-    return f"Releases above {above / 100:g} % need a second person." if above else "Every release needs a second person."
+    return (
+        f"Releases above {above / 100:g} % need a second person."
+        if above
+        else "Every release needs a second person."
+    )
 
 
 FILTERS = {

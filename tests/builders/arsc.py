@@ -28,7 +28,13 @@ class Resource:
 
 def encode(resources: list[Resource]) -> bytes:
     """The table as bytes: one package, one type for each number in the ids."""
-    texts = sorted({resource.value for resource in resources if isinstance(resource.value, str) and resource.refers_to is None})
+    texts = sorted(
+        {
+            resource.value
+            for resource in resources
+            if isinstance(resource.value, str) and resource.refers_to is None
+        }
+    )
     types = max(((resource.id >> 16) & 0xFF for resource in resources), default=1)
     names = string_pool([f"type{number}" for number in range(1, types + 1)])
     keys = string_pool(["key"])
@@ -38,16 +44,31 @@ def encode(resources: list[Resource]) -> bytes:
         count = max((resource.id & 0xFFFF for resource in of_type), default=0) + 1
         parts += chunk(0x0202, 16, struct.pack("<BBHI", number, 0, 0, count), b"\0" * 4 * count)
         for config in sorted({(resource.locale, resource.density) for resource in of_type}):
-            parts += _type(number, count, config, [r for r in of_type if (r.locale, r.density) == config], texts)
+            parts += _type(
+                number, count, config, [r for r in of_type if (r.locale, r.density) == config], texts
+            )
     header_size = 288
-    head = struct.pack("<I256sIIIII", PACKAGE, "com.example.app".encode("utf-16-le"), header_size, types, header_size + len(names), 1, 0)
+    head = struct.pack(
+        "<I256sIIIII",
+        PACKAGE,
+        "com.example.app".encode("utf-16-le"),
+        header_size,
+        types,
+        header_size + len(names),
+        1,
+        0,
+    )
     package = chunk(0x0200, header_size, head, names + keys + parts)
     return chunk(0x0002, 12, struct.pack("<I", 1), string_pool(texts) + package)
 
 
-def _type(number: int, count: int, config: tuple[str, int], resources: list[Resource], texts: list[str]) -> bytes:
+def _type(
+    number: int, count: int, config: tuple[str, int], resources: list[Resource], texts: list[str]
+) -> bytes:
     locale, density = config
-    packed = struct.pack("<IHH4sBBH", 64, 0, 0, locale.encode().ljust(4, b"\0"), 0, 0, density).ljust(64, b"\0")
+    packed = struct.pack("<IHH4sBBH", 64, 0, 0, locale.encode().ljust(4, b"\0"), 0, 0, density).ljust(
+        64, b"\0"
+    )
     offsets, entries = [0xFFFFFFFF] * count, b""
     for resource in resources:
         offsets[resource.id & 0xFFFF] = len(entries)

@@ -45,12 +45,25 @@ class Element:
 def encode(root: Element) -> bytes:
     """The document as bytes."""
     strings = _Strings()
-    used = sorted({name for element in _walk(root) for name in element.attributes if name in RESOURCE_IDS}, key=RESOURCE_IDS.__getitem__)
+    used = sorted(
+        {name for element in _walk(root) for name in element.attributes if name in RESOURCE_IDS},
+        key=RESOURCE_IDS.__getitem__,
+    )
     for name in used:  # The resource map speaks of the first strings of the pool.
         strings.index(name)
-    body = chunk(0x0100, 16, struct.pack("<II", 1, NONE), struct.pack("<II", strings.index("android"), strings.index(ANDROID)))
+    body = chunk(
+        0x0100,
+        16,
+        struct.pack("<II", 1, NONE),
+        struct.pack("<II", strings.index("android"), strings.index(ANDROID)),
+    )
     body += _element(root, strings)
-    body += chunk(0x0101, 16, struct.pack("<II", 1, NONE), struct.pack("<II", strings.index("android"), strings.index(ANDROID)))
+    body += chunk(
+        0x0101,
+        16,
+        struct.pack("<II", 1, NONE),
+        struct.pack("<II", strings.index("android"), strings.index(ANDROID)),
+    )
     resource_map = chunk(0x0180, 8, b"", b"".join(struct.pack("<I", RESOURCE_IDS[name]) for name in used))
     return chunk(0x0003, 8, b"", strings.encode() + resource_map + body)
 
@@ -90,7 +103,9 @@ def _element(element: Element, strings: _Strings) -> bytes:
     names = sorted(element.attributes, key=lambda name: RESOURCE_IDS.get(name, NONE))
     attributes = b"".join(_attribute(name, element.attributes[name], strings) for name in names)
     node = struct.pack("<II", 1, NONE)
-    start = struct.pack("<IIHHHHHH", NONE, strings.index(element.name), 20, 20, len(names), 0, 0, 0) + attributes
+    start = (
+        struct.pack("<IIHHHHHH", NONE, strings.index(element.name), 20, 20, len(names), 0, 0, 0) + attributes
+    )
     end = struct.pack("<II", NONE, strings.index(element.name))
     inner = b"".join(_element(child, strings) for child in element.children)
     return chunk(0x0102, 16, node, start) + inner + chunk(0x0103, 16, node, end)

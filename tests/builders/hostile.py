@@ -21,7 +21,9 @@ def zip_bomb() -> bytes:
     """100 MB of zeros thirty times over: 3 GB, in 3 MB."""
     zeros = bytes(100 * 1024**2)
     told = (8, zlib.crc32(zeros), _deflated(zeros), len(zeros))
-    return raw_zip([(MANIFEST, manifest(), None), *((f"assets/{number}.bin", b"", told) for number in range(30))])
+    return raw_zip(
+        [(MANIFEST, manifest(), None), *((f"assets/{number}.bin", b"", told) for number in range(30))]
+    )
 
 
 def lying_bomb() -> bytes:
@@ -35,7 +37,9 @@ def overlapping_bomb(count: int = 2000) -> bytes:
     kernel = _deflated(bytes(10 * 1024**2))
     crc = zlib.crc32(bytes(10 * 1024**2))
     body = _local("a", 8, crc, kernel, 10 * 1024**2)
-    directory = b"".join(_central(f"{number}", 8, crc, len(kernel), 10 * 1024**2, 0) for number in range(count))
+    directory = b"".join(
+        _central(f"{number}", 8, crc, len(kernel), 10 * 1024**2, 0) for number in range(count)
+    )
     return body + directory + _end(count, len(directory), len(body))
 
 
@@ -51,7 +55,11 @@ def million_entries() -> bytes:
     directory = b"".join(_central(f"{number}", 0, 0, 0, 0, 0) for number in range(1_000_000))
     target.write(body + directory)
     at = len(body) + len(directory)
-    target.write(struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1_000_000, 1_000_000, len(directory), len(body)))
+    target.write(
+        struct.pack(
+            "<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1_000_000, 1_000_000, len(directory), len(body)
+        )
+    )
     target.write(struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1))
     target.write(_end(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF))
     return target.getvalue()
@@ -59,7 +67,9 @@ def million_entries() -> bytes:
 
 def many_entries() -> bytes:
     """As many entries as an archive without ZIP64 can have."""
-    return archive({MANIFEST: manifest(), **{f"assets/{number:05}": b"" for number in range(65_000)}}, zipfile.ZIP_STORED)
+    return archive(
+        {MANIFEST: manifest(), **{f"assets/{number:05}": b"" for number in range(65_000)}}, zipfile.ZIP_STORED
+    )
 
 
 def endless_string_pool() -> bytes:
@@ -70,13 +80,29 @@ def endless_string_pool() -> bytes:
 
 def one_long_string_many_times() -> bytes:
     """A manifest of 20,000 elements, all with the same name of 30,000 letters."""
-    return apk_with_manifest(encode(Element("manifest", {"package": "com.example.app"}, [Element("x" * 30_000) for _ in range(20_000)])))
+    return apk_with_manifest(
+        encode(
+            Element(
+                "manifest", {"package": "com.example.app"}, [Element("x" * 30_000) for _ in range(20_000)]
+            )
+        )
+    )
 
 
 def deep_manifest() -> bytes:
     """Elements inside elements, ten thousand deep."""
-    start = chunk(0x0102, 16, struct.pack("<II", 1, 0xFFFFFFFF), struct.pack("<IIHHHHHH", 0xFFFFFFFF, 0, 20, 20, 0, 0, 0, 0))
-    pool = chunk(0x0001, 28, struct.pack("<5I", 1, 0, 0, 32, 0), struct.pack("<I", 0) + struct.pack("<HHH", 1, ord("a"), 0) + b"\0\0")
+    start = chunk(
+        0x0102,
+        16,
+        struct.pack("<II", 1, 0xFFFFFFFF),
+        struct.pack("<IIHHHHHH", 0xFFFFFFFF, 0, 20, 20, 0, 0, 0, 0),
+    )
+    pool = chunk(
+        0x0001,
+        28,
+        struct.pack("<5I", 1, 0, 0, 32, 0),
+        struct.pack("<I", 0) + struct.pack("<HHH", 1, ord("a"), 0) + b"\0\0",
+    )
     return apk_with_manifest(chunk(0x0003, 8, b"", pool + start * 10_000))
 
 
@@ -87,7 +113,11 @@ def self_referencing_label() -> bytes:
 def exploding_references() -> bytes:
     """Ten levels of references with twenty alternatives each: 20 to the power of 10 ways."""
     languages = [f"{a}{b}" for a in "abcd" for b in "efghi"]
-    resources = [Resource(LABEL + level, locale=each, refers_to=LABEL + level + 1) for level in range(10) for each in languages]
+    resources = [
+        Resource(LABEL + level, locale=each, refers_to=LABEL + level + 1)
+        for level in range(10)
+        for each in languages
+    ]
     return apk(resources=[*resources, Resource(LABEL + 10, "end")], application={"label": Reference(LABEL)})
 
 
@@ -132,17 +162,43 @@ def _deflated(data: bytes) -> bytes:
 
 def _local(name: str, method: int, crc: int, packed: bytes, size: int) -> bytes:
     raw_name = name.encode()
-    return struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, method, 0, 33, crc, len(packed), size, len(raw_name), 0) + raw_name + packed
+    return (
+        struct.pack(
+            "<4s5H3I2H", b"PK\x03\x04", 20, 0, method, 0, 33, crc, len(packed), size, len(raw_name), 0
+        )
+        + raw_name
+        + packed
+    )
 
 
 def _central(name: str, method: int, crc: int, packed: int, size: int, offset: int) -> bytes:
     raw_name = name.encode()
-    fields = (b"PK\x01\x02", 20, 20, 0, method, 0, 33, crc, packed, size, len(raw_name), 0, 0, 0, 0, 0, offset)
+    fields = (
+        b"PK\x01\x02",
+        20,
+        20,
+        0,
+        method,
+        0,
+        33,
+        crc,
+        packed,
+        size,
+        len(raw_name),
+        0,
+        0,
+        0,
+        0,
+        0,
+        offset,
+    )
     return struct.pack("<4s6H3I5H2I", *fields) + raw_name
 
 
 def _end(count: int, size: int, offset: int) -> bytes:
-    return struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, min(count, 0xFFFF), min(count, 0xFFFF), size, offset, 0)
+    return struct.pack(
+        "<4s4H2IH", b"PK\x05\x06", 0, 0, min(count, 0xFFFF), min(count, 0xFFFF), size, offset, 0
+    )
 
 
 FILES: dict[str, tuple[Callable[[], bytes], str]] = {

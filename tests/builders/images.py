@@ -14,7 +14,9 @@ Pixel = tuple[int, int, int, int]
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
-def picture(width: int = 60, height: int = 60, colour: Pixel = (200, 30, 60, 255), kind: str = "PNG", **more: Any) -> bytes:
+def picture(
+    width: int = 60, height: int = 60, colour: Pixel = (200, 30, 60, 255), kind: str = "PNG", **more: Any
+) -> bytes:
     """One colour all over, in one of Pillow's formats."""
     image = Image.new("RGBA", (width, height), colour)
     target = io.BytesIO()
@@ -30,7 +32,9 @@ def header(width: int, height: int, depth: int = 8, colours: int = 6, interlaced
     return chunk(b"IHDR", struct.pack(">II5B", width, height, depth, colours, 0, 0, interlaced))
 
 
-def cgbi(rows: Sequence[Sequence[Pixel]], filters: Sequence[int] = (0,), *, alpha: bool = True, chunks: int = 1) -> bytes:
+def cgbi(
+    rows: Sequence[Sequence[Pixel]], filters: Sequence[int] = (0,), *, alpha: bool = True, chunks: int = 1
+) -> bytes:
     """Apple's CgBI of these pixels (red, green, blue, alpha; not multiplied). The filters are used in turn, row by row."""
     packed = bytearray()
     width = 4 if alpha else 3
@@ -46,7 +50,13 @@ def cgbi(rows: Sequence[Sequence[Pixel]], filters: Sequence[int] = (0,), *, alph
     size = -(-len(data) // chunks)
     parts = b"".join(chunk(b"IDAT", data[start : start + size]) for start in range(0, len(data), size))
     mark = chunk(b"CgBI", b"\x50\x00\x20\x02")
-    return MAGIC + mark + header(len(rows[0]), len(rows), colours=6 if alpha else 2) + parts + chunk(b"IEND", b"")
+    return (
+        MAGIC
+        + mark
+        + header(len(rows[0]), len(rows), colours=6 if alpha else 2)
+        + parts
+        + chunk(b"IEND", b"")
+    )
 
 
 def _apples(pixel: Pixel, *, alpha: bool) -> bytes:
@@ -70,4 +80,6 @@ def _filtered(kind: int, row: bytes, above: bytes, width: int) -> bytes:
 
 def _paeth(left: int, up: int, corner: int) -> int:
     estimate = left + up - corner
-    return min((abs(estimate - left), 0, left), (abs(estimate - up), 1, up), (abs(estimate - corner), 2, corner))[2]
+    return min(
+        (abs(estimate - left), 0, left), (abs(estimate - up), 1, up), (abs(estimate - corner), 2, corner)
+    )[2]

@@ -79,14 +79,21 @@ def apk_entries(
 
     ``files`` are more entries by name, ``resources`` its resource table, ``described`` goes to `manifest`.
     """
-    entries = {"AndroidManifest.xml": manifest(package, version, code, **described), "assets/content.bin": content, **(files or {})}
+    entries = {
+        "AndroidManifest.xml": manifest(package, version, code, **described),
+        "assets/content.bin": content,
+        **(files or {}),
+    }
     if resources:
         entries["resources.arsc"] = arsc.encode(list(resources))
     return entries
 
 
 FRAMEWORK_FILES = {
-    "Flutter": ("Frameworks/Flutter.framework/Flutter", "Frameworks/App.framework/flutter_assets/AssetManifest.bin"),
+    "Flutter": (
+        "Frameworks/Flutter.framework/Flutter",
+        "Frameworks/App.framework/flutter_assets/AssetManifest.bin",
+    ),
     "React Native": ("main.jsbundle",),
     "Unity": ("Frameworks/UnityFramework.framework/UnityFramework",),
 }
@@ -111,18 +118,29 @@ def ipa(
     folder, such as ``PlugIns/Widget.appex``. ``more`` goes into Info.plist.
     """
     info = {
-        "CFBundleIdentifier": bundle, "CFBundleShortVersionString": version, "CFBundleVersion": build,
-        "CFBundleName": "Example", "MinimumOSVersion": "15.0", "UIDeviceFamily": list(families), **more,
-    }  # fmt: skip
+        "CFBundleIdentifier": bundle,
+        "CFBundleShortVersionString": version,
+        "CFBundleVersion": build,
+        "CFBundleName": "Example",
+        "MinimumOSVersion": "15.0",
+        "UIDeviceFamily": list(families),
+        **more,
+    }
     inside = {"Info.plist": property_list(info), "Example": b"\xcf\xfa\xed\xfe"}
     if profile is not None:
-        inside["embedded.mobileprovision"] = usual(bundle or "com.example.app") if profile is USUAL else profile
+        inside["embedded.mobileprovision"] = (
+            usual(bundle or "com.example.app") if profile is USUAL else profile
+        )
     inside |= {f"{folder}/Info.plist": property_list(extension) for folder, extension in extensions.items()}
     inside |= dict.fromkeys(FRAMEWORK_FILES.get(framework or "", ()), b"")
     inside |= files
-    return archive({"Payload/": b"", **{f"Payload/Example.app/{name}": data for name, data in inside.items()}, **beside})
+    return archive(
+        {"Payload/": b"", **{f"Payload/Example.app/{name}": data for name, data in inside.items()}, **beside}
+    )
 
 
 def property_list(info: Mapping[str, Any]) -> bytes:
     """Binary, as Xcode makes it. A value None takes its key away."""
-    return plistlib.dumps({key: value for key, value in info.items() if value is not None}, fmt=plistlib.FMT_BINARY)
+    return plistlib.dumps(
+        {key: value for key, value in info.items() if value is not None}, fmt=plistlib.FMT_BINARY
+    )

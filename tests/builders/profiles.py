@@ -34,15 +34,23 @@ def content(
 ) -> dict[str, Any]:
     """What a profile says. ``more`` replaces keys of the property list; None takes one away."""
     found: dict[str, Any] = {
-        "Name": f"Example {kind.value}", "UUID": "8be76b92-e15e-4551-b71a-97bdb130e365", "Version": 1, "Platform": ["iOS"],
-        "TeamIdentifier": [team], "TeamName": "Example Ltd", "ApplicationIdentifierPrefix": [team],
-        "CreationDate": datetime(2024, 1, 1), "ExpirationDate": expires_at.astimezone(UTC).replace(tzinfo=None),  # noqa: DTZ001
+        "Name": f"Example {kind.value}",
+        "UUID": "8be76b92-e15e-4551-b71a-97bdb130e365",
+        "Version": 1,
+        "Platform": ["iOS"],
+        "TeamIdentifier": [team],
+        "TeamName": "Example Ltd",
+        "ApplicationIdentifierPrefix": [team],
+        "CreationDate": datetime(2024, 1, 1),  # noqa: DTZ001
+        "ExpirationDate": expires_at.astimezone(UTC).replace(tzinfo=None),
         "DeveloperCertificates": [signer(SIGNER).certificate],
         "Entitlements": {
-            "application-identifier": app_id or f"{team}.{bundle}", "com.apple.developer.team-identifier": team,
-            "get-task-allow": kind is ProfileType.DEVELOPMENT, **(entitlements or {}),
+            "application-identifier": app_id or f"{team}.{bundle}",
+            "com.apple.developer.team-identifier": team,
+            "get-task-allow": kind is ProfileType.DEVELOPMENT,
+            **(entitlements or {}),
         },
-    }  # fmt: skip
+    }
     if kind is ProfileType.ENTERPRISE:
         found["ProvisionsAllDevices"] = True
     elif kind is not ProfileType.STORE:

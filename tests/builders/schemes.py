@@ -67,7 +67,9 @@ def attribute(key: int, number: int) -> tuple[int, bytes]:
     return key, struct.pack("<I", number)
 
 
-def lineage(*signers: Signer, flags: int = ALL_FLAGS, version: int = 1, broken_at: int | None = None) -> tuple[int, bytes]:
+def lineage(
+    *signers: Signer, flags: int = ALL_FLAGS, version: int = 1, broken_at: int | None = None
+) -> tuple[int, bytes]:
     """The proof of rotation from the first signer to the last, as an attribute. ``broken_at`` has a signature of nobody."""
     nodes = b""
     for index, current in enumerate(signers):
@@ -104,7 +106,9 @@ def signed(
         pairs.append((V2, sized(b"".join(sized(signer_block(by, digests, is_v3=False)) for by in v2))))
     for key, signers in ((V3, v3), (V31, v31)):
         if signers:
-            pairs.append((key, sized(b"".join(sized(signer_block(by, digests, is_v3=True)) for by in signers))))
+            pairs.append(
+                (key, sized(b"".join(sized(signer_block(by, digests, is_v3=True)) for by in signers)))
+            )
     block = signing_block([*pairs, *more], is_aligned=has_verity)
     return entries + block + contents[1] + at_offset(apk[end:], len(entries) + len(block))
 
@@ -112,12 +116,25 @@ def signed(
 def signer_block(by: By, digests: Mapping[int, bytes], *, is_v3: bool) -> bytes:
     listed = by.ids if by.digests is None else by.digests
     range_ = struct.pack("<II", by.first, by.last) if is_v3 else b""
-    data = sized(b"".join(sized(struct.pack("<I", key) + sized(by.claims.get(key, digests.get(key, b"")))) for key in listed))
+    data = sized(
+        b"".join(
+            sized(struct.pack("<I", key) + sized(by.claims.get(key, digests.get(key, b"")))) for key in listed
+        )
+    )
     data += sized(sized(by.signer.certificate if by.certificate is None else by.certificate)) + range_
     data += sized(b"".join(sized(struct.pack("<I", key) + value) for key, value in by.attributes))
-    signatures = b"".join(sized(struct.pack("<I", key) + sized(sign(by.signer.key, key, data))) for key in by.ids)
-    outer = struct.pack("<II", by.first if by.outer_first is None else by.outer_first, by.last) if is_v3 else b""
-    return sized(data) + outer + sized(signatures) + sized(by.signer.public_key if by.public_key is None else by.public_key)
+    signatures = b"".join(
+        sized(struct.pack("<I", key) + sized(sign(by.signer.key, key, data))) for key in by.ids
+    )
+    outer = (
+        struct.pack("<II", by.first if by.outer_first is None else by.outer_first, by.last) if is_v3 else b""
+    )
+    return (
+        sized(data)
+        + outer
+        + sized(signatures)
+        + sized(by.signer.public_key if by.public_key is None else by.public_key)
+    )
 
 
 def sign(key: PrivateKey, algorithm: int, data: bytes) -> bytes:
@@ -140,7 +157,9 @@ def content_digest(algorithm: int, sections: list[bytes]) -> bytes:
         return _pages(level) + struct.pack("<Q", len(everything))
     name = "sha512" if algorithm in SHA512_ALGORITHMS else "sha256"
     chunks = [section[at : at + CHUNK] for section in sections for at in range(0, len(section), CHUNK)]
-    digests = [hashlib.new(name, b"\xa5" + struct.pack("<I", len(chunk)) + chunk).digest() for chunk in chunks]
+    digests = [
+        hashlib.new(name, b"\xa5" + struct.pack("<I", len(chunk)) + chunk).digest() for chunk in chunks
+    ]
     return hashlib.new(name, b"\x5a" + struct.pack("<I", len(digests)) + b"".join(digests)).digest()
 
 
@@ -208,7 +227,11 @@ def jar(
     ``header`` is what ``X-Android-APK-Signed`` says. Not ``whole``: section digests are all that a signature file has.
     ``without``: for the signer at an index, the entry that its signature file leaves out.
     """
-    sections = {name: section(name, digest, data) for name, data in entries.items() if not name.startswith("META-INF/")}
+    sections = {
+        name: section(name, digest, data)
+        for name, data in entries.items()
+        if not name.startswith("META-INF/")
+    }
     manifest = b"Manifest-Version: 1.0\r\nCreated-By: tests\r\n\r\n" + b"".join(sections.values())
     found = {**entries, "META-INF/MANIFEST.MF": manifest}
     for index, signer in enumerate(signers):
@@ -221,7 +244,9 @@ def jar(
         listed = [section(name, digest, raw) for name, raw in sections.items() if name != left_out]
         text = head.encode() + b"\r\n" + b"".join(listed)
         found[f"META-INF/SIGNER{index}.SF"] = text
-        found[f"META-INF/SIGNER{index}.{family_of(signer.key)}"] = pkcs7(signer, text, digest, signed_attributes=signed_attributes)
+        found[f"META-INF/SIGNER{index}.{family_of(signer.key)}"] = pkcs7(
+            signer, text, digest, signed_attributes=signed_attributes
+        )
     return found
 
 
@@ -257,12 +282,18 @@ def pkcs7(by: Signer, text: bytes, digest: str = "SHA-256", *, signed_attributes
         ]
     )
     data = attributes.dump() if signed_attributes else text
-    kind = {"RSA": "rsassa_pkcs1v15", "EC": f"{name}_ecdsa", "DSA": "dsa" if name == "sha1" else f"{name}_dsa"}[family_of(by.key)]
+    kind = {
+        "RSA": "rsassa_pkcs1v15",
+        "EC": f"{name}_ecdsa",
+        "DSA": "dsa" if name == "sha1" else f"{name}_dsa",
+    }[family_of(by.key)]
     info = {
         "version": "v1",
         "sid": cms.SignerIdentifier(
             "issuer_and_serial_number",
-            cms.IssuerAndSerialNumber({"issuer": certificate.issuer, "serial_number": certificate.serial_number}),
+            cms.IssuerAndSerialNumber(
+                {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
+            ),
         ),
         "digest_algorithm": algos.DigestAlgorithm({"algorithm": name}),
         "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": kind}),
@@ -277,13 +308,23 @@ def pkcs7(by: Signer, text: bytes, digest: str = "SHA-256", *, signed_attributes
         "certificates": [certificate],
         "signer_infos": [cms.SignerInfo(info)],
     }
-    content: bytes = cms.ContentInfo({"content_type": core.ObjectIdentifier("1.2.840.113549.1.7.2").native, "content": body}).dump()
+    content: bytes = cms.ContentInfo(
+        {"content_type": core.ObjectIdentifier("1.2.840.113549.1.7.2").native, "content": body}
+    ).dump()
     return content
 
 
 def _raw_signature(key: PrivateKey, name: str, data: bytes) -> bytes:
-    known: dict[str, hashes.HashAlgorithm] = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256(), "sha512": hashes.SHA512()}
+    known: dict[str, hashes.HashAlgorithm] = {
+        "sha1": hashes.SHA1(),
+        "sha256": hashes.SHA256(),
+        "sha512": hashes.SHA512(),
+    }
     digest = known[name]
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), digest)
-    return key.sign(data, ec.ECDSA(digest)) if isinstance(key, ec.EllipticCurvePrivateKey) else key.sign(data, digest)
+    return (
+        key.sign(data, ec.ECDSA(digest))
+        if isinstance(key, ec.EllipticCurvePrivateKey)
+        else key.sign(data, digest)
+    )

@@ -7,7 +7,23 @@ from tests.contract import cases_fit, cases_mandatory, cases_reach, cases_versio
 CASES = (*cases_versions.CASES, *cases_reach.CASES, *cases_fit.CASES, *cases_mandatory.CASES)
 
 REFUSED = (
-    "", " ", "latest", "1.0.0+", "+1", "1.0.0+x", "1.0.0+-1", "1.0.0 +1", "1..0", "1.0.0.0.0", "-1.0.0", "vv1.0.0", "1.0.0-", "1,0,0",
-    "1.0.0+0x10", f"1.0.0+{2**63}", "\u0661.0.0", "1" * 101,
-)  # fmt: skip
+    "",
+    " ",
+    "latest",
+    "1.0.0+",
+    "+1",
+    "1.0.0+x",
+    "1.0.0+-1",
+    "1.0.0 +1",
+    "1..0",
+    "1.0.0.0.0",
+    "-1.0.0",
+    "vv1.0.0",
+    "1.0.0-",
+    "1,0,0",
+    "1.0.0+0x10",
+    f"1.0.0+{2**63}",
+    "\u0661.0.0",
+    "1" * 101,
+)
 """What is no version: refused with a sentence, never answered with "no update"."""

@@ -21,7 +21,18 @@ from ota.db import transaction
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
-from ota.services import apps, channels, devices, experiments, groups, kill_switch, pipeline, releases, trust, versions
+from ota.services import (
+    apps,
+    channels,
+    devices,
+    experiments,
+    groups,
+    kill_switch,
+    pipeline,
+    releases,
+    trust,
+    versions,
+)
 from ota.services.audit import SYSTEM
 from ota.services.pipeline import Measured
 from ota.services.release_terms import Terms
@@ -37,7 +48,11 @@ def put(case: Case, slug: str) -> None:
     with transaction() as session:
         now = utcnow()
         app = apps.create(session, SYSTEM, slug=slug, name=case.name[:60], now=now)
-        if case.channel != "stable" or any(release.channel != "stable" for release in case.releases) or case.shut_off:
+        if (
+            case.channel != "stable"
+            or any(release.channel != "stable" for release in case.releases)
+            or case.shut_off
+        ):
             for name, fallbacks in CHANNELS.items():
                 if name != "stable":
                     channels.create(session, SYSTEM, app, name=name, falls_back_to=fallbacks, now=now)
@@ -48,7 +63,9 @@ def put(case: Case, slug: str) -> None:
                 _end(session, _start(session, app, release, now), release, now)
         _experiment(session, app, [release for release in case.releases if release.arm_from is not None], now)
         for name in case.shut_off:
-            kill_switch.shut_off(session, SYSTEM, app if name == APP else apps.find_channel(app, name), now=now)
+            kill_switch.shut_off(
+                session, SYSTEM, app if name == APP else apps.find_channel(app, name), now=now
+            )
 
 
 def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
@@ -57,18 +74,27 @@ def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
     for name in GROUPS:
         group = groups.create(session, SYSTEM, app, name=name, now=now)
         ids = [SOMEBODY_ELSE, *([case.device] if case.device and name in case.groups else [])]
-        groups.add_devices(session, SYSTEM, group, ids, hashed=lambda each: devices.hashed(secret, each), now=now)
+        groups.add_devices(
+            session, SYSTEM, group, ids, hashed=lambda each: devices.hashed(secret, each), now=now
+        )
 
 
 def _start(session: Session, app: App, release: R, now: datetime) -> Release:
     version = _version(session, app, release, now)
     terms = Terms(
-        groups=release.groups, critical_from=release.critical_from, critical_below=release.critical_below, is_floor=release.floor,
-        mandatory_from=None if release.mandatory_in is None else now + timedelta(seconds=release.mandatory_in),
-    )  # fmt: skip
+        groups=release.groups,
+        critical_from=release.critical_from,
+        critical_below=release.critical_below,
+        is_floor=release.floor,
+        mandatory_from=None
+        if release.mandatory_in is None
+        else now + timedelta(seconds=release.mandatory_in),
+    )
     # No service makes a floor that some devices could not reach; what it would answer is settled all the same.
     rollout = FULL if release.floor else release.rollout
-    row = releases.start(session, SYSTEM, version, channel=release.channel, rollout=rollout, terms=terms, now=now)
+    row = releases.start(
+        session, SYSTEM, version, channel=release.channel, rollout=rollout, terms=terms, now=now
+    )
     row.rollout = release.rollout
     return row
 
@@ -85,7 +111,9 @@ def _experiment(session: Session, app: App, arms: Sequence[R], now: datetime) ->
     if not arms:
         return
     weights = tuple(Arm(_version(session, app, arm, now).id, arm.rollout) for arm in arms)
-    found = experiments.start(session, SYSTEM, app.id, experiments.Draft(name="Colours", arms=weights), now=now)
+    found = experiments.start(
+        session, SYSTEM, app.id, experiments.Draft(name="Colours", arms=weights), now=now
+    )
     session.flush()
     session.refresh(found)
     assert [arm.bucket_from for arm in found.arms] == [arm.arm_from for arm in arms]
@@ -99,10 +127,17 @@ def _version(session: Session, app: App, release: R, now: datetime) -> Version:
     if there is not None:
         return there
     draft = VersionDraft(
-        platform=platform, version=release.version, version_code=release.code, is_mandatory=release.mandatory,
-        min_supported_version=release.minimum, min_sdk=release.min_sdk, min_os=release.min_os, abis=release.abis,
-        download_url="https://files.example.com/a.apk", checksum="ab" * 32,
-    )  # fmt: skip
+        platform=platform,
+        version=release.version,
+        version_code=release.code,
+        is_mandatory=release.mandatory,
+        min_supported_version=release.minimum,
+        min_sdk=release.min_sdk,
+        min_os=release.min_os,
+        abis=release.abis,
+        download_url="https://files.example.com/a.apk",
+        checksum="ab" * 32,
+    )
     artifact = _artifact(session, app, release, now) if release.signer else None
     return versions.add(session, SYSTEM, app, draft, artifact=artifact, now=now)
 
@@ -115,7 +150,12 @@ def _artifact(session: Session, app: App, release: R, now: datetime) -> Artifact
         session.refresh(app.on(platform))
     ranges = (SignerRange(0, signer, (release.follows,) if release.follows else ()),)
     facts = PackageFacts(
-        platform=platform, package_id="com.example.app", version=release.version, version_code=release.code,
+        platform=platform,
+        package_id="com.example.app",
+        version=release.version,
+        version_code=release.code,
         signature=Signature(scheme=Scheme.V3, signer=signer, ranges=ranges),
-    )  # fmt: skip
-    return pipeline.store_artifact(session, Measured(sha256(f"{app.slug} {release.code}".encode()).hexdigest(), 1_000), facts, now=now)
+    )
+    return pipeline.store_artifact(
+        session, Measured(sha256(f"{app.slug} {release.code}".encode()).hexdigest(), 1_000), facts, now=now
+    )

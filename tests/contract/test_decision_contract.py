@@ -39,9 +39,14 @@ def test_the_function_keeps_the_contract(case: Case, at: datetime | None) -> Non
     catalog = _catalog(case, at)
     current, more = parse_current_version(case.current), case.more
     query = UpdateQuery(
-        current, case.device, more.get("user_initiated", False), frozenset(map(_group, case.groups)), more.get("sdk"),
-        os_numbers(more["os_version"]) if "os_version" in more else None, frozenset(more.get("abis", ())),
-    )  # fmt: skip
+        current,
+        case.device,
+        more.get("user_initiated", False),
+        frozenset(map(_group, case.groups)),
+        more.get("sdk"),
+        os_numbers(more["os_version"]) if "os_version" in more else None,
+        frozenset(more.get("abis", ())),
+    )
     decision = decide(query, catalog, NOW)
     offered = decision.candidate.version_code if isinstance(decision, Offer) else None
     is_mandatory = isinstance(decision, Offer) and decision.is_mandatory
@@ -68,7 +73,11 @@ def _catalog(case: Case, at: datetime | None) -> Catalog:
     return Catalog.of(
         [_candidate(number, release, known) for number, release in offered],
         is_shut_off=not {APP, case.channel}.isdisjoint(case.shut_off),
-        withdrawn=[(release.code, release.version) for release in known if release.state == "withdrawn" and release.code not in standing],
+        withdrawn=[
+            (release.code, release.version)
+            for release in known
+            if release.state == "withdrawn" and release.code not in standing
+        ],
         in_use=[release.version for _, release in offered],
         at=at,
     )
@@ -76,16 +85,35 @@ def _catalog(case: Case, at: datetime | None) -> Catalog:
 
 def _candidate(number: int, release: R, known: Sequence[R]) -> Candidate:
     return Candidate(
-        release_id=number, version_id=release.code, version=release.version, version_code=release.code, rollout=release.rollout, salt=SALT,
-        state=ReleaseState(release.state), is_mandatory=release.mandatory, min_supported_version=release.minimum,
-        starts_at=NOW + timedelta(seconds=release.starts_in), bucket_from=release.arm_from or 0, is_arm=release.arm_from is not None,
+        release_id=number,
+        version_id=release.code,
+        version=release.version,
+        version_code=release.code,
+        rollout=release.rollout,
+        salt=SALT,
+        state=ReleaseState(release.state),
+        is_mandatory=release.mandatory,
+        min_supported_version=release.minimum,
+        starts_at=NOW + timedelta(seconds=release.starts_in),
+        bucket_from=release.arm_from or 0,
+        is_arm=release.arm_from is not None,
         groups=frozenset(map(_group, release.groups)),
-        mandatory_from=None if release.mandatory_in is None else NOW + timedelta(seconds=release.mandatory_in),
-        critical_from=release.critical_from, critical_below=release.critical_below, is_floor=release.floor, min_sdk=release.min_sdk,
-        min_os=release.min_os, abis=frozenset(release.abis),
-        refused_on=frozenset(each.code for each in known if each.code < release.code and break_in([_signers(each)], _signers(release))),
+        mandatory_from=None
+        if release.mandatory_in is None
+        else NOW + timedelta(seconds=release.mandatory_in),
+        critical_from=release.critical_from,
+        critical_below=release.critical_below,
+        is_floor=release.floor,
+        min_sdk=release.min_sdk,
+        min_os=release.min_os,
+        abis=frozenset(release.abis),
+        refused_on=frozenset(
+            each.code
+            for each in known
+            if each.code < release.code and break_in([_signers(each)], _signers(release))
+        ),
         channel=release.channel,
-    )  # fmt: skip
+    )
 
 
 def _signers(release: R) -> tuple[SignerRange, ...]:

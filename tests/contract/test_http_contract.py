@@ -22,21 +22,51 @@ from tests.contract.cases import CASES, REFUSED
 from tests.contract.rows import BUCKETS, Case
 
 OTHERS: list[dict[str, Any]] = [
-    {"sdk": 1}, {"os_version": "1.0"}, {"abis": ["mips"]}, {"user_initiated": True}, {"device_id": stage.SOMEBODY_ELSE},
+    {"sdk": 1},
+    {"os_version": "1.0"},
+    {"abis": ["mips"]},
+    {"user_initiated": True},
+    {"device_id": stage.SOMEBODY_ELSE},
     *({"device_id": device} for device in BUCKETS),
-]  # fmt: skip
+]
 SEED_CHECK_FIELDS = {
-    "update_available", "latest_version", "version_code", "download_url", "file_size", "checksum", "release_notes",
-    "is_mandatory", "message",
-}  # fmt: skip
+    "update_available",
+    "latest_version",
+    "version_code",
+    "download_url",
+    "file_size",
+    "checksum",
+    "release_notes",
+    "is_mandatory",
+    "message",
+}
 SEED_LATEST_FIELDS = {
-    "ok", "version", "version_code", "platform", "download_url", "file_size", "checksum", "release_notes",
-    "is_mandatory", "published_at",
-}  # fmt: skip
+    "ok",
+    "version",
+    "version_code",
+    "platform",
+    "download_url",
+    "file_size",
+    "checksum",
+    "release_notes",
+    "is_mandatory",
+    "published_at",
+}
 SEED_COLUMNS = {
-    "id", "version", "version_code", "platform", "min_supported_version", "download_url", "file_size", "checksum",
-    "release_notes", "is_mandatory", "is_active", "created_at", "published_at",
-}  # fmt: skip
+    "id",
+    "version",
+    "version_code",
+    "platform",
+    "min_supported_version",
+    "download_url",
+    "file_size",
+    "checksum",
+    "release_notes",
+    "is_mandatory",
+    "is_active",
+    "created_at",
+    "published_at",
+}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -57,7 +87,11 @@ def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
     assert behind.post("/api/updates/check", json=body).data == answer.data
     found = answer.json
     assert set(found) >= SEED_CHECK_FIELDS
-    assert (found["version_code"], found["reason"], found["is_mandatory"]) == (case.offers, case.reason, case.mandatory)
+    assert (found["version_code"], found["reason"], found["is_mandatory"]) == (
+        case.offers,
+        case.reason,
+        case.mandatory,
+    )
     assert (found["update_available"], found["blocked"]) == (case.offers is not None, case.blocked)
     assert found["current_version_withdrawn"] is case.withdrawn
 
@@ -65,7 +99,10 @@ def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
 def test_what_is_no_version_is_refused_through_both_doors(client: FlaskClient, behind: Client) -> None:
     for text in REFUSED:
         for door in (client, behind):
-            answer = door.post("/api/updates/check", json={"platform": "android", "current_version": text, "device_id": "abc123"})
+            answer = door.post(
+                "/api/updates/check",
+                json={"platform": "android", "current_version": text, "device_id": "abc123"},
+            )
             assert answer.status_code == 400, text
             assert answer.json["ok"] is False
             assert answer.json["code"] == "bad_current_version"
@@ -84,7 +121,9 @@ def test_a_check_of_what_is_not_there_is_an_error_through_both_doors(
     client: FlaskClient, behind: Client, asked: dict[str, str], status: int, code: str
 ) -> None:
     for door in (client, behind):
-        answer = door.post("/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", **asked})
+        answer = door.post(
+            "/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", **asked}
+        )
         assert (answer.status_code, answer.json["ok"], answer.json["code"]) == (status, False, code)
 
 
@@ -104,18 +143,32 @@ def test_the_seeds_requests_work_unchanged(api: Api) -> None:
     assert (published.status_code, published.json["ok"]) == (201, True)
     assert set(published.json["version"]) >= SEED_COLUMNS
 
-    check = api.client.post("/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", "device_id": "abc123"}).json
+    check = api.client.post(
+        "/api/updates/check",
+        json={"platform": "android", "current_version": "1.0.0+1", "device_id": "abc123"},
+    ).json
     assert set(check) >= SEED_CHECK_FIELDS
-    assert {name: check[name] for name in ("latest_version", "version_code", "download_url", "file_size", "checksum")} == {
-        "latest_version": "1.1.0", "version_code": 2, "download_url": body["download_url"], "file_size": 25000000, "checksum": "ab" * 32,
-    }  # fmt: skip
+    assert {
+        name: check[name]
+        for name in ("latest_version", "version_code", "download_url", "file_size", "checksum")
+    } == {
+        "latest_version": "1.1.0",
+        "version_code": 2,
+        "download_url": body["download_url"],
+        "file_size": 25000000,
+        "checksum": "ab" * 32,
+    }
 
     latest = api.client.get("/api/updates/latest?platform=android").json
     assert set(latest) >= SEED_LATEST_FIELDS
     assert (latest["ok"], latest["version"], latest["published_at"][-1]) == (True, "1.1.0", "Z")
 
     deactivated = api.post(f"/api/updates/deactivate/{published.json['version']['id']}")
-    assert (deactivated.status_code, deactivated.json["ok"], deactivated.json["version"]["is_active"]) == (200, True, False)
+    assert (deactivated.status_code, deactivated.json["ok"], deactivated.json["version"]["is_active"]) == (
+        200,
+        True,
+        False,
+    )
     assert api.client.get("/api/updates/latest?platform=android").json["version"] == "1.0.0"
 
 

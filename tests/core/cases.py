@@ -20,7 +20,9 @@ EXAMPLES = int(os.environ.get("OTA_EXAMPLES", "100"))
 many = settings(max_examples=EXAMPLES, deadline=None)
 
 CODES = st.integers(0, 9)
-MOMENTS = st.sampled_from([None, NOW - timedelta(days=1), NOW, NOW + timedelta(seconds=1), NOW + timedelta(days=1)])
+MOMENTS = st.sampled_from(
+    [None, NOW - timedelta(days=1), NOW, NOW + timedelta(seconds=1), NOW + timedelta(days=1)]
+)
 BOUNDS = st.sampled_from([None, None, "1.0.0", "1.3.0", "1.5.0+5", "9.0.0+9"])
 NAMES = st.sampled_from(["1.0.0", "1.1.0", "1.2.0-beta.1", "1.2.0", "1.3", "spring"])
 
@@ -59,7 +61,9 @@ arms = st.builds(
     st.sampled_from([0, 2_500, 5_000, 9_999]),
     st.sampled_from([0, 2_500, 5_000]),
 )
-histories = st.lists(st.one_of(releases, releases, releases, arms), max_size=8, unique_by=lambda c: c.release_id)
+histories = st.lists(
+    st.one_of(releases, releases, releases, arms), max_size=8, unique_by=lambda c: c.release_id
+)
 """Releases of one app on one platform, on a channel and its fallbacks: a version may stand on two of them."""
 
 currents = st.one_of(

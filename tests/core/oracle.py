@@ -26,12 +26,16 @@ def as_answer(decision: Decision) -> Answer:
     return None, decision.reason.value, False, decision.is_blocked
 
 
-def answer(query: UpdateQuery, releases: Sequence[Candidate], now: datetime, is_shut_off: bool = False) -> Answer:
+def answer(
+    query: UpdateQuery, releases: Sequence[Candidate], now: datetime, is_shut_off: bool = False
+) -> Answer:
     """What the semantics say."""
     if is_shut_off:
         return None, "shut_off", False, False
     started = [c for c in releases if c.starts_at is None or c.starts_at <= now]
-    newer = sorted((c for c in started if is_newer(c, query)), key=lambda c: (c.version_code, c.release_id), reverse=True)
+    newer = sorted(
+        (c for c in started if is_newer(c, query)), key=lambda c: (c.version_code, c.release_id), reverse=True
+    )
     if not newer:
         return None, standing(started, query), False, False
     for choice in newer:
@@ -118,8 +122,13 @@ def is_mandatory(offer: Candidate, newer: Sequence[Candidate], query: UpdateQuer
     """Is the offer below a demand? A paused release still demands, a halted one does not."""
     if is_below(query.current, offer.min_supported_version):
         return True
-    skipped = [c for c in newer if c.version_code <= offer.version_code and (c is offer or is_within_reach(c, query))]
-    return any(demands(c, query, now) and unfit(c, query) is None and c.state is not ReleaseState.HALTED for c in skipped)
+    skipped = [
+        c for c in newer if c.version_code <= offer.version_code and (c is offer or is_within_reach(c, query))
+    ]
+    return any(
+        demands(c, query, now) and unfit(c, query) is None and c.state is not ReleaseState.HALTED
+        for c in skipped
+    )
 
 
 def demands(c: Candidate, query: UpdateQuery, now: datetime) -> bool:
@@ -135,4 +144,6 @@ def must_update(newer: Sequence[Candidate], query: UpdateQuery, now: datetime) -
     The minimum counts of what it would be offered then, the newest; that of a skipped release does not count.
     """
     meant = [c for c in newer if c.state is not ReleaseState.HALTED and is_within_reach(c, query)]
-    return any(demands(c, query, now) for c in meant) or any(is_below(query.current, c.min_supported_version) for c in meant[:1])
+    return any(demands(c, query, now) for c in meant) or any(
+        is_below(query.current, c.min_supported_version) for c in meant[:1]
+    )

@@ -20,7 +20,9 @@ LATER = st.sampled_from([timedelta(0), timedelta(seconds=1), timedelta(hours=1),
 
 @many
 @given(st.lists(queries, min_size=5, max_size=5), histories, LATER)
-def test_a_reduced_catalog_decides_as_the_whole_one(asked: list[UpdateQuery], history: History, later: timedelta) -> None:
+def test_a_reduced_catalog_decides_as_the_whole_one(
+    asked: list[UpdateQuery], history: History, later: timedelta
+) -> None:
     whole, reduced = Catalog.of(history), Catalog.of(history, at=NOW)
     for query in asked:
         assert decide(query, reduced, NOW + later) == decide(query, whole, NOW + later)
@@ -33,8 +35,12 @@ def test_devices_that_are_drawn_alike_at_the_same_stage_get_the_same_answer(
     query: UpdateQuery, other: str | None, history: History, first: timedelta, second: timedelta
 ) -> None:
     for catalog in (Catalog.of(history), Catalog.of(history, at=NOW)):
-        if catalog.drawn(query.device_id) == catalog.drawn(other) and catalog.stage(NOW + first) == catalog.stage(NOW + second):
-            assert decide(query, catalog, NOW + first) == decide(query._replace(device_id=other), catalog, NOW + second)
+        if catalog.drawn(query.device_id) == catalog.drawn(other) and catalog.stage(
+            NOW + first
+        ) == catalog.stage(NOW + second):
+            assert decide(query, catalog, NOW + first) == decide(
+                query._replace(device_id=other), catalog, NOW + second
+            )
 
 
 @many
@@ -46,14 +52,26 @@ def test_reducing_twice_changes_nothing(history: History) -> None:
 
 @many
 @given(queries, histories, releases)
-def test_what_would_happen_is_what_happens_then(query: UpdateQuery, history: History, release: Candidate) -> None:
+def test_what_would_happen_is_what_happens_then(
+    query: UpdateQuery, history: History, release: Candidate
+) -> None:
     added = replace(release, release_id=10**6 + 1)
-    assert decide(query, Catalog.of(history).with_release(added), NOW) == decide(query, Catalog.of([*history, added]), NOW)
+    assert decide(query, Catalog.of(history).with_release(added), NOW) == decide(
+        query, Catalog.of([*history, added]), NOW
+    )
 
 
 def test_a_long_history_costs_nothing() -> None:
     history = [
-        Candidate(release_id=n, version_id=n, version=f"1.{n}.0", version_code=n, rollout=10_000, salt="a", min_supported_version="1.0.0")
+        Candidate(
+            release_id=n,
+            version_id=n,
+            version=f"1.{n}.0",
+            version_code=n,
+            rollout=10_000,
+            salt="a",
+            min_supported_version="1.0.0",
+        )
         for n in range(1, 1_001)
     ]
     assert [c.version_code for c in Catalog.of(history, at=NOW).candidates] == [1_000]

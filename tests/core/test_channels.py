@@ -33,7 +33,9 @@ def rule(above: int | None = None, *falls_back_to: int) -> ChannelRule:
         (rule(1000, 2), rule(1000), False),
     ],
 )
-def test_a_rule_is_loosened_by_a_higher_threshold_and_by_another_fallback(before: ChannelRule, after: ChannelRule, expected: bool) -> None:
+def test_a_rule_is_loosened_by_a_higher_threshold_and_by_another_fallback(
+    before: ChannelRule, after: ChannelRule, expected: bool
+) -> None:
     assert loosens(before, after) is expected
 
 
@@ -44,7 +46,10 @@ def test_a_rule_is_loosened_through_a_channel_without_one() -> None:
     assert loosened(before, {**before, 1: rule(None)}) == [1]
     assert loosened({1: rule(1000, 2), 2: rule(500)}, {1: rule(1000, 2), 2: rule(600)}) == [2]
     # What was reached already, on another way, is nothing new.
-    assert loosened({**before, 1: rule(1000, 2, 3)}, {1: rule(1000, 2, 3), 2: rule(None, 3), 3: rule(None)}) == []
+    assert (
+        loosened({**before, 1: rule(1000, 2, 3)}, {1: rule(1000, 2, 3), 2: rule(None, 3), 3: rule(None)})
+        == []
+    )
 
 
 def test_a_circle_is_found_and_shown() -> None:

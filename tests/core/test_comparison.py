@@ -28,7 +28,10 @@ def test_each_arm_is_held_against_the_first() -> None:
 
 
 def test_fewer_failures_than_the_first_arm_are_found_too() -> None:
-    assert findings(compare([arm(5_000, 4_000, 400), arm(5_000, 4_000, 40)])[1]) == (Finding.CHANCE, Finding.LOWER)
+    assert findings(compare([arm(5_000, 4_000, 400), arm(5_000, 4_000, 40)])[1]) == (
+        Finding.CHANCE,
+        Finding.LOWER,
+    )
 
 
 def test_too_few_devices_are_said_to_be_too_few_for_each_share_on_its_own() -> None:

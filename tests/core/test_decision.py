@@ -62,8 +62,14 @@ def test_no_phone_refuses_what_it_is_offered(query: UpdateQuery, history: Histor
 def test_no_floor_is_jumped(query: UpdateQuery, history: History) -> None:
     decision = told(query, history)
     for floor in history:
-        if floor.is_floor and (floor.starts_at is None or floor.starts_at <= NOW) and isinstance(decision, Offer):
-            is_between = floor.version_code < decision.candidate.version_code and oracle.is_newer(floor, query)
+        if (
+            floor.is_floor
+            and (floor.starts_at is None or floor.starts_at <= NOW)
+            and isinstance(decision, Offer)
+        ):
+            is_between = floor.version_code < decision.candidate.version_code and oracle.is_newer(
+                floor, query
+            )
             assert not is_between
 
 
@@ -73,7 +79,11 @@ def test_no_mandatory_release_is_dodged_by_skipping_it(query: UpdateQuery, histo
     decision = told(query, history)
     if not isinstance(decision, Offer):
         return
-    skipped = [c for c in history if c.is_mandatory and c.version_code <= decision.candidate.version_code and oracle.is_newer(c, query)]
+    skipped = [
+        c
+        for c in history
+        if c.is_mandatory and c.version_code <= decision.candidate.version_code and oracle.is_newer(c, query)
+    ]
     started = [c for c in skipped if c.starts_at is None or c.starts_at <= NOW]
     assert decision.is_mandatory or not any(oracle.obstacle(c, query) is None for c in started)
 
@@ -82,16 +92,29 @@ def test_no_mandatory_release_is_dodged_by_skipping_it(query: UpdateQuery, histo
 @given(queries, histories)
 def test_what_is_put_on_top_stays_mandatory(query: UpdateQuery, history: History) -> None:
     decision = told(query, history)
-    on_top = Candidate(release_id=2_000_000, version_id=2_000_000, version="99.0.0", version_code=99, rollout=10_000, salt="z")
+    on_top = Candidate(
+        release_id=2_000_000,
+        version_id=2_000_000,
+        version="99.0.0",
+        version_code=99,
+        rollout=10_000,
+        salt="z",
+    )
     later = told(query, [*history, on_top])
-    if isinstance(decision, Offer) and decision.is_mandatory and decision.candidate.min_supported_version is None:
+    if (
+        isinstance(decision, Offer)
+        and decision.is_mandatory
+        and decision.candidate.min_supported_version is None
+    ):
         assert isinstance(later, Offer)
         assert later.is_mandatory
 
 
 @many
 @given(queries, histories, st.data())
-def test_raising_a_rollout_never_takes_an_offer_away(query: UpdateQuery, history: History, data: st.DataObject) -> None:
+def test_raising_a_rollout_never_takes_an_offer_away(
+    query: UpdateQuery, history: History, data: st.DataObject
+) -> None:
     raised = [replace(c, rollout=data.draw(st.integers(c.rollout, 10_000 - c.bucket_from))) for c in history]
     assert code_of(told(query, raised)) >= code_of(told(query, history))
 
@@ -114,7 +137,9 @@ def test_asking_by_hand_never_crosses_into_another_arm(query: UpdateQuery, histo
 @many
 @given(queries, histories)
 def test_a_member_is_never_offered_less_than_others(query: UpdateQuery, history: History) -> None:
-    outside, inside = (told(query._replace(groups=groups), history) for groups in (frozenset[int](), frozenset({1, 2})))
+    outside, inside = (
+        told(query._replace(groups=groups), history) for groups in (frozenset[int](), frozenset({1, 2}))
+    )
     assert code_of(inside) >= code_of(outside)
 
 
@@ -158,11 +183,23 @@ def test_what_everybody_gets_stands_in_the_catalog(query: UpdateQuery, history: 
 
 
 def test_of_two_releases_of_one_version_the_newer_one_speaks() -> None:
-    old = Candidate(release_id=1, version_id=1, version="1.0.0", version_code=1, rollout=10_000, salt="a", state=ReleaseState.PAUSED)
+    old = Candidate(
+        release_id=1,
+        version_id=1,
+        version="1.0.0",
+        version_code=1,
+        rollout=10_000,
+        salt="a",
+        state=ReleaseState.PAUSED,
+    )
     new = Candidate(release_id=2, version_id=1, version="1.0.0", version_code=1, rollout=10_000, salt="b")
-    assert decide(UpdateQuery(parse_current_version("0.1.0+0")), Catalog.of([old, new]), NOW) == Offer(new, is_mandatory=False)
+    assert decide(UpdateQuery(parse_current_version("0.1.0+0")), Catalog.of([old, new]), NOW) == Offer(
+        new, is_mandatory=False
+    )
 
 
 def test_an_empty_catalog_offers_nothing() -> None:
-    assert decide(UpdateQuery(parse_current_version("1.0.0+1")), Catalog(()), NOW) == NoUpdate(Reason.NO_RELEASE)
+    assert decide(UpdateQuery(parse_current_version("1.0.0+1")), Catalog(()), NOW) == NoUpdate(
+        Reason.NO_RELEASE
+    )
     assert latest_for_everybody(Catalog(()), NOW) is None

@@ -51,7 +51,10 @@ def test_the_evidence_is_what_one_gets_by_hand() -> None:
     verdict = with_control(crowd, replace(POLICY, tolerated_ratio=1), at(3))
     first = [2 * m / (m + 1) for m in health_tests.ALTERNATIVES]
     both = [one * 19 / (9 * m + 10) for one, m in zip(first, health_tests.ALTERNATIVES, strict=True)]
-    assert [(point.at, point.rollout, point.control, point.failing_rollout, point.failing_control) for point in verdict.curve] == [
+    assert [
+        (point.at, point.rollout, point.control, point.failing_rollout, point.failing_control)
+        for point in verdict.curve
+    ] == [
         (at(0), 0, 0, 0, 0),
         (at(1), 10, 10, 1, 0),
         (at(2), 9, 10, 1, 1),
@@ -115,7 +118,9 @@ def test_one_more_failure_of_the_rollout_never_lowers_the_evidence_and_one_of_th
 
 
 @given(crowd=crowds, when=hours, enrolled=hours)
-def test_without_a_control_a_failure_never_lowers_the_evidence(crowd: list[Member], when: datetime, enrolled: datetime) -> None:
+def test_without_a_control_a_failure_never_lowers_the_evidence(
+    crowd: list[Member], when: datetime, enrolled: datetime
+) -> None:
     before = without_control([*crowd, Member(enrolled)], POLICY, NOW)
     after = without_control([*crowd, Member(enrolled, when)], POLICY, NOW)
     assert after.evidence >= before.evidence * (1 - 1e-9)
@@ -141,7 +146,9 @@ def test_a_release_that_was_bad_once_stays_bad() -> None:
 
 @pytest.mark.parametrize("test", [with_control, without_control])
 @given(crowd=crowds, looks=st.lists(hours, min_size=2, max_size=6))
-def test_what_was_found_at_one_look_is_found_at_every_later_one(test: Test, crowd: list[Member], looks: list[datetime]) -> None:
+def test_what_was_found_at_one_look_is_found_at_every_later_one(
+    test: Test, crowd: list[Member], looks: list[datetime]
+) -> None:
     found = [test(crowd, POLICY, look).is_bad for look in sorted(looks)]
     assert found == sorted(found)
 
@@ -163,7 +170,9 @@ def test_a_report_that_is_still_to_come_changes_nothing_that_was_looked_at(
     crowd = failing(5, 1) + healthy(20, 20)
     for test in (with_control, without_control):
         if received > look:
-            assert test([*crowd, Member(placed), Member(placed, placed)], policy, look) == test(crowd, policy, look)
+            assert test([*crowd, Member(placed), Member(placed, placed)], policy, look) == test(
+                crowd, policy, look
+            )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,13 @@ def test_a_failure_outside_a_devices_window_does_not_count(device: Member) -> No
 
 
 def test_who_has_left_or_whose_window_is_over_is_not_at_risk() -> None:
-    crowd = [Member(at(0)), Member(at(0), left_at=at(5)), Member(at(20)), Member(at(20), at(30)), Member(at(20), is_control=True)]
+    crowd = [
+        Member(at(0)),
+        Member(at(0), left_at=at(5)),
+        Member(at(20)),
+        Member(at(20), at(30)),
+        Member(at(20), is_control=True),
+    ]
     point = with_control(crowd, POLICY, NOW).curve[1]
     assert (point.at, point.rollout, point.control) == (at(30), 2, 1)
 
@@ -196,13 +211,24 @@ def test_failures_say_nothing_while_nobody_is_at_risk_on_the_other_side() -> Non
 
 def test_a_device_that_fails_with_its_first_word_counts_itself_among_those_at_risk() -> None:
     crowd = [Member(at(1), at(1)), *healthy(0, 9)]
-    assert [(point.rollout, point.control) for point in with_control(crowd, POLICY, NOW).curve] == [(0, 0), (1, 9), (0, 0)]
+    assert [(point.rollout, point.control) for point in with_control(crowd, POLICY, NOW).curve] == [
+        (0, 0),
+        (1, 9),
+        (0, 0),
+    ]
 
 
 def test_failures_of_one_moment_are_counted_one_by_one_those_of_the_control_first() -> None:
-    crowd = [*healthy(3, 3), Member(at(0), at(1)), Member(at(0), at(1)), Member(at(0), at(1), is_control=True)]
+    crowd = [
+        *healthy(3, 3),
+        Member(at(0), at(1)),
+        Member(at(0), at(1)),
+        Member(at(0), at(1), is_control=True),
+    ]
     points = with_control(crowd, POLICY, NOW).curve[1:-1]
-    assert [(point.rollout, point.control, point.failing_rollout, point.failing_control) for point in points] == [
+    assert [
+        (point.rollout, point.control, point.failing_rollout, point.failing_control) for point in points
+    ] == [
         (5, 4, 0, 1),
         (5, 3, 1, 1),
         (4, 3, 2, 1),
@@ -271,7 +297,9 @@ def test_good_releases_expect_no_evidence() -> None:
     alone, beside = [], []
     for _ in range(2_000):
         crowd = [Member(at(0), at(draw.random() * 20) if draw.random() < 0.10 else None) for _ in range(30)]
-        crowd += [Member(at(0), at(draw.random() * 20) if draw.random() < 0.07 else None, True) for _ in range(60)]
+        crowd += [
+            Member(at(0), at(draw.random() * 20) if draw.random() < 0.07 else None, True) for _ in range(60)
+        ]
         beside.append(with_control(crowd, POLICY, NOW).evidence)
         alone.append(without_control(crowd, replace(POLICY, acceptable_rate=0.10), NOW).evidence)
     for evidence in (alone, beside):
@@ -312,6 +340,10 @@ def test_a_release_that_is_opened_further_is_as_safe() -> None:
 def test_the_simulation_says_what_does_not_hold() -> None:
     halted, left = simulation.Outcome(1.0, True), simulation.Outcome(None, True)
     assert simulation.broken("so", 1, [left] * 76 + [halted]) == []
-    assert simulation.broken("so", 1, [left] * 75 + [halted]) == ["so: 1 of 76 good releases were halted, more than 1.3%"]
-    assert simulation.broken("so", 5, [halted] * 9 + [left]) == ["so: 1 of 10 releases with 5 times the failures were not halted"]
+    assert simulation.broken("so", 1, [left] * 75 + [halted]) == [
+        "so: 1 of 76 good releases were halted, more than 1.3%"
+    ]
+    assert simulation.broken("so", 5, [halted] * 9 + [left]) == [
+        "so: 1 of 10 releases with 5 times the failures were not halted"
+    ]
     assert simulation.broken("so", 5, [halted] * 9 + [left], is_promised=False) == []

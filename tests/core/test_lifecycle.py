@@ -24,11 +24,19 @@ def test_a_release_that_left_the_answers_never_comes_back(ended: ReleaseState) -
 @pytest.mark.parametrize("stopped", [ReleaseState.PAUSED, ReleaseState.HALTED])
 def test_a_stopped_release_can_be_resumed_rolled_back_and_withdrawn(stopped: ReleaseState) -> None:
     reachable = {new for new in ReleaseState if may_move_release(stopped, new)}
-    assert reachable == {ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN, ReleaseState.CONCLUDED}
+    assert reachable == {
+        ReleaseState.ACTIVE,
+        ReleaseState.ROLLED_BACK,
+        ReleaseState.WITHDRAWN,
+        ReleaseState.CONCLUDED,
+    }
 
 
 def test_each_role_may_do_all_that_the_ones_before_it_may() -> None:
-    allowed = [{access for access in Access if may(role, access)} for role in (Role.VIEWER, Role.PUBLISHER, Role.ADMIN)]
+    allowed = [
+        {access for access in Access if may(role, access)}
+        for role in (Role.VIEWER, Role.PUBLISHER, Role.ADMIN)
+    ]
     assert allowed[0] < allowed[1] < allowed[2]
     assert not may(Role.VIEWER, Access.PUBLISH)
     assert not may(Role.PUBLISHER, Access.ADMIN)

@@ -35,7 +35,9 @@ NOTES = {"pt": "Novo", "pt-br": "Novo!", "zh-hant": "新", "de": "Neu"}
         ("\ud800", None),
     ],
 )
-def test_the_nearest_language_is_found_by_cutting_from_the_right(wanted: str | None, found: str | None) -> None:
+def test_the_nearest_language_is_found_by_cutting_from_the_right(
+    wanted: str | None, found: str | None
+) -> None:
     assert best(NOTES, wanted) == found
 
 

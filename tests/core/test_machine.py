@@ -29,7 +29,9 @@ makings = st.fixed_dictionaries(
     {
         "key": st.sampled_from([0, 0, 0, 1, 2, 3]),
         "system": st.sampled_from([None, None, 0, 1]),
-        "abis": st.sampled_from([frozenset(), frozenset(), frozenset({"arm64-v8a"}), frozenset({"arm64-v8a", "x86"})]),
+        "abis": st.sampled_from(
+            [frozenset(), frozenset(), frozenset({"arm64-v8a"}), frozenset({"arm64-v8a", "x86"})]
+        ),
         "is_mandatory": st.sampled_from([False, False, True]),
         "minimum": st.sampled_from([None, None, None, 1, 2, 5]),
     }
@@ -55,13 +57,24 @@ class Fleet(RuleBasedStateMachine):
 
     # What publishers do.
 
-    @initialize(published=st.lists(st.tuples(platforms, channels, parts, makings, terms), min_size=2, max_size=5))
+    @initialize(
+        published=st.lists(st.tuples(platforms, channels, parts, makings, terms), min_size=2, max_size=5)
+    )
     def there_is_a_history(self, published: list[tuple[Platform, int, int, dict, dict]]) -> None:
         for platform, channel, rollout, making, told in published:
             self._begin(self._make(platform, 1, making), channel, rollout, told)
 
-    @rule(platform=platforms, channel=channels, rollout=parts, ahead=st.sampled_from([1, 1, 2]), making=makings, told=terms)
-    def publish(self, platform: Platform, channel: int, rollout: int, ahead: int, making: dict, told: dict) -> None:
+    @rule(
+        platform=platforms,
+        channel=channels,
+        rollout=parts,
+        ahead=st.sampled_from([1, 1, 2]),
+        making=makings,
+        told=terms,
+    )
+    def publish(
+        self, platform: Platform, channel: int, rollout: int, ahead: int, making: dict, told: dict
+    ) -> None:
         self._begin(self._make(platform, ahead, making), channel, rollout, told)
 
     @rule(n=which, channel=channels, rollout=parts, told=terms)
@@ -82,7 +95,12 @@ class Fleet(RuleBasedStateMachine):
             if phone.channel == old.channel and phone.is_meant(build) and not self._is_off(phone):
                 offered = self._offered(phone)
                 assert offered is not None or any(self.world.floors_between(phone, build.code))
-                assert offered is None or offered.build is build or offered.is_floor or any(self.world.floors_between(phone, build.code))
+                assert (
+                    offered is None
+                    or offered.build is build
+                    or offered.is_floor
+                    or any(self.world.floors_between(phone, build.code))
+                )
 
     @precondition(lambda self: self.world.live())
     @rule(n=which, rollout=parts)
@@ -94,7 +112,12 @@ class Fleet(RuleBasedStateMachine):
             self._begin(release.build, other, rollout, {})
 
     @precondition(lambda self: self.world.live())
-    @rule(n=which, state=st.sampled_from([ReleaseState.PAUSED, ReleaseState.HALTED, ReleaseState.ACTIVE, ReleaseState.ACTIVE]))
+    @rule(
+        n=which,
+        state=st.sampled_from(
+            [ReleaseState.PAUSED, ReleaseState.HALTED, ReleaseState.ACTIVE, ReleaseState.ACTIVE]
+        ),
+    )
     def pause_halt_or_resume(self, n: int, state: ReleaseState) -> None:
         release = self._pick(n)
         if may_move_release(release.state, state):
@@ -119,7 +142,11 @@ class Fleet(RuleBasedStateMachine):
         self.world.touch()
         for phone, old in before.items():
             new = self._offered(phone)
-            assert new is old or new is release or (new is not None and new.is_floor and new.build.code < release.build.code)
+            assert (
+                new is old
+                or new is release
+                or (new is not None and new.is_floor and new.build.code < release.build.code)
+            )
             assert old is not release or new is release
 
     @precondition(lambda self: any(each.rollout and not each.is_floor for each in self.world.live()))
@@ -188,7 +215,9 @@ class Fleet(RuleBasedStateMachine):
         world, stream, query = self.world, (phone.platform, phone.channel), phone.question(by_hand)
         decision = decide(query, world.reduced[stream], world.now)
         assert decide(query, world.whole[stream], world.now) == decision
-        assert oracle.as_answer(decision) == oracle.answer(query, world.whole[stream].candidates, world.now, self._is_off(phone))
+        assert oracle.as_answer(decision) == oracle.answer(
+            query, world.whole[stream].candidates, world.now, self._is_off(phone)
+        )
         is_withdrawn = phone.build in world.withdrawn
         assert world.reduced[stream].has_withdrawn(query.current) is is_withdrawn
         return decision
@@ -215,7 +244,10 @@ class Fleet(RuleBasedStateMachine):
             if each.rollout < phone.offered.get(each.id, FULL + 1) or not phone.is_meant(each.build):
                 continue
             if each.state is ReleaseState.ACTIVE:
-                assert code >= each.build.code or any(self.world.floors_between(phone, each.build.code)), (phone, each)
+                assert code >= each.build.code or any(self.world.floors_between(phone, each.build.code)), (
+                    phone,
+                    each,
+                )
             if each.demands(phone.build.code, self.world.now) and each.state is not ReleaseState.HALTED:
                 is_told = decision.is_mandatory if isinstance(decision, Offer) else decision.is_blocked
                 assert is_told or 0 < code < each.build.code, (phone, each)
@@ -226,11 +258,14 @@ class Fleet(RuleBasedStateMachine):
         code = max(code for each, code in self.world.builds if each is platform) + ahead
         system = making.get("system")
         build = Build(
-            platform, code, KEYS[platform][making["key"] % len(KEYS[platform])],
+            platform,
+            code,
+            KEYS[platform][making["key"] % len(KEYS[platform])],
             system=None if system is None else SYSTEMS[platform][system],
             abis=making.get("abis", frozenset()) if platform is Platform.ANDROID else frozenset(),
-            is_mandatory=making.get("is_mandatory", False), minimum=making.get("minimum"),
-        )  # fmt: skip
+            is_mandatory=making.get("is_mandatory", False),
+            minimum=making.get("minimum"),
+        )
         self.world.builds[platform, code] = build
         return build
 
@@ -238,12 +273,17 @@ class Fleet(RuleBasedStateMachine):
         starts_in, mandatory_in = told.get("starts_in", HOURS[0]), told.get("mandatory_in")
         self.world.add(
             Standing(
-                len(self.world.releases) + 1, build, channel, rollout, self.world.now + starts_in,
-                groups=told.get("groups", frozenset()), critical=told.get("critical"),
+                len(self.world.releases) + 1,
+                build,
+                channel,
+                rollout,
+                self.world.now + starts_in,
+                groups=told.get("groups", frozenset()),
+                critical=told.get("critical"),
                 mandatory_from=None if mandatory_in is None else self.world.now + mandatory_in,
                 is_floor=told.get("is_floor", False) and rollout == FULL and not starts_in,
             )
-        )  # fmt: skip
+        )
 
     def _pick(self, n: int) -> Standing:
         live = self.world.live()
@@ -262,5 +302,8 @@ class Fleet(RuleBasedStateMachine):
 
 TestFleet = Fleet.TestCase
 TestFleet.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=EXAMPLES,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -17,7 +17,12 @@ def at(hours: float) -> datetime:
 
 def test_a_device_is_at_risk_until_its_window_after_the_installation_ends() -> None:
     found = compared(Way(at(1), installed_at=at(5), failed_at=at(2), crashed_at=at(6)), POLICY)
-    assert (found.enrolled_at, found.failed_at, found.until, found.is_control) == (at(1), at(6), at(29), False)
+    assert (found.enrolled_at, found.failed_at, found.until, found.is_control) == (
+        at(1),
+        at(6),
+        at(29),
+        False,
+    )
 
 
 def test_while_nobody_knows_whether_it_was_installed_it_counts_as_if() -> None:
@@ -45,8 +50,11 @@ def test_a_turn_ends_when_the_next_begins_and_a_failure_is_the_last_word() -> No
     ]
     found = control(turns, POLICY)
     assert [(each.enrolled_at, each.until, each.failed_at) for each in found] == [
-        (at(0), at(20), None), (at(20), at(44), None), (at(50), at(74), at(51)), (at(1), at(25), None),
-    ]  # fmt: skip
+        (at(0), at(20), None),
+        (at(20), at(44), None),
+        (at(50), at(74), at(51)),
+        (at(1), at(25), None),
+    ]
     assert all(each.is_control for each in found)
 
 

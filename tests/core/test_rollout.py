@@ -39,7 +39,9 @@ def test_a_device_without_an_id_is_only_in_a_full_rollout() -> None:
 
 COUNT = 100_000
 KINDS: dict[str, Callable[[], list[str]]] = {
-    "uuid": lambda: [str(UUID(int=draw.getrandbits(128), version=4)) for draw in [Random(1)] for _ in range(COUNT)],
+    "uuid": lambda: [
+        str(UUID(int=draw.getrandbits(128), version=4)) for draw in [Random(1)] for _ in range(COUNT)
+    ],
     "sequence": lambda: [str(number) for number in range(COUNT)],
     "named sequence": lambda: [f"device-{number:06}" for number in range(COUNT)],
     "android id": lambda: [f"{draw.getrandbits(64):016x}" for draw in [Random(2)] for _ in range(COUNT)],

@@ -16,7 +16,9 @@ HOUR = timedelta(hours=1)
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7))
-def test_a_gap_is_never_shorter_than_the_one_that_ended_now_and_never_grows_otherwise(before: int, seconds: int) -> None:
+def test_a_gap_is_never_shorter_than_the_one_that_ended_now_and_never_grows_otherwise(
+    before: int, seconds: int
+) -> None:
     found = longest_gap(before, timedelta(seconds=seconds))
     assert seconds <= found <= max(before, seconds)
 
@@ -38,8 +40,12 @@ def test_a_gap_that_was_long_ago_fades(before: int, checks: int) -> None:
 
 def test_nobody_is_at_risk_before_the_silence_could_have_been_noticed() -> None:
     after = timedelta(hours=24)
-    crowd = [Member(START + number * timedelta(minutes=1), is_control=number % 10 > 0) for number in range(1_000)]
-    silent = [member._replace(failed_at=member.enrolled_at + HOUR) for member in crowd if not member.is_control][:50]
+    crowd = [
+        Member(START + number * timedelta(minutes=1), is_control=number % 10 > 0) for number in range(1_000)
+    ]
+    silent = [
+        member._replace(failed_at=member.enrolled_at + HOUR) for member in crowd if not member.is_control
+    ][:50]
     at_risk = at_risk_of_silence([*crowd, *silent], after)
     assert not with_control(at_risk, Policy(), START + timedelta(hours=23)).curve
     found = with_control(at_risk, Policy(), START + timedelta(hours=60))

@@ -31,7 +31,11 @@ def test_a_difference_worked_out_by_hand() -> None:
     # Rates (300 + 1) / 502 and (250 + 1) / 502: variance (0.240060 + 0.250000) / 500 = 0.000980120; with 0.05 squared = 0.0025 the half is
     # sqrt(0.00098012 * 0.00348012 / 0.0025 * (2 ln 20 + ln(3.550708))) = sqrt(0.00136437 * 7.258635) = 0.099516.
     found = difference(wilson(300, 500), wilson(250, 500), scale=0.05, alpha=0.05)
-    assert found == (pytest.approx(0.1), pytest.approx(0.1 - 0.099516, abs=2e-5), pytest.approx(0.1 + 0.099516, abs=2e-5))
+    assert found == (
+        pytest.approx(0.1),
+        pytest.approx(0.1 - 0.099516, abs=2e-5),
+        pytest.approx(0.1 + 0.099516, abs=2e-5),
+    )
     assert found.is_beyond_chance
     stricter = difference(wilson(300, 500), wilson(250, 500), scale=0.05, alpha=0.025)
     assert stricter is not None

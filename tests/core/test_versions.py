@@ -25,7 +25,19 @@ def test_real_versions_are_read(text: str, numbers: tuple[int, ...], build: int 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "banana", "1.2.3.4.5", "1..2", "-1.0", "1.0.0+", "1.0+x", "1.0.0+9223372036854775808", "1" * 200, "١.٢"]
+    "text",
+    [
+        "",
+        "banana",
+        "1.2.3.4.5",
+        "1..2",
+        "-1.0",
+        "1.0.0+",
+        "1.0+x",
+        "1.0.0+9223372036854775808",
+        "1" * 200,
+        "١.٢",
+    ],
 )
 def test_nonsense_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"Expected MAJOR\.MINOR\.PATCH\+BUILD"):
@@ -33,12 +45,24 @@ def test_nonsense_is_refused_with_the_expected_form(text: str) -> None:
 
 
 def test_semantic_version_order_holds_as_its_specification_lists_it() -> None:
-    listed = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0"]
+    listed = [
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-beta",
+        "1.0.0-beta.2",
+        "1.0.0-beta.11",
+        "1.0.0-rc.1",
+        "1.0.0",
+    ]
     names = [parse_name(text) for text in listed]
     assert names == sorted(names)  # type: ignore[type-var]
 
 
-@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=4), st.lists(st.integers(0, 10**6), min_size=1, max_size=4))
+@given(
+    st.lists(st.integers(0, 10**6), min_size=1, max_size=4),
+    st.lists(st.integers(0, 10**6), min_size=1, max_size=4),
+)
 def test_plain_names_are_ordered_like_their_numbers(left: list[int], right: list[int]) -> None:
     first, second = (parse_name(".".join(map(str, numbers))) for numbers in (left, right))
     assert first is not None
@@ -78,5 +102,7 @@ def test_a_name_that_nobody_can_order_is_never_newer() -> None:
         ("1.0.0+1", "unreadable bound", False),
     ],
 )
-def test_a_minimum_compares_builds_where_both_have_one_else_names(device: str, bound: str | None, expected: bool) -> None:
+def test_a_minimum_compares_builds_where_both_have_one_else_names(
+    device: str, bound: str | None, expected: bool
+) -> None:
     assert is_below(parse_current_version(device), bound) is expected

@@ -74,7 +74,11 @@ class Standing:
     def demands(self, code: int, now: datetime) -> bool:
         """Is it by itself mandatory for a device on this code?"""
         is_due = self.mandatory_from is not None and self.mandatory_from <= now
-        return self.build.is_mandatory or is_due or (self.critical is not None and self.critical[0] <= code < self.critical[1])
+        return (
+            self.build.is_mandatory
+            or is_due
+            or (self.critical is not None and self.critical[0] <= code < self.critical[1])
+        )
 
 
 @dataclass(eq=False)
@@ -109,15 +113,22 @@ class Phone:
         return self.accepts(new) and not is_break(self.build.key, new.key)
 
     def _trusts(self, new: Signers) -> bool:
-        was, is_now = ([each for each in key if each.first <= self.system][-1] for key in (self.build.key, new))
+        was, is_now = (
+            [each for each in key if each.first <= self.system][-1] for key in (self.build.key, new)
+        )
         return is_now.signer == was.signer or was.signer in is_now.follows
 
     def question(self, by_hand: bool = False) -> UpdateQuery:
         is_android = self.platform is Platform.ANDROID
         return UpdateQuery(
-            parse_current_version(f"{self.build.name}+{self.build.code}"), self.id, by_hand, self.groups,
-            self.system if is_android else None, None if is_android else os_numbers(f"{self.system}"), self.abis,
-        )  # fmt: skip
+            parse_current_version(f"{self.build.name}+{self.build.code}"),
+            self.id,
+            by_hand,
+            self.groups,
+            self.system if is_android else None,
+            None if is_android else os_numbers(f"{self.system}"),
+            self.abis,
+        )
 
 
 class World:
@@ -127,11 +138,18 @@ class World:
         self.now = NOW
         self.releases: list[Standing] = []
         first = {platform: Build(platform, 1, keys[0]) for platform, keys in KEYS.items()}
-        self.builds: dict[tuple[Platform, int], Build] = {(platform, 1): build for platform, build in first.items()}
+        self.builds: dict[tuple[Platform, int], Build] = {
+            (platform, 1): build for platform, build in first.items()
+        }
         self.withdrawn: set[Build] = set()
         self.shut_off: set[int] = set()
         self.is_off = False
-        android, ios, arm, both = first[Platform.ANDROID], first[Platform.IOS], frozenset({"arm64-v8a"}), frozenset({"arm64-v8a", "x86"})
+        android, ios, arm, both = (
+            first[Platform.ANDROID],
+            first[Platform.IOS],
+            frozenset({"arm64-v8a"}),
+            frozenset({"arm64-v8a", "x86"}),
+        )
         self.phones = [
             Phone("a", android, STABLE, 35, arm),
             Phone("b", android, STABLE, 27, arm),
@@ -201,14 +219,26 @@ class World:
         build, is_android = each.build, each.build.platform is Platform.ANDROID
         lower = (code for (platform, code) in self.builds if platform is build.platform and code < build.code)
         return Candidate(
-            release_id=each.id, version_id=build.code, version=build.name, version_code=build.code, rollout=each.rollout,
-            salt=f"salt {each.id}", state=each.state, is_mandatory=build.is_mandatory, min_supported_version=bound(build.minimum),
-            starts_at=each.starts_at, groups=each.groups, mandatory_from=each.mandatory_from,
+            release_id=each.id,
+            version_id=build.code,
+            version=build.name,
+            version_code=build.code,
+            rollout=each.rollout,
+            salt=f"salt {each.id}",
+            state=each.state,
+            is_mandatory=build.is_mandatory,
+            min_supported_version=bound(build.minimum),
+            starts_at=each.starts_at,
+            groups=each.groups,
+            mandatory_from=each.mandatory_from,
             critical_from=bound(each.critical[0]) if each.critical else None,
-            critical_below=bound(each.critical[1]) if each.critical else None, is_floor=each.is_floor,
-            min_sdk=build.system if is_android else None, min_os=None if is_android or build.system is None else str(build.system),
-            abis=build.abis, refused_on=frozenset(c for c in lower if is_break(self.builds[build.platform, c].key, build.key)),
-        )  # fmt: skip
+            critical_below=bound(each.critical[1]) if each.critical else None,
+            is_floor=each.is_floor,
+            min_sdk=build.system if is_android else None,
+            min_os=None if is_android or build.system is None else str(build.system),
+            abis=build.abis,
+            refused_on=frozenset(c for c in lower if is_break(self.builds[build.platform, c].key, build.key)),
+        )
 
 
 is_break = cache(lambda old, new: break_in([old], new) is not None)

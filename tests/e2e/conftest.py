@@ -36,10 +36,16 @@ class Program:
 
     def start(self, wait: bool = True) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OTA_")}
-        given = {"OTA_DATA_DIR": str(self.folder / "data"), "OTA_PORT": str(self.port), "OTA_ADMIN_PASSWORD": PASSWORD}
+        given = {
+            "OTA_DATA_DIR": str(self.folder / "data"),
+            "OTA_PORT": str(self.port),
+            "OTA_ADMIN_PASSWORD": PASSWORD,
+        }
         with self.log_path.open("ab") as log:
             environ = {**kept, **given, **self.settings}
-            self.process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=log, stderr=log
+            )
         if wait:
             self.until(lambda: self.get("/api/system/health")[1].get("status") == "ok")
 
@@ -67,7 +73,9 @@ class Program:
         assert found, self.log()
         return found[1]
 
-    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, Any]:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, bytes, Any]:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(self.url + path, data=body, headers=sent, method=method)
         try:
@@ -91,16 +99,22 @@ class Program:
     def upload(self, content: bytes, name: str = "app.apk") -> str:
         """Send a file; answers the upload's id."""
         boundary = "----a-boundary-that-no-build-contains"
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+        )
         body = head + content + f"\r\n--{boundary}--\r\n".encode()
         kind = f"multipart/form-data; boundary={boundary}"
-        status, raw, _ = self.request("POST", "/api/uploads", body, Content_Type=kind, Authorization=f"Bearer {self.token()}")
+        status, raw, _ = self.request(
+            "POST", "/api/uploads", body, Content_Type=kind, Authorization=f"Bearer {self.token()}"
+        )
         assert status == 202, raw
         found: str = json.loads(raw)["upload"]["id"]
         return found
 
     def uploaded(self, upload_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.get(f"/api/uploads/{upload_id}", Authorization=f"Bearer {self.token()}")[1]["upload"]
+        found: dict[str, Any] = self.get(f"/api/uploads/{upload_id}", Authorization=f"Bearer {self.token()}")[
+            1
+        ]["upload"]
         return found
 
     def descendants(self) -> set[int]:

@@ -72,7 +72,12 @@ def log_in(page: Page) -> None:
 
 def slow_down(page: Page, bytes_per_second: int) -> None:
     """Send no faster than this, so that progress can be watched."""
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+    conditions = {
+        "offline": False,
+        "latency": 0,
+        "downloadThroughput": -1,
+        "uploadThroughput": bytes_per_second,
+    }
     page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", conditions)
 
 
@@ -86,7 +91,9 @@ def watched(chromium: Browser, program: Program) -> Iterator[Watched]:
     assert found.problems == []
 
 
-def test_a_build_is_dropped_processed_published_and_offered(watched: Watched, program: Program, tmp_path: Path) -> None:
+def test_a_build_is_dropped_processed_published_and_offered(
+    watched: Watched, program: Program, tmp_path: Path
+) -> None:
     page = watched.page
     build = tmp_path / "field-1.1.0.apk"
     build.write_bytes(apk("com.example.field", "1.1.0", 2, content=random.Random(3).randbytes(20_000_000)))
@@ -133,7 +140,9 @@ def test_a_build_is_dropped_processed_published_and_offered(watched: Watched, pr
     assert program.post("/api/updates/check", question, authorized=False)[1]["reason"] == "no_release"
 
 
-def test_a_bad_file_and_a_missing_one_are_explained_where_the_eye_is(watched: Watched, tmp_path: Path) -> None:
+def test_a_bad_file_and_a_missing_one_are_explained_where_the_eye_is(
+    watched: Watched, tmp_path: Path
+) -> None:
     page = watched.page
     bad = tmp_path / "notes.apk"
     bad.write_text("this is not a package")
@@ -151,21 +160,36 @@ def test_a_bad_file_and_a_missing_one_are_explained_where_the_eye_is(watched: Wa
 
 
 def test_a_hostile_label_is_text_and_runs_nothing(watched: Watched, program: Program) -> None:
-    upload_id = program.upload(apk(version="<img src=x onerror=alert(1)>", code=6), "<script>alert(2)</script>.apk")
+    upload_id = program.upload(
+        apk(version="<img src=x onerror=alert(1)>", code=6), "<script>alert(2)</script>.apk"
+    )
     program.until(lambda: program.uploaded(upload_id)["status"] == "ready")
     page, dialogs = watched.page, []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    for path in ("versions", "versions/1", "versions/1/publish", "uploads", f"uploads/{upload_id}", "activity"):
+    for path in (
+        "versions",
+        "versions/1",
+        "versions/1/publish",
+        "uploads",
+        f"uploads/{upload_id}",
+        "activity",
+    ):
         page.goto(f"/apps/my-app/{path}")
         expect(page.get_by_text("onerror").or_(page.get_by_text("<script>")).first).to_be_visible()
     assert dialogs == []
     assert page.locator("main img").count() == 0
 
 
-def test_search_filters_in_place_and_the_address_can_be_gone_back_from(watched: Watched, program: Program) -> None:
+def test_search_filters_in_place_and_the_address_can_be_gone_back_from(
+    watched: Watched, program: Program
+) -> None:
     for code in (1, 2, 3):
         program.upload(apk(version=f"{code}.5.0", code=code))
-    program.until(lambda: len(program.get("/api/versions", Authorization=f"Bearer {program.token()}")[1]["versions"]) == 3)
+    program.until(
+        lambda: (
+            len(program.get("/api/versions", Authorization=f"Bearer {program.token()}")[1]["versions"]) == 3
+        )
+    )
     page = watched.page
     page.goto("/apps/my-app/versions")
     page.keyboard.press("/")
@@ -179,32 +203,79 @@ def test_search_filters_in_place_and_the_address_can_be_gone_back_from(watched: 
 
 
 PAGES = [
-    "/apps/my-app/versions", "/apps/my-app/versions/1", "/apps/my-app/versions/1/edit", "/apps/my-app/versions/1/withdraw",
-    "/apps/my-app/versions/new", "/apps/my-app/uploads", "/apps/my-app/uploads/new", "/apps/my-app/activity",
-    "/apps/my-app/channels", "/apps/my-app/channels/1/edit", "/apps/my-app/channels/1/shut-off", "/apps/my-app/shut-off",
-    "/apps/my-app/groups", "/apps/my-app/groups/1", "/apps/my-app/groups/1/delete",
-    "/apps/my-app/releases", "/apps/my-app/releases/1", "/apps/my-app/releases/7", "/apps/my-app/releases/7/rollback",
-    "/apps/my-app/releases/7/withdraw", "/apps/my-app/versions/1/publish", "/apps/my-app/versions/2/publish?channel=stable",
-    "/apps/my-app/experiments", "/apps/my-app/experiments/new", "/apps/my-app/experiments/1", "/apps/my-app/experiments/1/end",
-    "/apps/my-app/alerts", "/apps/my-app/alerts/webhooks/1",
-    "/apps/my-app/settings", "/apps/my-app/health-policy", "/apps/my-app/fleet?days=90", "/apps/my-app/devices",
-    "/apps/my-app/explain", "/apps/my-app/explain?current_version=0.9.0&device_id=" + "d" * 200,
-    "/apps/my-app/share", "/apps", "/people", "/tokens", "/account", "/nothing", "/install/my-app",
-]  # fmt: skip
+    "/apps/my-app/versions",
+    "/apps/my-app/versions/1",
+    "/apps/my-app/versions/1/edit",
+    "/apps/my-app/versions/1/withdraw",
+    "/apps/my-app/versions/new",
+    "/apps/my-app/uploads",
+    "/apps/my-app/uploads/new",
+    "/apps/my-app/activity",
+    "/apps/my-app/channels",
+    "/apps/my-app/channels/1/edit",
+    "/apps/my-app/channels/1/shut-off",
+    "/apps/my-app/shut-off",
+    "/apps/my-app/groups",
+    "/apps/my-app/groups/1",
+    "/apps/my-app/groups/1/delete",
+    "/apps/my-app/releases",
+    "/apps/my-app/releases/1",
+    "/apps/my-app/releases/7",
+    "/apps/my-app/releases/7/rollback",
+    "/apps/my-app/releases/7/withdraw",
+    "/apps/my-app/versions/1/publish",
+    "/apps/my-app/versions/2/publish?channel=stable",
+    "/apps/my-app/experiments",
+    "/apps/my-app/experiments/new",
+    "/apps/my-app/experiments/1",
+    "/apps/my-app/experiments/1/end",
+    "/apps/my-app/alerts",
+    "/apps/my-app/alerts/webhooks/1",
+    "/apps/my-app/settings",
+    "/apps/my-app/health-policy",
+    "/apps/my-app/fleet?days=90",
+    "/apps/my-app/devices",
+    "/apps/my-app/explain",
+    "/apps/my-app/explain?current_version=0.9.0&device_id=" + "d" * 200,
+    "/apps/my-app/share",
+    "/apps",
+    "/people",
+    "/tokens",
+    "/account",
+    "/nothing",
+    "/install/my-app",
+]
 
 
 def fill_with_long_names(program: Program) -> None:
     """A channel, a group, a release that follows a plan, an experiment and a proposal, with names that try every box."""
-    channel, group = "a-rather-long-name-of-a-channel", "A-rather-long-name-of-a-group-without-any-space-in-it-at-all"
-    channel_made = program.post("/api/channels", {"name": channel, "falls_back_to": ["stable"], "approval_above": 1250})
+    channel, group = (
+        "a-rather-long-name-of-a-channel",
+        "A-rather-long-name-of-a-group-without-any-space-in-it-at-all",
+    )
+    channel_made = program.post(
+        "/api/channels", {"name": channel, "falls_back_to": ["stable"], "approval_above": 1250}
+    )
     grouped = program.post("/api/groups", {"name": group})
     program.post("/api/webhooks", {"url": "https://hooks.invalid/" + "a-rather-long-address" * 12})
     program.post("/api/webhooks/1/test")
-    program.post("/api/groups/1/devices", {"add": ["device-1"], "note": "a-note-that-is-long-and-has-no-space-in-it" * 2})
-    elsewhere = {"platform": "ios", "download_url": "https://updates.example.com/app.ipa", "checksum": "ab" * 32, "file_size": 1}
+    program.post(
+        "/api/groups/1/devices",
+        {"add": ["device-1"], "note": "a-note-that-is-long-and-has-no-space-in-it" * 2},
+    )
+    elsewhere = {
+        "platform": "ios",
+        "download_url": "https://updates.example.com/app.ipa",
+        "checksum": "ab" * 32,
+        "file_size": 1,
+    }
     arms = []
     for code in (1, 2, 3):
-        named = {**elsewhere, "version": f"1.0.{code}-a-rather-long-name-of-a-version", "version_code": 2**40 + code}
+        named = {
+            **elsewhere,
+            "version": f"1.0.{code}-a-rather-long-name-of-a-version",
+            "version_code": 2**40 + code,
+        }
         arms.append(program.post("/api/updates/publish", named)[1]["version"]["id"])
     for version_id in arms[1:]:
         program.post(f"/api/updates/deactivate/{version_id}")
@@ -213,12 +284,20 @@ def fill_with_long_names(program: Program) -> None:
     steps = [{"rollout": 100 * step, "soak_minutes": 1500} for step in range(1, 9)]
     planned = program.post("/api/versions/1/releases", {"channel": channel, "plan": steps, "groups": [group]})
     asked = program.post(f"/api/releases/{planned[1]['release']['id']}/rollout", {"rollout": 9000})
-    assert [answer[0] for answer in (channel_made, grouped, compared, planned, asked)] == [201, 201, 201, 201, 202]
+    assert [answer[0] for answer in (channel_made, grouped, compared, planned, asked)] == [
+        201,
+        201,
+        201,
+        201,
+        202,
+    ]
     program.post("/api/channels/2/shut-off")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_every_width_without_an_error(chromium: Browser, program: Program, scheme: Any) -> None:
+def test_every_page_fits_every_width_without_an_error(
+    chromium: Browser, program: Program, scheme: Any
+) -> None:
     upload_id = program.upload(apk(version="1.0.0-a-rather-long-name-of-a-version", code=2**40))
     program.until(lambda: program.uploaded(upload_id)["status"] == "ready")
     program.post("/api/versions/1/activate")

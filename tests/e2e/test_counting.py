@@ -12,9 +12,12 @@ from typing import Any
 from tests.e2e.conftest import Program
 
 BUILD = {
-    "version": "1.1.0", "version_code": 2, "platform": "android", "checksum": "ab" * 32,
+    "version": "1.1.0",
+    "version_code": 2,
+    "platform": "android",
+    "checksum": "ab" * 32,
     "download_url": "https://files.example.com/a.apk",
-}  # fmt: skip
+}
 
 
 def counted(program: Program, query: str) -> Any:

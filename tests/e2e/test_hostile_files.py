@@ -19,7 +19,9 @@ def most_memory_of(program: Program, words: str) -> int:
             status = (Path("/proc") / str(pid) / "status").read_text()
         except OSError:
             continue
-        found = max(found, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+        found = max(
+            found, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0
+        )
     return found
 
 

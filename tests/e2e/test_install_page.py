@@ -23,7 +23,10 @@ __all__ = ["chromium"]
 def published(shared: Program) -> Program:
     """A server with an Android and an iOS version whose texts are hostile, and long without a blank."""
     headers = {"Authorization": f"Bearer {shared.token()}", "Content_Type": "application/json"}
-    builds = [shared.upload(apk(version=HOSTILE, code=2**40)), shared.upload(ipa(version="2.0.0" + "-x" * 20), "app.ipa")]
+    builds = [
+        shared.upload(apk(version=HOSTILE, code=2**40)),
+        shared.upload(ipa(version="2.0.0" + "-x" * 20), "app.ipa"),
+    ]
     shared.until(lambda: all(shared.uploaded(upload)["status"] == "ready" for upload in builds))
     for upload in builds:
         version_id = shared.uploaded(upload)["version"]["id"]
@@ -56,7 +59,12 @@ def link(program: Program, **body: Any) -> str:
 
 @pytest.mark.parametrize(
     "visitor",
-    [phone(PHONE), phone(IPHONE, color_scheme="dark"), phone(PHONE, java_script_enabled=False), {"user_agent": MAC}],
+    [
+        phone(PHONE),
+        phone(IPHONE, color_scheme="dark"),
+        phone(PHONE, java_script_enabled=False),
+        {"user_agent": MAC},
+    ],
     indirect=True,
     ids=["android", "iphone", "without-javascript", "desktop"],
 )
@@ -77,7 +85,9 @@ def test_the_page_fits_and_hostile_texts_are_text(visitor: Watched) -> None:
     assert max(box["x"] + box["width"] for box in boxes if box) <= size["width"]
 
 
-@pytest.mark.parametrize("visitor", [{"user_agent": MAC, "viewport": {"width": 1440, "height": 900}}], indirect=True)
+@pytest.mark.parametrize(
+    "visitor", [{"user_agent": MAC, "viewport": {"width": 1440, "height": 900}}], indirect=True
+)
 def test_a_desktop_shows_a_code_and_both_platforms(visitor: Watched) -> None:
     page = visitor.page
     page.goto("/install/my-app")

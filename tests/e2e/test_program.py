@@ -30,7 +30,11 @@ def test_a_build_goes_in_and_a_device_gets_it_byte_for_byte(shared: Program) -> 
     upload_id = shared.upload(build)
     shared.until(lambda: shared.uploaded(upload_id)["status"] == "ready")
     version = shared.uploaded(upload_id)["version"]
-    assert (version["version"], version["is_active"], version["checksum"]) == ("1.1.0", False, hashlib.sha256(build).hexdigest())
+    assert (version["version"], version["is_active"], version["checksum"]) == (
+        "1.1.0",
+        False,
+        hashlib.sha256(build).hexdigest(),
+    )
 
     question = {"platform": "android", "current_version": "1.0.0+1", "device_id": "abc123"}
     assert shared.post("/api/updates/check", question, authorized=False)[1]["reason"] == "no_release"
@@ -45,7 +49,11 @@ def test_a_build_goes_in_and_a_device_gets_it_byte_for_byte(shared: Program) -> 
     assert status == 206
     assert hashlib.sha256(first + rest).hexdigest() == offer["checksum"]
     status, whole, headers = shared.request("GET", path)
-    assert (status, whole == build, headers["Content-Type"]) == (200, True, "application/vnd.android.package-archive")
+    assert (status, whole == build, headers["Content-Type"]) == (
+        200,
+        True,
+        "application/vnd.android.package-archive",
+    )
 
     assert shared.post(f"/api/updates/deactivate/{version['id']}")[0] == 200
     assert shared.post("/api/updates/check", question, authorized=False)[1]["reason"] == "no_release"
@@ -105,7 +113,9 @@ def test_an_upload_in_flight_is_finished_before_the_stop(program: Program) -> No
     whole = head + body + b"\r\n--x--\r\n"
     lines = f"POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {program.token()}\r\nContent-Length: {len(whole)}\r\n"
     with socket.create_connection(("127.0.0.1", program.port), 10) as caller:
-        caller.sendall(lines.encode() + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + whole[:5_000])
+        caller.sendall(
+            lines.encode() + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + whole[:5_000]
+        )
         time.sleep(0.5)
         assert program.process is not None
         program.process.send_signal(signal.SIGTERM)
@@ -156,7 +166,12 @@ def test_twelve_slow_downloads_hold_nobody_up(shared: Program) -> None:
         caller.recv(1_000)
         callers.append(caller)
     for _ in range(20):
-        assert shared.post("/api/updates/check", {"platform": "android", "current_version": "0.1.0+0"}, authorized=False)[0] == 200
+        assert (
+            shared.post(
+                "/api/updates/check", {"platform": "android", "current_version": "0.1.0+0"}, authorized=False
+            )[0]
+            == 200
+        )
     for caller in callers:
         caller.close()
 
@@ -165,8 +180,18 @@ def curl_upload(program: Program, path: Path, *options: str) -> str:
     """Send a file as the README's example does, from a process of its own; answers what curl prints."""
     if shutil.which("curl") is None:
         missing("curl")
-    command = ["curl", "-sS", *options, "-H", f"Authorization: Bearer {program.token()}", "-F", f"file=@{path}"]
-    return subprocess.run([*command, f"{program.url}/api/uploads"], check=False, capture_output=True, text=True).stdout
+    command = [
+        "curl",
+        "-sS",
+        *options,
+        "-H",
+        f"Authorization: Bearer {program.token()}",
+        "-F",
+        f"file=@{path}",
+    ]
+    return subprocess.run(
+        [*command, f"{program.url}/api/uploads"], check=False, capture_output=True, text=True
+    ).stdout
 
 
 def test_a_500_megabyte_upload_does_not_grow_the_server(program: Program, tmp_path: Path) -> None:
@@ -207,7 +232,9 @@ def test_a_file_that_is_too_large_is_refused_with_413(program: Program, tmp_path
 
 
 def test_a_simple_client_that_sends_too_much_json_still_reads_the_answer(shared: Program) -> None:
-    status, raw, _ = shared.request("POST", "/api/updates/check", b"[" * 10_000_000, Content_Type="application/json")
+    status, raw, _ = shared.request(
+        "POST", "/api/updates/check", b"[" * 10_000_000, Content_Type="application/json"
+    )
     assert (status, b"body_too_large" in raw) == (413, True)
 
 
@@ -215,7 +242,15 @@ def start_and_wait(folder: Path, **settings: str) -> subprocess.CompletedProcess
     """Start the program where it has to refuse."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTA_")}
     environ = {**kept, "OTA_DATA_DIR": str(folder), "OTA_PORT": str(free_port()), **settings}
-    return subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), [("OTA_PORT", "abc"), ("OTA_HOST", "999.1.1.1")])
@@ -247,10 +282,15 @@ def test_the_host_may_be_a_name(program: Program) -> None:
 def test_the_fixture_builds_apks_that_androids_own_tool_verifies(tmp_path: Path) -> None:
     if shutil.which("apksigner") is None:
         missing("apksigner")
-    for name, data in (("a", apk()), ("b", sign_v2(archive({"AndroidManifest.xml": manifest(), "big": bytes(3_000_000)}, 0), signer("B")))):
+    for name, data in (
+        ("a", apk()),
+        ("b", sign_v2(archive({"AndroidManifest.xml": manifest(), "big": bytes(3_000_000)}, 0), signer("B"))),
+    ):
         path = tmp_path / f"{name}.apk"
         path.write_bytes(data)
-        answer = subprocess.run(["apksigner", "verify", "-v", "--print-certs", path], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            ["apksigner", "verify", "-v", "--print-certs", path], capture_output=True, text=True, check=False
+        )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert "Verified using v2 scheme (APK Signature Scheme v2): true" in answer.stdout
 
@@ -262,11 +302,20 @@ def test_flask_run_works_for_development(tmp_path: Path) -> None:
     flask = [sys.executable, "-m", "flask", "--app", "app"]
     subprocess.run([*flask, "prepare"], cwd=ROOT, env=environ, check=True, capture_output=True)
     made = subprocess.run(
-        [*flask, "create-token", "admin@localhost", "ci"], cwd=ROOT, env=environ, check=True, capture_output=True, text=True
+        [*flask, "create-token", "admin@localhost", "ci"],
+        cwd=ROOT,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     assert made.stdout.startswith("ota_")
     server = subprocess.Popen(
-        [*flask, "run", "--port", str(port)], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*flask, "run", "--port", str(port)],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         caller = Program(tmp_path)
@@ -292,6 +341,8 @@ def test_the_operators_commands(tmp_path: Path, arguments: list[str], words: str
     environ = {**kept, "OTA_DATA_DIR": str(tmp_path), "OTA_ADMIN_PASSWORD": PASSWORD}
     flask = [sys.executable, "-m", "flask", "--app", "app"]
     subprocess.run([*flask, "prepare"], cwd=ROOT, env=environ, check=True, capture_output=True)
-    ended = subprocess.run([*flask, *arguments], cwd=ROOT, env=environ, check=False, capture_output=True, text=True)
+    ended = subprocess.run(
+        [*flask, *arguments], cwd=ROOT, env=environ, check=False, capture_output=True, text=True
+    )
     assert words in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

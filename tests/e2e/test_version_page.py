@@ -28,7 +28,9 @@ def build(code: int, **more: object) -> bytes:
     resources = [Resource(0x7F010000, LABEL), Resource(0x7F020000, "res/icon.png", density=480)]
     described = {"label": Reference(0x7F010000), "icon": Reference(0x7F020000), **more.pop("application", {})}  # type: ignore[dict-item]
     files = {"res/icon.png": picture(), "lib/arm64-v8a/libflutter.so": b"\x7fELF"}
-    return apk(code=code, version=f"1.{code}.0", resources=resources, application=described, files=files, **more)
+    return apk(
+        code=code, version=f"1.{code}.0", resources=resources, application=described, files=files, **more
+    )
 
 
 def ready(program: Program, content: bytes) -> int:
@@ -56,7 +58,10 @@ def test_a_hostile_label_is_text_and_the_icon_a_picture(watched: Watched, progra
 def test_the_dialog_warns_and_blocks(watched: Watched, program: Program) -> None:
     first = ready(program, build(1))
     program.post(f"/api/versions/{first}/activate")
-    second = ready(program, build(2, permissions=["android.permission.CAMERA"], min_sdk=28, application={"debuggable": True}))
+    second = ready(
+        program,
+        build(2, permissions=["android.permission.CAMERA"], min_sdk=28, application={"debuggable": True}),
+    )
     page = watched.page
     page.goto(f"/apps/my-app/versions/{second}")
     expect(page.get_by_role("heading", name="It can not be published")).to_be_visible()
@@ -83,7 +88,11 @@ def test_the_version_page_fits_every_width(watched: Watched, program: Program) -
     assert first
     for width in (360, 768, 1440):
         watched.page.set_viewport_size({"width": width, "height": 800})
-        for path in (f"/apps/my-app/versions/{second}", f"/apps/my-app/versions/{second}/publish", "/apps/my-app/settings"):
+        for path in (
+            f"/apps/my-app/versions/{second}",
+            f"/apps/my-app/versions/{second}/publish",
+            "/apps/my-app/settings",
+        ):
             watched.page.goto(path)
             wide = watched.page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, (path, width)

@@ -15,7 +15,13 @@ from tests.packages.cases import VALID, add, all_three, by, entries, flipped, ja
 BAD = "bad_signature"
 
 
-def flip(name: str, expected: str, where: Callable[[bytes], int], base: Callable[[], bytes] = v2_only, **more: object) -> None:
+def flip(
+    name: str,
+    expected: str,
+    where: Callable[[bytes], int],
+    base: Callable[[], bytes] = v2_only,
+    **more: object,
+) -> None:
     """A case with one bit changed. ``where`` finds it in the file."""
 
     def build() -> bytes:
@@ -46,7 +52,11 @@ def _stored() -> bytes:
     return signed(archive(entries(), 0), v2=[by()])
 
 
-for _name, _tail in {"manifest": b"AndroidManifest.xml", "content": b"content.bin", "long-name": b"name.txt"}.items():
+for _name, _tail in {
+    "manifest": b"AndroidManifest.xml",
+    "content": b"content.bin",
+    "long-name": b"name.txt",
+}.items():
     flip(f"data-of-{_name}", BAD, lambda apk, tail=_tail: apk.index(tail) + len(tail) + 1, _stored)  # type: ignore[misc]
 flip("time-in-local-header", BAD, lambda apk: 10)
 flip("name-in-local-header", "lying_header", lambda apk: 31)
@@ -59,7 +69,13 @@ flip("second-size-of-block", BAD, lambda apk: _directory(apk) - 24)
 flip("magic-of-block", "hidden_bytes", lambda apk: _directory(apk) - 16)
 flip("size-of-pair", BAD, lambda apk: _block(apk) + 8)
 flip("id-of-pair", "unsigned", lambda apk: _block(apk) + 16)
-flip("id-of-v3-pair-with-v1-behind", "stripped_signature", lambda apk: apk.index(struct.pack("<I", s.V3)), all_three, min_sdk=21)
+flip(
+    "id-of-v3-pair-with-v1-behind",
+    "stripped_signature",
+    lambda apk: apk.index(struct.pack("<I", s.V3)),
+    all_three,
+    min_sdk=21,
+)
 for _number, _name in enumerate(["signers", "signer", "signed-data", "digests", "digest"]):
     flip(f"size-of-{_name}", BAD, lambda apk, number=_number: _block(apk) + 20 + 4 * number)  # type: ignore[misc]
 flip("algorithm-of-digest", BAD, lambda apk: _digest(apk) - 8)
@@ -92,31 +108,77 @@ for _name, _code, _build in [
     ("changed-file", BAD, _jar(_with("assets/content.bin", b"The", b"the"))),
     ("extra-file", BAD, _jar(lambda files: {**files, "assets/more.bin": b"more"})),
     ("extra-dex", BAD, _jar(lambda files: {**files, "classes.dex": b"dex\n035\0"})),
-    ("missing-file", BAD, _jar(lambda files: {name: data for name, data in files.items() if name != "assets/content.bin"})),
+    (
+        "missing-file",
+        BAD,
+        _jar(lambda files: {name: data for name, data in files.items() if name != "assets/content.bin"}),
+    ),
     ("swapped-files", BAD, _jar(lambda files: {**files, "assets/content.bin": files["AndroidManifest.xml"]})),
     ("changed-manifest", BAD, _jar(_with("META-INF/MANIFEST.MF", b"Digest: ", b"Digest: A"))),
-    ("changed-manifest-head-without-whole-digest", VALID, _jar(_with("META-INF/MANIFEST.MF", b"By: tests", b"By: guests"), whole=False)),
-    ("changed-section-without-whole-digest", BAD, _jar(_with("META-INF/MANIFEST.MF", b"-Digest: ", b"-Digest: A"), whole=False)),
+    (
+        "changed-manifest-head-without-whole-digest",
+        VALID,
+        _jar(_with("META-INF/MANIFEST.MF", b"By: tests", b"By: guests"), whole=False),
+    ),
+    (
+        "changed-section-without-whole-digest",
+        BAD,
+        _jar(_with("META-INF/MANIFEST.MF", b"-Digest: ", b"-Digest: A"), whole=False),
+    ),
     ("changed-signature-file", BAD, _jar(_with("META-INF/SIGNER0.SF", b"By: tests", b"By: guests"))),
     (
         "changed-signature-file-with-attributes",
         BAD,
         _jar(_with("META-INF/SIGNER0.SF", b"By: tests", b"By: guests"), signed_attributes=True),
     ),
-    ("changed-block", BAD, _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": flipped(files["META-INF/SIGNER0.RSA"], -50)})),
-    ("cut-block", BAD, _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": files["META-INF/SIGNER0.RSA"][:200]})),
+    (
+        "changed-block",
+        BAD,
+        _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": flipped(files["META-INF/SIGNER0.RSA"], -50)}),
+    ),
+    (
+        "cut-block",
+        BAD,
+        _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": files["META-INF/SIGNER0.RSA"][:200]}),
+    ),
     ("empty-block", BAD, _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": b""})),
-    ("without-manifest", "unsigned", _jar(lambda files: {name: data for name, data in files.items() if not name.endswith(".MF")})),
-    ("without-signature-file", "unsigned", _jar(lambda files: {name: data for name, data in files.items() if not name.endswith(".SF")})),
-    ("without-version", BAD, lambda: archive(_resigned(jar(entries(21), who("A")), b"Signature-Version", b"Signature-Fashion"))),
-    ("block-by-another", BAD, _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": _foreign(files["META-INF/SIGNER0.SF"])})),
+    (
+        "without-manifest",
+        "unsigned",
+        _jar(lambda files: {name: data for name, data in files.items() if not name.endswith(".MF")}),
+    ),
+    (
+        "without-signature-file",
+        "unsigned",
+        _jar(lambda files: {name: data for name, data in files.items() if not name.endswith(".SF")}),
+    ),
+    (
+        "without-version",
+        BAD,
+        lambda: archive(_resigned(jar(entries(21), who("A")), b"Signature-Version", b"Signature-Fashion")),
+    ),
+    (
+        "block-by-another",
+        BAD,
+        _jar(lambda files: {**files, "META-INF/SIGNER0.RSA": _foreign(files["META-INF/SIGNER0.SF"])}),
+    ),
     ("twice-in-manifest", BAD, lambda: archive(_twice(jar(entries(21), who("A"))))),
 ]:
     add(f"v1-{_name}", _build, _code, min_sdk=21)
-add("v1-second-signer-covers-less", lambda: jarred("A", "B", without={1: "assets/content.bin"}), BAD, min_sdk=21)
+add(
+    "v1-second-signer-covers-less",
+    lambda: jarred("A", "B", without={1: "assets/content.bin"}),
+    BAD,
+    min_sdk=21,
+)
 add("v1-sha256-before-android-4.3", lambda: jarred("A", min_sdk=15), BAD, min_sdk=15)
 add("v1-ecdsa-before-android-5", lambda: jarred("A:EC P-256", min_sdk=18), BAD, min_sdk=18)
-add("v1-signed-attributes-before-android-4.4", lambda: jarred("A", min_sdk=18, signed_attributes=True), BAD, min_sdk=18)
+add(
+    "v1-signed-attributes-before-android-4.4",
+    lambda: jarred("A", min_sdk=18, signed_attributes=True),
+    BAD,
+    min_sdk=18,
+)
 add("v1-only-for-target-30", lambda: jarred("A", target_sdk=30), "weak_signature", min_sdk=21, target_sdk=30)
 add("v1-weak-key", lambda: jarred("A:RSA 768"), "weak_signature", min_sdk=21)
 add("v1-broken-beside-v2", lambda: signed(_broken_v1(21), v2=[by()]), BAD, min_sdk=21)
@@ -154,21 +216,47 @@ add("v2-twice", lambda: _twice_in_block(s.V2, [by()]), "duplicate_block")
 add("v2-twice-first-broken", lambda: _twice_in_block(s.V2, [by()], first=b"broken"), "duplicate_block")
 add("v3-twice", lambda: _twice_in_block(s.V3, [by("B")]), "duplicate_block", min_sdk=21)
 add("v2-nobody", lambda: with_pairs(v2_only(), [(s.V2, s.sized(b""))]), BAD)
-add("v2-eleven-signers", lambda: signed(plain(), v2=[By(signer("A", serial=number + 1)) for number in range(11)]), BAD)
+add(
+    "v2-eleven-signers",
+    lambda: signed(plain(), v2=[By(signer("A", serial=number + 1)) for number in range(11)]),
+    BAD,
+)
 add("v2-no-certificate", lambda: signed(plain(), v2=[by(certificate=b"")]), BAD)
 add("v2-certificate-of-another-key", lambda: signed(plain(), v2=[by(certificate=who("B").certificate)]), BAD)
 add("v2-public-key-of-another", lambda: signed(plain(), v2=[by(public_key=who("B").public_key)]), BAD)
-add("v2-digests-list-more", lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, digests=[s.PKCS1_SHA256, s.PKCS1_SHA512])]), BAD)
-add("v2-digests-list-other", lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, digests=[s.PKCS1_SHA512])]), BAD)
+add(
+    "v2-digests-list-more",
+    lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, digests=[s.PKCS1_SHA256, s.PKCS1_SHA512])]),
+    BAD,
+)
+add(
+    "v2-digests-list-other",
+    lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, digests=[s.PKCS1_SHA512])]),
+    BAD,
+)
 add("v2-two-values-for-one-digest", lambda: signed(plain(), v2=[_two_values()]), BAD)
 add("v2-no-digest", lambda: signed(plain(), v2=[by(digests=[])]), BAD)
 add("v2-wrong-digest", lambda: signed(plain(), v2=[by(claims={s.PKCS1_SHA256: bytes(32)})]), BAD)
-add("v2-better-digest-wrong", lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, s.PKCS1_SHA512, claims={s.PKCS1_SHA512: b""})]), BAD)
-add("v2-worse-digest-wrong", lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, s.PKCS1_SHA512, claims={s.PKCS1_SHA256: b""})]))
+add(
+    "v2-better-digest-wrong",
+    lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, s.PKCS1_SHA512, claims={s.PKCS1_SHA512: b""})]),
+    BAD,
+)
+add(
+    "v2-worse-digest-wrong",
+    lambda: signed(plain(), v2=[by("A", s.PKCS1_SHA256, s.PKCS1_SHA512, claims={s.PKCS1_SHA256: b""})]),
+)
 add("v2-verity-only-before-android-9", lambda: signed(plain(), v2=[by("A", s.VERITY_RSA)]), BAD)
-add("v2-verity-wrong-digest", lambda: signed(plain(28), v2=[by("A", s.VERITY_RSA, claims={s.VERITY_RSA: bytes(40)})]), BAD, min_sdk=28)
+add(
+    "v2-verity-wrong-digest",
+    lambda: signed(plain(28), v2=[by("A", s.VERITY_RSA, claims={s.VERITY_RSA: bytes(40)})]),
+    BAD,
+    min_sdk=28,
+)
 add("v2-unknown-algorithm-only", lambda: signed(plain(), v2=[by("A", 0x0999)]), BAD)
-add("v2-algorithm-of-another-kind-of-key", lambda: signed(plain(), v2=[by("A:EC P-256", s.PKCS1_SHA256)]), BAD)
+add(
+    "v2-algorithm-of-another-kind-of-key", lambda: signed(plain(), v2=[by("A:EC P-256", s.PKCS1_SHA256)]), BAD
+)
 add("v2-weak-key", lambda: signed(plain(), v2=[by("A:RSA 768")]), "weak_signature")
 add("v2-signature-larger-than-any", lambda: with_pairs(v2_only(), [(s.V2, bytes(9 * 1024**2))]), BAD)
 add("v2-content-changed-and-checksums-fixed", lambda: _moved_signature(), BAD)
@@ -178,7 +266,10 @@ def _twice_in_block(key: int, more: list[By], first: bytes | None = None) -> byt
     apk = all_three() if key == s.V3 else v2_only()
     _, pairs = pairs_of(apk)
     second = s.sized(s.sized(s.signer_block(more[0], {}, is_v3=key == s.V3)))
-    return with_pairs(apk, [*([] if first is None else [(key, first)]), *pairs, *([] if first is not None else [(key, second)])])
+    return with_pairs(
+        apk,
+        [*([] if first is None else [(key, first)]), *pairs, *([] if first is not None else [(key, second)])],
+    )
 
 
 def _two_values() -> By:
@@ -199,8 +290,13 @@ def _without(apk: bytes, *keys: int) -> bytes:
 add("stripped-v2-and-v3-from-v1", lambda: _without(all_three(), s.V2, s.V3), "stripped_signature", min_sdk=21)
 add("stripped-v2-from-v1", lambda: _without(all_three(), s.V2), "stripped_signature", min_sdk=21)
 add("stripped-v3-from-v1-and-v2", lambda: _without(all_three(), s.V3), "stripped_signature", min_sdk=21)
-add("stripped-v3-from-v2", lambda: _without(signed(plain(), v2=[by()], v3=[by()]), s.V3), "stripped_signature")
-add("stripped-v3-from-v2-without-protection", lambda: _without(signed(plain(), v2=[by()], v3=[by()], is_protected=False), s.V3))
+add(
+    "stripped-v3-from-v2", lambda: _without(signed(plain(), v2=[by()], v3=[by()]), s.V3), "stripped_signature"
+)
+add(
+    "stripped-v3-from-v2-without-protection",
+    lambda: _without(signed(plain(), v2=[by()], v3=[by()], is_protected=False), s.V3),
+)
 add("stripped-v1-header-names-unknown", lambda: jarred("A", header="7, x"), min_sdk=21)
 
 add("v3-signer-is-not-v2-signer", lambda: signed(plain(), v2=[by("B")], v3=[by()]), BAD)
@@ -212,13 +308,31 @@ add("v3-starts-too-late", lambda: signed(plain(28), v3=[by(first=30)]), BAD, min
 add("v3-ends-too-early", lambda: signed(plain(28), v3=[by(last=33)]), BAD, min_sdk=28)
 add("v3-range-backwards", lambda: signed(plain(28), v3=[by(first=33, last=28)]), BAD, min_sdk=28)
 add("v3-two-ranges-differ", lambda: signed(plain(28), v3=[by(outer_first=27)]), BAD, min_sdk=28)
-add("v3-two-ranges-by-strangers", lambda: signed(plain(28), v3=[by(last=29), by("B", first=30)]), BAD, min_sdk=28)
-add("v3-broken-beside-v2", lambda: signed(plain(), v2=[by()], v3=[by(claims={s.PKCS1_SHA256: bytes(32)})]), BAD)
-add("v2-broken-beside-v3", lambda: signed(plain(), v2=[by(claims={s.PKCS1_SHA256: bytes(32)})], v3=[by()]), BAD)
+add(
+    "v3-two-ranges-by-strangers",
+    lambda: signed(plain(28), v3=[by(last=29), by("B", first=30)]),
+    BAD,
+    min_sdk=28,
+)
+add(
+    "v3-broken-beside-v2",
+    lambda: signed(plain(), v2=[by()], v3=[by(claims={s.PKCS1_SHA256: bytes(32)})]),
+    BAD,
+)
+add(
+    "v2-broken-beside-v3",
+    lambda: signed(plain(), v2=[by(claims={s.PKCS1_SHA256: bytes(32)})], v3=[by()]),
+    BAD,
+)
 add("v2-broken-beside-v3-from-android-9", lambda: _broken_v2_beside_v3(), min_sdk=28)
 add("v3-weak-key-in-lineage", lambda: _rotated(who("A:RSA 768"), who("B")), "weak_signature", min_sdk=28)
 add("lineage-broken", lambda: _rotated(who("A"), who("B"), broken_at=1), BAD, min_sdk=28)
-add("lineage-broken-in-the-middle", lambda: _rotated(who("A"), who("C"), who("B"), broken_at=1), BAD, min_sdk=28)
+add(
+    "lineage-broken-in-the-middle",
+    lambda: _rotated(who("A"), who("C"), who("B"), broken_at=1),
+    BAD,
+    min_sdk=28,
+)
 add("lineage-ends-with-another", lambda: _rotated(who("A"), who("B"), who("C")), BAD, min_sdk=28)
 add("lineage-with-a-signer-twice", lambda: _rotated(who("B"), who("A"), who("B")), BAD, min_sdk=28)
 add("lineage-of-unknown-version", lambda: _rotated(who("A"), who("B"), version=2), BAD, min_sdk=28)
@@ -242,11 +356,21 @@ def _rotated_beside_v2(*signers: Signer) -> bytes:
 
 
 def _v31(
-    *, first: int = 33, rotated_from: int | None = 33, last: int = 32, proof: bool = True, v31_last: int = s.LAST_SDK, v3_by: str = "A"
+    *,
+    first: int = 33,
+    rotated_from: int | None = 33,
+    last: int = 32,
+    proof: bool = True,
+    v31_last: int = s.LAST_SDK,
+    v3_by: str = "A",
 ) -> bytes:
     said = [] if rotated_from is None else [attribute(s.ROTATION_MIN_SDK, rotated_from)]
     attributes = [lineage(who("A"), who("B"))] if proof else []
-    return signed(plain(28), v3=[by(v3_by, last=last, attributes=said)], v31=[by("B", first=first, last=v31_last, attributes=attributes)])
+    return signed(
+        plain(28),
+        v3=[by(v3_by, last=last, attributes=said)],
+        v31=[by("B", first=first, last=v31_last, attributes=attributes)],
+    )
 
 
 for _name, _code, _build in [
@@ -263,7 +387,10 @@ for _name, _code, _build in [
     (
         "broken",
         BAD,
-        lambda: with_pairs(_v31(), [(key, value if key != s.V31 else flipped(value, 60)) for key, value in pairs_of(_v31())[1]]),
+        lambda: with_pairs(
+            _v31(),
+            [(key, value if key != s.V31 else flipped(value, 60)) for key, value in pairs_of(_v31())[1]],
+        ),
     ),
 ]:
     add(f"v31-{_name}", _build, _code, min_sdk=28, is_v31=True, by=("B",))
@@ -277,7 +404,11 @@ add("bytes-between-block-and-directory", lambda: _shifted(), "hidden_bytes")
 add("signed-with-lying-local-name", lambda: signed(_lying(plain()), v2=[by()]), "lying_header")
 add("signed-with-lying-local-size", lambda: signed(flipped(plain(), 22), v2=[by()]), "lying_header")
 add("signed-with-two-end-records", lambda: signed(_commented(plain()), v2=[by()]), "ambiguous_archive")
-add("signed-with-entry-twice", lambda: signed(_two_cases().replace(b"/Content", b"/content"), v2=[by()]), "duplicate_entry")
+add(
+    "signed-with-entry-twice",
+    lambda: signed(_two_cases().replace(b"/Content", b"/content"), v2=[by()]),
+    "duplicate_entry",
+)
 add("signed-with-entry-of-other-case", lambda: signed(_two_cases(), v2=[by()]), "duplicate_entry")
 
 

@@ -54,8 +54,14 @@ def entries(min_sdk: int = 24, target_sdk: int = 29) -> dict[str, bytes]:
     """What is in every APK of the corpus."""
     sdk = Element("uses-sdk", {"minSdkVersion": min_sdk, "targetSdkVersion": target_sdk})
     application = Element("application", {"label": "Example", "hasCode": False})
-    root = Element("manifest", {"package": "com.example.app", "versionCode": 1, "versionName": "1"}, [sdk, application])
-    return {"AndroidManifest.xml": encode(root), "assets/content.bin": CONTENT, "assets/" + "long/" * 20 + "name.txt": b"long"}
+    root = Element(
+        "manifest", {"package": "com.example.app", "versionCode": 1, "versionName": "1"}, [sdk, application]
+    )
+    return {
+        "AndroidManifest.xml": encode(root),
+        "assets/content.bin": CONTENT,
+        "assets/" + "long/" * 20 + "name.txt": b"long",
+    }
 
 
 def plain(min_sdk: int = 24, target_sdk: int = 29) -> bytes:

@@ -24,7 +24,11 @@ def _place(content: bytes, dice: random.Random) -> int:
 
 def _flip(content: bytes, dice: random.Random) -> bytes:
     at = _place(content, dice)
-    return content[:at] + bytes([content[at] ^ 1 << dice.randrange(8)]) + content[at + 1 :] if content else content
+    return (
+        content[:at] + bytes([content[at] ^ 1 << dice.randrange(8)]) + content[at + 1 :]
+        if content
+        else content
+    )
 
 
 def _overwrite(content: bytes, dice: random.Random) -> bytes:
@@ -34,7 +38,11 @@ def _overwrite(content: bytes, dice: random.Random) -> bytes:
 
 def _insert(content: bytes, dice: random.Random) -> bytes:
     at = dice.choice((0, len(content), _place(content, dice)))
-    return content[:at] + dice.choice((dice.randbytes(dice.randrange(1, 64)), b"\0" * dice.randrange(1, 64))) + content[at:]
+    return (
+        content[:at]
+        + dice.choice((dice.randbytes(dice.randrange(1, 64)), b"\0" * dice.randrange(1, 64)))
+        + content[at:]
+    )
 
 
 def _remove(content: bytes, dice: random.Random) -> bytes:
@@ -54,7 +62,13 @@ def _repeat(content: bytes, dice: random.Random) -> bytes:
 def _swap(content: bytes, dice: random.Random) -> bytes:
     one, other = sorted((_place(content, dice), _place(content, dice)))
     size = min(dice.randrange(1, 100), other - one)
-    return content[:one] + content[other : other + size] + content[one + size : other] + content[one : one + size] + content[other + size :]
+    return (
+        content[:one]
+        + content[other : other + size]
+        + content[one + size : other]
+        + content[one : one + size]
+        + content[other + size :]
+    )
 
 
 def _number(content: bytes, dice: random.Random) -> bytes:

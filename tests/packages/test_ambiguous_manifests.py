@@ -58,11 +58,16 @@ def test_a_flag_that_is_a_text_is_refused(tmp_path: Path, name: str, value: str)
 
 def test_a_flag_that_differs_between_devices_is_refused(tmp_path: Path) -> None:
     resources = [Resource(FLAG, 0), Resource(FLAG, 1, density=160)]
-    assert refusal(apk(application={"debuggable": Reference(FLAG)}, resources=resources), tmp_path) == "unreadable_manifest"
+    assert (
+        refusal(apk(application={"debuggable": Reference(FLAG)}, resources=resources), tmp_path)
+        == "unreadable_manifest"
+    )
 
 
 def test_a_flag_that_is_a_resource_is_followed(tmp_path: Path) -> None:
-    assert read(apk(application={"debuggable": Reference(FLAG)}, resources=[Resource(FLAG, 1)]), tmp_path).is_debuggable
+    assert read(
+        apk(application={"debuggable": Reference(FLAG)}, resources=[Resource(FLAG, 1)]), tmp_path
+    ).is_debuggable
 
 
 def test_a_second_string_pool_is_refused(tmp_path: Path) -> None:
@@ -97,7 +102,17 @@ def test_attributes_out_of_order_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["com.good.app\u200b", "<b> not a package", "com", "com..app", "1com.app", "com.app-x", "", "c\u00f6m.app"]
+    "package",
+    [
+        "com.good.app\u200b",
+        "<b> not a package",
+        "com",
+        "com..app",
+        "1com.app",
+        "com.app-x",
+        "",
+        "c\u00f6m.app",
+    ],
 )
 def test_a_package_name_that_phones_refuse_is_refused(tmp_path: Path, package: str) -> None:
     assert refusal(apk(package=package), tmp_path) == "no_package_id"
@@ -111,7 +126,10 @@ def test_a_build_without_a_version_code_is_refused_whatever_is_sent_along(tmp_pa
 def test_libraries_that_shall_not_be_extracted_must_lie_as_they_are(tmp_path: Path) -> None:
     build = apk(files={"lib/arm64-v8a/libown.so": b"\x7fELF" * 50}, application={"extractNativeLibs": False})
     assert refusal(build, tmp_path) == "packed_libraries"
-    assert read(apk(files={"lib/arm64-v8a/libown.so": b"\x7fELF" * 50}, application={"extractNativeLibs": True}), tmp_path)
+    assert read(
+        apk(files={"lib/arm64-v8a/libown.so": b"\x7fELF" * 50}, application={"extractNativeLibs": True}),
+        tmp_path,
+    )
 
 
 def test_a_changed_and_signed_manifest_is_read_as_androids_own_tool_reads_it(tmp_path: Path) -> None:
@@ -139,7 +157,9 @@ def flipped(content: bytes, seed: int) -> bytes:
 
 
 def badging(path: Path) -> tuple[Any, ...] | None:
-    told = subprocess.run(["aapt", "dump", "badging", path], capture_output=True, check=False).stdout.decode(errors="replace")
+    told = subprocess.run(["aapt", "dump", "badging", path], capture_output=True, check=False).stdout.decode(
+        errors="replace"
+    )
     found = re.search(r"package: name='([^']*)' versionCode='(\d*)'", told)
     if found is None or not found[2]:
         return None

@@ -49,7 +49,14 @@ def colour_of(icon: bytes | None) -> Any:
 
 
 def test_the_manifest_tells_levels_permissions_and_flags(read: Any) -> None:
-    facts = read(apk(min_sdk=26, target_sdk=35, permissions=["b.SECOND", "a.FIRST", "b.SECOND"], application={"debuggable": True}))
+    facts = read(
+        apk(
+            min_sdk=26,
+            target_sdk=35,
+            permissions=["b.SECOND", "a.FIRST", "b.SECOND"],
+            application={"debuggable": True},
+        )
+    )
     assert (facts.min_sdk, facts.target_sdk, facts.is_debuggable) == (26, 35, True)
     assert facts.permissions == ("a.FIRST", "b.SECOND")
 
@@ -59,7 +66,11 @@ def test_a_version_code_has_64_bits(read: Any) -> None:
 
 
 def test_a_label_in_many_languages_is_read_in_the_default_one(read: Any) -> None:
-    labels = [Resource(LABEL, "Beispiel", "de"), Resource(LABEL, "Example app"), Resource(LABEL, "Exemple", "fr")]
+    labels = [
+        Resource(LABEL, "Beispiel", "de"),
+        Resource(LABEL, "Example app"),
+        Resource(LABEL, "Exemple", "fr"),
+    ]
     assert read(apk(resources=labels, application={"label": Reference(LABEL)})).label == "Example app"
 
 
@@ -79,28 +90,50 @@ def test_the_icon_of_the_highest_density_becomes_a_png(read: Any) -> None:
         Resource(ICON, "res/high.webp", density=640),
         Resource(ICON, "res/mid.png", density=320),
     ]
-    files = {"res/low.png": picture(48, "red"), "res/high.webp": picture(192, "blue", "WEBP"), "res/mid.png": picture(96, "green")}
+    files = {
+        "res/low.png": picture(48, "red"),
+        "res/high.webp": picture(192, "blue", "WEBP"),
+        "res/mid.png": picture(96, "green"),
+    }
     facts = read(apk(resources=icons, files=files, application={"icon": Reference(ICON)}))
     assert colour_of(facts.icon)[2] > 200
 
 
 def test_of_an_adaptive_icon_alone_the_foreground_is_shown(read: Any) -> None:
     drawn = encode(Element("adaptive-icon", {}, [Element("foreground", {"drawable": Reference(ICON + 1)})]))
-    icons = [Resource(ICON, "res/icon.xml", density=ANY_DENSITY), Resource(ICON + 1, "res/front.png", density=480)]
+    icons = [
+        Resource(ICON, "res/icon.xml", density=ANY_DENSITY),
+        Resource(ICON + 1, "res/front.png", density=480),
+    ]
     files = {"res/icon.xml": drawn, "res/front.png": picture(108, "blue")}
-    assert colour_of(read(apk(resources=icons, files=files, application={"icon": Reference(ICON)})).icon) == (0, 0, 255)
+    assert colour_of(read(apk(resources=icons, files=files, application={"icon": Reference(ICON)})).icon) == (
+        0,
+        0,
+        255,
+    )
 
 
 def test_a_picture_is_preferred_to_a_drawing(read: Any) -> None:
     icons = [Resource(ICON, "res/icon.xml", density=ANY_DENSITY), Resource(ICON, "res/old.png", density=240)]
     files = {"res/icon.xml": b"not read", "res/old.png": picture(72, "red")}
-    assert colour_of(read(apk(resources=icons, files=files, application={"icon": Reference(ICON)})).icon) == (255, 0, 0)
+    assert colour_of(read(apk(resources=icons, files=files, application={"icon": Reference(ICON)})).icon) == (
+        255,
+        0,
+        0,
+    )
 
 
 def test_a_vector_is_never_passed_through(read: Any) -> None:
     icons = [Resource(ICON, "res/icon.xml", density=ANY_DENSITY)]
     assert (
-        read(apk(resources=icons, files={"res/icon.xml": b"<svg onload='alert(1)'/>"}, application={"icon": Reference(ICON)})).icon is None
+        read(
+            apk(
+                resources=icons,
+                files={"res/icon.xml": b"<svg onload='alert(1)'/>"},
+                application={"icon": Reference(ICON)},
+            )
+        ).icon
+        is None
     )
 
 
@@ -116,11 +149,19 @@ def test_a_vector_is_never_passed_through(read: Any) -> None:
 )
 def test_the_libraries_tell_processors_and_framework(read: Any, library: str, framework: str) -> None:
     facts = read(apk(files={f"lib/arm64-v8a/{library}": b"\x7fELF", f"lib/x86_64/{library}": b"\x7fELF"}))
-    assert (facts.abis, facts.framework, facts.framework_version) == (("arm64-v8a", "x86_64"), framework, None)
+    assert (facts.abis, facts.framework, facts.framework_version) == (
+        ("arm64-v8a", "x86_64"),
+        framework,
+        None,
+    )
 
 
 def test_flutters_engine_tells_the_version_of_its_dart(read: Any) -> None:
-    engine = b"\0" * 300_000 + b'3.5.0 (stable) (Tue Jul 30 02:17:59 2024 -0700) on "android_arm64"\0' + b"\0" * 1000
+    engine = (
+        b"\0" * 300_000
+        + b'3.5.0 (stable) (Tue Jul 30 02:17:59 2024 -0700) on "android_arm64"\0'
+        + b"\0" * 1000
+    )
     assert read(apk(files={"lib/arm64-v8a/libflutter.so": engine})).framework_version == "Dart 3.5.0"
 
 
@@ -130,14 +171,30 @@ def test_flutters_engine_tells_the_version_of_its_dart(read: Any) -> None:
         ({"split": "config.de"}, "split_apks"),
         ({"application": {"isSplitRequired": True}}, "split_apks"),
         ({"application": {"testOnly": True}}, "test_only"),
-        ({"application": {"label": Reference(LABEL)}, "resources": [Resource(LABEL, refers_to=LABEL)]}, "unreadable_manifest"),
         (
-            {"version": Reference(NAME), "resources": [Resource(NAME, refers_to=NAME + 1), Resource(NAME + 1, refers_to=NAME)]},
+            {"application": {"label": Reference(LABEL)}, "resources": [Resource(LABEL, refers_to=LABEL)]},
             "unreadable_manifest",
         ),
-        ({"files": {"resources.arsc": b"\x02\x00\x0c\x00\xff\xff\xff\xff" + b"\0" * 64}}, "unreadable_manifest"),
+        (
+            {
+                "version": Reference(NAME),
+                "resources": [Resource(NAME, refers_to=NAME + 1), Resource(NAME + 1, refers_to=NAME)],
+            },
+            "unreadable_manifest",
+        ),
+        (
+            {"files": {"resources.arsc": b"\x02\x00\x0c\x00\xff\xff\xff\xff" + b"\0" * 64}},
+            "unreadable_manifest",
+        ),
     ],
-    ids=["a split", "a base that needs splits", "test only", "a label that is itself", "two names in a circle", "a lying table"],
+    ids=[
+        "a split",
+        "a base that needs splits",
+        "test only",
+        "a label that is itself",
+        "two names in a circle",
+        "a lying table",
+    ],
 )
 def test_what_a_phone_would_refuse_is_refused(read: Any, build: dict[str, Any], code: str) -> None:
     with pytest.raises(Rejected) as refusal:
@@ -146,7 +203,9 @@ def test_what_a_phone_would_refuse_is_refused(read: Any, build: dict[str, Any], 
 
 
 @pytest.mark.parametrize(("target_sdk", "is_refused"), [(29, False), (30, True)])
-def test_resources_that_android_11_can_not_map_are_refused(read: Any, target_sdk: int, is_refused: bool) -> None:
+def test_resources_that_android_11_can_not_map_are_refused(
+    read: Any, target_sdk: int, is_refused: bool
+) -> None:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("AndroidManifest.xml", manifest(target_sdk=target_sdk))
@@ -168,13 +227,20 @@ def test_androids_own_tool_reads_the_same(tmp_path: Path) -> None:
     path = tmp_path / "build.apk"
     path.write_bytes(
         apk(
-            version=Reference(NAME), code=77, min_sdk=25, target_sdk=35, permissions=["android.permission.CAMERA"],
-            resources=[*labels, *icons], files={"res/icon.png": picture(), "lib/arm64-v8a/libown.so": b"\x7fELF"},
+            version=Reference(NAME),
+            code=77,
+            min_sdk=25,
+            target_sdk=35,
+            permissions=["android.permission.CAMERA"],
+            resources=[*labels, *icons],
+            files={"res/icon.png": picture(), "lib/arm64-v8a/libown.so": b"\x7fELF"},
             application={"label": Reference(LABEL), "icon": Reference(ICON)},
         )
-    )  # fmt: skip
+    )
     facts = read_here(path)
-    told = subprocess.run(["aapt", "dump", "badging", path], capture_output=True, text=True, check=False).stdout
+    told = subprocess.run(
+        ["aapt", "dump", "badging", path], capture_output=True, text=True, check=False
+    ).stdout
     package = re.search(r"package: name='([^']*)' versionCode='([^']*)' versionName='([^']*)'", told)
     assert package, told
     assert package.groups() == (facts.package_id, str(facts.version_code), facts.version)

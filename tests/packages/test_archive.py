@@ -161,34 +161,65 @@ REFUSED = {
     "bytes behind": (PLAIN + b"more", "trailing_bytes"),
     "two end records": (two_ends(), "ambiguous_archive"),
     "hidden bytes between entries": (inserted(PLAIN, FIRST_END, b"hidden"), "hidden_bytes"),
-    "hidden bytes in a filler entry": (inserted(PLAIN, FIRST_END, filler(6)[:-6] + b"hidden"), "hidden_bytes"),
+    "hidden bytes in a filler entry": (
+        inserted(PLAIN, FIRST_END, filler(6)[:-6] + b"hidden"),
+        "hidden_bytes",
+    ),
     "hidden bytes before the directory": (inserted(PLAIN, DIRECTORY, b"hidden"), "hidden_bytes"),
-    "an encrypted entry": (patched(patched(PLAIN, 6, b"\x01\x00"), DIRECTORY + 8, b"\x01\x00"), "encrypted_entry"),
+    "an encrypted entry": (
+        patched(patched(PLAIN, 6, b"\x01\x00"), DIRECTORY + 8, b"\x01\x00"),
+        "encrypted_entry",
+    ),
     "an absolute name": (raw_zip([("/etc/passwd", b"1", None)]), "unsafe_name"),
     "a name that climbs": (raw_zip([("a/../../b", b"1", None)]), "unsafe_name"),
     "a name that climbs with backslashes": (raw_zip([("a\\..\\..\\b", b"1", None)]), "unsafe_name"),
     "a name with NUL": (raw_zip([("a\0b", b"1", None)]), "unsafe_name"),
     "a name with a drive": (raw_zip([("C:/a", b"1", None)]), "unsafe_name"),
     "an empty name": (raw_zip([("", b"1", None)]), "unsafe_name"),
-    "a symbolic link": (with_info("a", external_attr=(stat.S_IFLNK | 0o777) << 16, create_system=3), "symbolic_link"),
+    "a symbolic link": (
+        with_info("a", external_attr=(stat.S_IFLNK | 0o777) << 16, create_system=3),
+        "symbolic_link",
+    ),
     "another compression": (raw_zip([("a", b"", (12, 0, b"BZh9", 4))]), "odd_compression"),
     "a wrong CRC": (raw_zip([("a", b"", (0, 1, b"hello", 5))]), "wrong_crc"),
-    "more bytes than it says": (raw_zip([("a", b"", (8, zlib.crc32(b"hello"), zlib.compress(b"hello")[2:-4], 4))]), "lying_header"),
-    "fewer bytes than it says": (raw_zip([("a", b"", (8, zlib.crc32(b"hello"), zlib.compress(b"hello")[2:-4], 6))]), "lying_header"),
+    "more bytes than it says": (
+        raw_zip([("a", b"", (8, zlib.crc32(b"hello"), zlib.compress(b"hello")[2:-4], 4))]),
+        "lying_header",
+    ),
+    "fewer bytes than it says": (
+        raw_zip([("a", b"", (8, zlib.crc32(b"hello"), zlib.compress(b"hello")[2:-4], 6))]),
+        "lying_header",
+    ),
     "bytes behind the compressed ones": (
         raw_zip([("a", b"", (8, zlib.crc32(b"hello"), zlib.compress(b"hello")[2:-4] + b"more", 5))]),
         "lying_header",
     ),
     "stored with two sizes": (raw_zip([("a", b"", (0, zlib.crc32(b"hello"), b"hello", 6))]), "lying_header"),
-    "a cut off entry": (raw_zip([("a", b"", (8, 0, zlib.compress(bytes(999))[2:6], 999))]), "damaged_archive"),
+    "a cut off entry": (
+        raw_zip([("a", b"", (8, 0, zlib.compress(bytes(999))[2:6], 999))]),
+        "damaged_archive",
+    ),
     "a directory that says more": (patched(PLAIN, END + 8, b"\x03\x00\x03\x00"), "damaged_archive"),
     "a directory that says less": (patched(PLAIN, END + 8, b"\x01\x00\x01\x00"), "ambiguous_archive"),
     "two disks": (patched(PLAIN, END + 4, b"\x01\x00"), "ambiguous_archive"),
-    "a directory elsewhere": (patched(PLAIN, END + 16, struct.pack("<I", DIRECTORY - 1)), "ambiguous_archive"),
-    "an entry that starts behind the directory": (patched(PLAIN, DIRECTORY + 42, struct.pack("<I", END)), "prepended"),
-    "two entries on the same bytes": (patched(PLAIN, PLAIN.rindex(b"PK\x01\x02") + 42, b"\0\0\0\0"), "ambiguous_archive"),
+    "a directory elsewhere": (
+        patched(PLAIN, END + 16, struct.pack("<I", DIRECTORY - 1)),
+        "ambiguous_archive",
+    ),
+    "an entry that starts behind the directory": (
+        patched(PLAIN, DIRECTORY + 42, struct.pack("<I", END)),
+        "prepended",
+    ),
+    "two entries on the same bytes": (
+        patched(PLAIN, PLAIN.rindex(b"PK\x01\x02") + 42, b"\0\0\0\0"),
+        "ambiguous_archive",
+    ),
     "a name that is no UTF-8": (
-        patched(patched(patched(patched(PLAIN, 6, b"\x00\x08"), DIRECTORY + 8, b"\x00\x08"), 30, b"\xff"), DIRECTORY + 46, b"\xff"),
+        patched(
+            patched(patched(patched(PLAIN, 6, b"\x00\x08"), DIRECTORY + 8, b"\x00\x08"), 30, b"\xff"),
+            DIRECTORY + 46,
+            b"\xff",
+        ),
         "unsafe_name",
     ),
     "nothing but an end record": (PLAIN[END:], "not_a_package"),
@@ -197,7 +228,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("content", "code"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_can_be_read_in_two_ways_is_refused(names: Callable[[bytes], list[str]], content: bytes, code: str) -> None:
+def test_what_can_be_read_in_two_ways_is_refused(
+    names: Callable[[bytes], list[str]], content: bytes, code: str
+) -> None:
     with pytest.raises(Rejected) as refusal:
         names(content)
     assert refusal.value.code == code

@@ -51,7 +51,9 @@ def test_a_hostile_file_is_refused_with_a_reason(tmp_path: Path, make: Any, code
         ("fail", "reader_failed"),
     ],
 )
-def test_a_child_that_misbehaves_ends_in_a_rejection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trick: str, code: str) -> None:
+def test_a_child_that_misbehaves_ends_in_a_rejection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trick: str, code: str
+) -> None:
     path = tmp_path / "build"
     path.write_text(trick)
     monkeypatch.setattr(child, "_SECONDS", 2)
@@ -69,7 +71,9 @@ def test_a_disk_that_fails_is_not_the_files_fault(tmp_path: Path, monkeypatch: p
         read_package(path)
 
 
-def test_the_child_knows_no_secret_and_can_write_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_knows_no_secret_and_can_write_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTA_SECRET_KEY", "s" * 64)
     path = tmp_path / "build"
     path.write_text(f"tell {tmp_path / 'written'}")

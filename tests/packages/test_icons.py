@@ -19,7 +19,15 @@ from tests.builders.images import MAGIC, Pixel, cgbi, chunk, header, picture
 
 # Multiplied by their alpha these are whole numbers, so that nothing is lost on the way.
 ROWS: list[list[Pixel]] = [
-    [(50 * (x % 6), 5 * ((7 * x + 3 * y) % 52), 5 * ((x * y) % 52), (0, 51, 102, 153, 204, 255)[(x + y) % 6]) for x in range(23)]
+    [
+        (
+            50 * (x % 6),
+            5 * ((7 * x + 3 * y) % 52),
+            5 * ((x * y) % 52),
+            (0, 51, 102, 153, 204, 255)[(x + y) % 6],
+        )
+        for x in range(23)
+    ]
     for y in range(11)
 ]
 
@@ -59,9 +67,12 @@ def test_each_kind_of_png_is_understood(mode: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((1024, 1024), (192, 192)), ((1000, 500), (192, 96)), ((2000, 1), (192, 1)), ((60, 60), (60, 60))]
+    ("size", "expected"),
+    [((1024, 1024), (192, 192)), ((1000, 500), (192, 96)), ((2000, 1), (192, 1)), ((60, 60), (60, 60))],
 )
-def test_large_images_become_small_and_small_ones_stay(size: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_large_images_become_small_and_small_ones_stay(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
     assert opened(png_of(picture(*size))).size == expected
 
 
@@ -74,7 +85,9 @@ def test_texts_and_colour_profiles_do_not_come_along() -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", "secret words")
     texts.add_itxt("Author", "secret person")
-    png = png_of(picture(pnginfo=texts, icc_profile=b"secret colours", dpi=(72, 72), exif=b"Exif\0\0secret place"))
+    png = png_of(
+        picture(pnginfo=texts, icc_profile=b"secret colours", dpi=(72, 72), exif=b"Exif\0\0secret place")
+    )
     assert opened(png).info == {}
     assert png is not None
     assert b"secret" not in png
@@ -117,7 +130,10 @@ HOSTILE = {
     "a PNG cut off": picture()[:-40],
     "a JPEG that repeats itself": repeating_jpeg(),
     "more bytes than allowed": picture() + b"\0" * MAX_BYTES,
-    "CgBI with a bomb": MAGIC + chunk(b"CgBI", b"\0\0\0\0") + header(8, 8) + chunk(b"IDAT", zlib.compress(b"\0" * 50_000_000)[2:-4]),
+    "CgBI with a bomb": MAGIC
+    + chunk(b"CgBI", b"\0\0\0\0")
+    + header(8, 8)
+    + chunk(b"IDAT", zlib.compress(b"\0" * 50_000_000)[2:-4]),
     "CgBI above the limit": cgbi([[(1, 2, 3, 255)] * (converter.MAX_SIDE + 1)]),
     "CgBI interlaced": cgbi(ROWS).replace(header(23, 11), header(23, 11, interlaced=1)),
     "CgBI in 16 bits": cgbi(ROWS).replace(header(23, 11), header(23, 11, depth=16)),
@@ -139,10 +155,16 @@ def test_what_is_no_icon_is_none_and_no_error(raw: bytes) -> None:
 
 
 BOMBS = {
-    "30,000 pixels a side": MAGIC + header(30_000, 30_000) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""),
+    "30,000 pixels a side": MAGIC
+    + header(30_000, 30_000)
+    + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    + chunk(b"IEND", b""),
     "WebP with a huge canvas": webp(b"VP8X", b"\x02\0\0\0" + b"\xff\xff\xff" * 2),
     "WebP with huge lossless pixels": webp(b"VP8L", b"\x2f" + struct.pack("<I", 0x0FFFFFFF)),
-    "CgBI 30,000 pixels a side": MAGIC + chunk(b"CgBI", b"\0\0\0\0") + header(30_000, 30_000) + chunk(b"IDAT", b"\x03\0"),
+    "CgBI 30,000 pixels a side": MAGIC
+    + chunk(b"CgBI", b"\0\0\0\0")
+    + header(30_000, 30_000)
+    + chunk(b"IDAT", b"\x03\0"),
 }
 
 
@@ -155,7 +177,12 @@ def test_an_image_of_more_pixels_than_any_phone_shows_refuses_the_build(raw: byt
 
 def test_a_bomb_behind_the_pixels_is_not_inflated() -> None:
     rows = (b"\0" + b"\x80" * 40) * 10
-    raw = MAGIC + header(10, 10) + chunk(b"IDAT", zlib.compress(rows + b"\0" * 100_000_000)) + chunk(b"IEND", b"")
+    raw = (
+        MAGIC
+        + header(10, 10)
+        + chunk(b"IDAT", zlib.compress(rows + b"\0" * 100_000_000))
+        + chunk(b"IEND", b"")
+    )
     image = opened(png_of(raw))
     assert image.size == (10, 10)
 
@@ -183,10 +210,14 @@ pixels = st.tuples(*[st.integers(0, 255)] * 4)
 
 @settings(deadline=None)
 @given(
-    st.integers(1, 9).flatmap(lambda width: st.lists(st.lists(pixels, min_size=width, max_size=width), min_size=1, max_size=9)),
+    st.integers(1, 9).flatmap(
+        lambda width: st.lists(st.lists(pixels, min_size=width, max_size=width), min_size=1, max_size=9)
+    ),
     st.lists(st.integers(0, 4), min_size=1, max_size=5),
 )
-def test_any_pixels_come_back_as_near_as_their_alpha_allows(rows: list[list[Pixel]], filters: list[int]) -> None:
+def test_any_pixels_come_back_as_near_as_their_alpha_allows(
+    rows: list[list[Pixel]], filters: list[int]
+) -> None:
     raw = cgbi(rows, filters)
     assert converter.pixel_size(raw) == (len(rows[0]), len(rows))
     for found, sent in zip(seen(opened(png_of(raw))), flat(rows), strict=True):
@@ -196,7 +227,9 @@ def test_any_pixels_come_back_as_near_as_their_alpha_allows(rows: list[list[Pixe
             assert all(abs(a - b) <= 255 / sent[3] / 2 + 1 for a, b in zip(found, sent, strict=True))
 
 
-@pytest.mark.parametrize("make", [lambda: cgbi(ROWS, (4, 1)), picture, lambda: picture(kind="JPEG"), lambda: picture(kind="WEBP")])
+@pytest.mark.parametrize(
+    "make", [lambda: cgbi(ROWS, (4, 1)), picture, lambda: picture(kind="JPEG"), lambda: picture(kind="WEBP")]
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_no_mutation_of_an_image_raises_anything_else(make: Callable[[], bytes], data: st.DataObject) -> None:

@@ -48,14 +48,32 @@ def with_plist(raw: bytes) -> bytes:
 
 def test_an_ipa_tells_who_it_is(path: Path) -> None:
     found = facts(path, ipa("com.example.app", "2.3.4", "17", CFBundleDisplayName="Example App"))
-    assert (found.platform, found.package_id, found.version, found.version_code) == (Platform.IOS, "com.example.app", "2.3.4", 17)
-    assert (found.label, found.minimum_os, found.device_families) == ("Example App", "15.0", ("iPhone", "iPad"))
-    assert (found.framework, found.framework_version, found.icon, found.extensions) == ("native", None, None, ())
+    assert (found.platform, found.package_id, found.version, found.version_code) == (
+        Platform.IOS,
+        "com.example.app",
+        "2.3.4",
+        17,
+    )
+    assert (found.label, found.minimum_os, found.device_families) == (
+        "Example App",
+        "15.0",
+        ("iPhone", "iPad"),
+    )
+    assert (found.framework, found.framework_version, found.icon, found.extensions) == (
+        "native",
+        None,
+        None,
+        (),
+    )
 
 
 def test_its_signer_is_the_team_of_its_profile(path: Path) -> None:
     found = facts(path, ipa(profile=profile(team="OTHER12345", kind=ProfileType.ENTERPRISE)))
-    assert (found.signature.scheme, found.signature.schemes, found.signature.signer) == (Scheme.PROFILE, (Scheme.PROFILE,), "OTHER12345")
+    assert (found.signature.scheme, found.signature.schemes, found.signature.signer) == (
+        Scheme.PROFILE,
+        (Scheme.PROFILE,),
+        "OTHER12345",
+    )
     assert found.signature.certificate is not None
     assert found.profile is not None
     assert (found.profile.type, found.profile.team_id) == (ProfileType.ENTERPRISE, "OTHER12345")
@@ -91,15 +109,25 @@ def test_the_framework_shows_in_what_is_inside(path: Path, framework: str) -> No
 
 
 def test_extensions_clips_and_watch_apps_are_listed(path: Path) -> None:
-    widget = {"CFBundleIdentifier": "com.example.app.widget", "CFBundleDisplayName": "Widget",
-              "NSExtension": {"NSExtensionPointIdentifier": "com.apple.widgetkit-extension"}}  # fmt: skip
-    newer = {"CFBundleIdentifier": "com.example.app.kit", "EXAppExtensionAttributes": {"EXExtensionPointIdentifier": "com.apple.kit"}}
+    widget = {
+        "CFBundleIdentifier": "com.example.app.widget",
+        "CFBundleDisplayName": "Widget",
+        "NSExtension": {"NSExtensionPointIdentifier": "com.apple.widgetkit-extension"},
+    }
+    newer = {
+        "CFBundleIdentifier": "com.example.app.kit",
+        "EXAppExtensionAttributes": {"EXExtensionPointIdentifier": "com.apple.kit"},
+    }
     clip = {"CFBundleIdentifier": "com.example.app.Clip", "CFBundleName": "Clip"}
     watch = {"CFBundleIdentifier": "com.example.app.watch"}
     folders: dict[str, dict[str, Any]] = {
-        "PlugIns/W.appex": widget, "Extensions/K.appex": newer, "AppClips/C.app": clip, "Watch/A.app": watch,
-        "Watch/A.app/PlugIns/B.appex": widget, "Frameworks/Other.framework": watch,
-    }  # fmt: skip
+        "PlugIns/W.appex": widget,
+        "Extensions/K.appex": newer,
+        "AppClips/C.app": clip,
+        "Watch/A.app": watch,
+        "Watch/A.app/PlugIns/B.appex": widget,
+        "Frameworks/Other.framework": watch,
+    }
     found = facts(path, ipa(extensions=folders)).extensions
     assert [(each.bundle_id, each.name, each.point) for each in found] == [
         ("com.example.app.widget", "Widget", "com.apple.widgetkit-extension"),
@@ -144,8 +172,14 @@ def test_several_apps_are_refused(path: Path) -> None:
 
 
 def test_what_macos_leaves_beside_the_app_is_passed_over(path: Path) -> None:
-    litter = {"__MACOSX/Payload/._Example.app": b"x", "__MACOSX/Payload/Example.app/Info.plist": b"x", "Payload/._Example.app": b"x",
-              "Payload/.DS_Store": b"x", "SwiftSupport/iphoneos/libswiftCore.dylib": b"x", "Symbols/1.symbols": b"x"}  # fmt: skip
+    litter = {
+        "__MACOSX/Payload/._Example.app": b"x",
+        "__MACOSX/Payload/Example.app/Info.plist": b"x",
+        "Payload/._Example.app": b"x",
+        "Payload/.DS_Store": b"x",
+        "SwiftSupport/iphoneos/libswiftCore.dylib": b"x",
+        "Symbols/1.symbols": b"x",
+    }
     assert facts(path, ipa(beside=litter)).package_id == "com.example.app"
     assert info_plist_name(["__MACOSX/Payload/Example.app/Info.plist"]) is None
 
@@ -176,40 +210,69 @@ RED, GREEN = (255, 0, 0, 255), (0, 255, 0, 255)
     ids=repr,
 )
 def test_the_icon_is_found_however_it_is_named(path: Path, info: dict[str, Any], good: str) -> None:
-    found = facts(path, ipa(files={"other@3x.png": picture(300, 300, RED), good: picture(120, 120, GREEN)}, **info))
+    found = facts(
+        path, ipa(files={"other@3x.png": picture(300, 300, RED), good: picture(120, 120, GREEN)}, **info)
+    )
     assert colour(found.icon) == GREEN
 
 
 def test_the_icon_that_looks_best_is_taken(path: Path) -> None:
-    files = {"AppIcon60x60@2x.png": picture(120, 120, RED), "AppIcon60x60@3x.png": cgbi([[GREEN] * 200] * 200, (4,)),
-             "AppIcon60x60.png": picture(2100, 2100, RED)}  # fmt: skip
+    files = {
+        "AppIcon60x60@2x.png": picture(120, 120, RED),
+        "AppIcon60x60@3x.png": cgbi([[GREEN] * 200] * 200, (4,)),
+        "AppIcon60x60.png": picture(2100, 2100, RED),
+    }
     assert colour(facts(path, ipa(files=files, CFBundleIcons=bundle_icons("AppIcon60x60"))).icon) == GREEN
 
 
 def test_the_picture_for_itunes_is_the_last_resort(path: Path) -> None:
     artwork = {"iTunesArtwork": picture(512, 512, GREEN, "JPEG")}
     assert facts(path, ipa(beside=artwork)).icon is not None
-    assert colour(facts(path, ipa(beside=artwork, files={"AppIcon60x60.png": picture(60, 60, RED)})).icon) == RED
+    assert (
+        colour(facts(path, ipa(beside=artwork, files={"AppIcon60x60.png": picture(60, 60, RED)})).icon) == RED
+    )
     assert facts(path, ipa(files={"Assets.car": b"BOMStore"})).icon is None
 
 
-@pytest.mark.parametrize("raw", [b"nonsense", b"\0" * 5_000_000, b""], ids=["nonsense", "too many bytes", "nothing"])
+@pytest.mark.parametrize(
+    "raw", [b"nonsense", b"\0" * 5_000_000, b""], ids=["nonsense", "too many bytes", "nothing"]
+)
 def test_an_icon_that_is_none_fails_no_build(path: Path, raw: bytes) -> None:
     assert facts(path, ipa(files={"AppIcon60x60.png": raw})).icon is None
 
 
 def nested_xml(depth: int) -> bytes:
     value = b"<array>" * depth + b"</array>" * depth
-    return b'<?xml version="1.0"?><plist version="1.0"><dict><key>UIDeviceFamily</key>' + value + b"</dict></plist>"
+    return (
+        b'<?xml version="1.0"?><plist version="1.0"><dict><key>UIDeviceFamily</key>'
+        + value
+        + b"</dict></plist>"
+    )
 
 
 def nested_binary(depth: int) -> bytes:
-    body = b"bplist00" + b"".join(b"\xa1" + (index + 1).to_bytes(4, "big") for index in range(depth)) + b"\xa0"
+    body = (
+        b"bplist00" + b"".join(b"\xa1" + (index + 1).to_bytes(4, "big") for index in range(depth)) + b"\xa0"
+    )
     offsets = b"".join((8 + 5 * index).to_bytes(4, "big") for index in range(depth + 1))
-    return body + offsets + bytes(6) + bytes([4, 4]) + (depth + 1).to_bytes(8, "big") + bytes(8) + len(body).to_bytes(8, "big")
+    return (
+        body
+        + offsets
+        + bytes(6)
+        + bytes([4, 4])
+        + (depth + 1).to_bytes(8, "big")
+        + bytes(8)
+        + len(body).to_bytes(8, "big")
+    )
 
 
-LAUGHS = b'<!DOCTYPE plist [<!ENTITY a "ha"><!ENTITY b "' + b"&a;" * 100 + b'"><!ENTITY c "' + b"&b;" * 100 + b'">]>'
+LAUGHS = (
+    b'<!DOCTYPE plist [<!ENTITY a "ha"><!ENTITY b "'
+    + b"&a;" * 100
+    + b'"><!ENTITY c "'
+    + b"&b;" * 100
+    + b'">]>'
+)
 UNREADABLE = {
     "nothing": b"",
     "nonsense": b"\xff\xfe nonsense",
@@ -217,10 +280,14 @@ UNREADABLE = {
     "a text": plistlib.dumps("text"),
     "a bare number in binary": plistlib.dumps(7, fmt=plistlib.FMT_BINARY),
     "cut off": plistlib.dumps({"CFBundleIdentifier": "a.b"})[:-20],
-    "billion laughs": b'<?xml version="1.0"?>' + LAUGHS + b"<plist><dict><key>CFBundleName</key><string>&c;</string></dict></plist>",
+    "billion laughs": b'<?xml version="1.0"?>'
+    + LAUGHS
+    + b"<plist><dict><key>CFBundleName</key><string>&c;</string></dict></plist>",
     "an outside entity": b'<!DOCTYPE plist [<!ENTITY x SYSTEM "file:///etc/hostname">]><plist><dict><key>a</key><string>&x;</string></dict></plist>',
     "binary nested 100,000 deep": nested_binary(100_000),
-    "an integer of 100,000 digits": b"<plist><dict><key>a</key><integer>" + b"9" * 100_000 + b"</integer></dict></plist>",
+    "an integer of 100,000 digits": b"<plist><dict><key>a</key><integer>"
+    + b"9" * 100_000
+    + b"</integer></dict></plist>",
 }
 
 
@@ -237,17 +304,45 @@ def test_an_info_plist_above_4_mib_is_not_read(path: Path) -> None:
     assert refused(path, with_plist(b" " * (4 * 1024**2 + 1))).code == "entry_too_large"
 
 
-@pytest.mark.parametrize("bundle", [None, "", 7, ["com.example.app"], "com.example\u200b.app", " com.example.app", "x" * 300], ids=repr)
+@pytest.mark.parametrize(
+    "bundle",
+    [None, "", 7, ["com.example.app"], "com.example\u200b.app", " com.example.app", "x" * 300],
+    ids=repr,
+)
 def test_a_bundle_id_that_can_not_be_told_for_sure_is_refused(path: Path, bundle: Any) -> None:
-    assert refused(path, ipa(CFBundleIdentifier=bundle, profile=profile(app_id=f"{TEAM}.*"))).code == "no_package_id"
+    assert (
+        refused(path, ipa(CFBundleIdentifier=bundle, profile=profile(app_id=f"{TEAM}.*"))).code
+        == "no_package_id"
+    )
 
 
-KEYS = ["CFBundleShortVersionString", "CFBundleVersion", "CFBundleDisplayName", "CFBundleName", "MinimumOSVersion", "UIDeviceFamily",
-        "CFBundleIcons", "CFBundleIcons~ipad", "CFBundleIconFiles", "CFBundleIconFile"]  # fmt: skip
+KEYS = [
+    "CFBundleShortVersionString",
+    "CFBundleVersion",
+    "CFBundleDisplayName",
+    "CFBundleName",
+    "MinimumOSVersion",
+    "UIDeviceFamily",
+    "CFBundleIcons",
+    "CFBundleIcons~ipad",
+    "CFBundleIconFiles",
+    "CFBundleIconFile",
+]
 VALUES: list[Any] = [
-    7, 1.5, True, "", "text", b"bytes", [], [7, "x", [], {}], [{}], {}, {"CFBundlePrimaryIcon": 7}, bundle_icons(7, {}, []),
+    7,
+    1.5,
+    True,
+    "",
+    "text",
+    b"bytes",
+    [],
+    [7, "x", [], {}],
+    [{}],
+    {},
+    {"CFBundlePrimaryIcon": 7},
+    bundle_icons(7, {}, []),
     {"CFBundlePrimaryIcon": {"CFBundleIconFiles": "x"}},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -261,7 +356,12 @@ def test_a_value_of_another_type_is_passed_over(path: Path, key: str, value: Any
 
 @pytest.mark.parametrize("value", [7, "text", [], {"NSExtensionPointIdentifier": 7}], ids=repr)
 def test_an_extensions_value_of_another_type_is_passed_over(path: Path, value: object) -> None:
-    extension = {"CFBundleIdentifier": "a.b", "CFBundleName": 7, "NSExtension": value, "EXAppExtensionAttributes": value}
+    extension = {
+        "CFBundleIdentifier": "a.b",
+        "CFBundleName": 7,
+        "NSExtension": value,
+        "EXAppExtensionAttributes": value,
+    }
     found = facts(path, ipa(extensions={"PlugIns/A.appex": extension}))
     assert [(each.name, each.point) for each in found.extensions] == [(None, None)]
 
@@ -269,8 +369,15 @@ def test_an_extensions_value_of_another_type_is_passed_over(path: Path, value: o
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_mutation_of_an_info_plist_raises_anything_else(path: Path, data: st.DataObject) -> None:
-    info = {"CFBundleIdentifier": "com.example.app", "CFBundleVersion": "1", "CFBundleIcons": bundle_icons("A"), "UIDeviceFamily": [1, 2]}
-    raw = bytearray(plistlib.dumps(info, fmt=data.draw(st.sampled_from([plistlib.FMT_XML, plistlib.FMT_BINARY]))))
+    info = {
+        "CFBundleIdentifier": "com.example.app",
+        "CFBundleVersion": "1",
+        "CFBundleIcons": bundle_icons("A"),
+        "UIDeviceFamily": [1, 2],
+    }
+    raw = bytearray(
+        plistlib.dumps(info, fmt=data.draw(st.sampled_from([plistlib.FMT_XML, plistlib.FMT_BINARY])))
+    )
     for _ in range(data.draw(st.integers(1, 6))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:

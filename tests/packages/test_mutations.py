@@ -31,7 +31,9 @@ OLD, NEW = signer("Old key"), signer("New key", "EC P-256")
 
 def entries(**build: object) -> dict[str, bytes]:
     resources = [Resource(0x7F010000, "Example"), Resource(0x7F010000, "Beispiel", "de")]
-    return apk_entries(resources=resources, application={"label": Reference(0x7F010000)}, permissions=["a.B", "c.D"], **build)
+    return apk_entries(
+        resources=resources, application={"label": Reference(0x7F010000)}, permissions=["a.B", "c.D"], **build
+    )
 
 
 def v1() -> bytes:
@@ -53,10 +55,19 @@ def v3_rotated() -> bytes:
 
 def apple() -> bytes:
     rows = [[(200, 10, 10, 255)] * 60] * 60
-    return ipa(files={"AppIcon60x60@2x.png": cgbi(rows)}, CFBundleIcons={"CFBundlePrimaryIcon": {"CFBundleIconFiles": ["AppIcon60x60"]}})
+    return ipa(
+        files={"AppIcon60x60@2x.png": cgbi(rows)},
+        CFBundleIcons={"CFBundlePrimaryIcon": {"CFBundleIconFiles": ["AppIcon60x60"]}},
+    )
 
 
-BUILDS: dict[str, Callable[[], bytes]] = {"v1": v1, "v2": v2, "v3 rotated": v3_rotated, "v1 v2 v3": v1_v2_v3, "ipa": apple}
+BUILDS: dict[str, Callable[[], bytes]] = {
+    "v1": v1,
+    "v2": v2,
+    "v3 rotated": v3_rotated,
+    "v1 v2 v3": v1_v2_v3,
+    "ipa": apple,
+}
 
 
 @pytest.mark.timeout(3600)
@@ -92,7 +103,9 @@ def test_damaged_builds_through_the_whole_server(app: Flask, api: Api, tmp_path:
             assert upload["reason"].endswith("."), seed
     files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
     known = ("artifacts", "messages", "control")
-    assert [path for path in files if not set(path.parts) & set(known) and not path.name.startswith("ota.db")] == []
+    assert [
+        path for path in files if not set(path.parts) & set(known) and not path.name.startswith("ota.db")
+    ] == []
 
 
 def test_the_damage_is_the_same_for_the_same_seed() -> None:

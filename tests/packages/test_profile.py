@@ -59,14 +59,24 @@ def test_an_expired_profile_is_read_like_any_other() -> None:
     assert found.expires_at == datetime(2017, 7, 27, 9, 44, 49, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("app_id", [f"{TEAM}.{BUNDLE}", f"{TEAM}.*", f"{TEAM}.com.example.*", f"OLDPREFIX1.{BUNDLE}"])
+@pytest.mark.parametrize(
+    "app_id", [f"{TEAM}.{BUNDLE}", f"{TEAM}.*", f"{TEAM}.com.example.*", f"OLDPREFIX1.{BUNDLE}"]
+)
 def test_the_app_id_may_be_exact_or_a_wildcard(app_id: str) -> None:
     assert read(profile(app_id=app_id), BUNDLE)[0].app_id == app_id
 
 
 @pytest.mark.parametrize(
     "app_id",
-    [f"{TEAM}.com.example.other", f"{TEAM}.com.example", f"{TEAM}.com.example.app.*", f"{TEAM}.com.example.App", BUNDLE, TEAM, "*"],
+    [
+        f"{TEAM}.com.example.other",
+        f"{TEAM}.com.example",
+        f"{TEAM}.com.example.app.*",
+        f"{TEAM}.com.example.App",
+        BUNDLE,
+        TEAM,
+        "*",
+    ],
 )
 def test_a_profile_for_another_app_is_refused_naming_both(app_id: str) -> None:
     error = refused(profile(app_id=app_id))
@@ -91,7 +101,16 @@ def test_a_certificate_that_can_not_be_read_is_none(certificates: object) -> Non
 
 def test_entitlements_are_flat_texts() -> None:
     found, _ = read(
-        profile(entitlements={"groups": ["a", "b"], "number": 7, "nested": {"x": [True]}, "deep": [[["x"]]], "raw": b"123", "real": 1.5}),
+        profile(
+            entitlements={
+                "groups": ["a", "b"],
+                "number": 7,
+                "nested": {"x": [True]},
+                "deep": [[["x"]]],
+                "raw": b"123",
+                "real": 1.5,
+            }
+        ),
         BUNDLE,
     )
     assert found.entitlements["get-task-allow"] == "false"
@@ -161,9 +180,32 @@ def test_what_is_no_profile_is_unreadable(raw: bytes) -> None:
     assert refused(raw).code == "unreadable_profile"
 
 
-KEYS = ["Name", "UUID", "TeamIdentifier", "TeamName", "ExpirationDate", "Entitlements", "DeveloperCertificates", "ProvisionedDevices",
-        "ProvisionsAllDevices"]  # fmt: skip
-VALUES: list[Any] = [7, -1.5, True, "text", "", b"bytes", [], [7], [[]], {}, {"a": 1}, datetime(1, 1, 1), 2**63]  # noqa: DTZ001
+KEYS = [
+    "Name",
+    "UUID",
+    "TeamIdentifier",
+    "TeamName",
+    "ExpirationDate",
+    "Entitlements",
+    "DeveloperCertificates",
+    "ProvisionedDevices",
+    "ProvisionsAllDevices",
+]
+VALUES: list[Any] = [
+    7,
+    -1.5,
+    True,
+    "text",
+    "",
+    b"bytes",
+    [],
+    [7],
+    [[]],
+    {},
+    {"a": 1},
+    datetime(1, 1, 1),  # noqa: DTZ001
+    2**63,
+]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -210,14 +252,24 @@ def binary(objects: list[bytes], offsets: list[int] | None = None) -> bytes:
         body += each
     places = offsets or places
     table = b"".join(place.to_bytes(4, "big") for place in places)
-    return body + table + bytes(6) + bytes([4, 2]) + len(places).to_bytes(8, "big") + bytes(8) + len(body).to_bytes(8, "big")
+    return (
+        body
+        + table
+        + bytes(6)
+        + bytes([4, 2])
+        + len(places).to_bytes(8, "big")
+        + bytes(8)
+        + len(body).to_bytes(8, "big")
+    )
 
 
 def test_an_entitlement_that_contains_itself_is_shown_in_few_words() -> None:
     whole = content(devices=["one"], entitlements={"x": ["first", "second"]})
     raw = bytearray(plistlib.dumps(whole, fmt=plistlib.FMT_BINARY))
     offset_size, count, table = raw[-26], int.from_bytes(raw[-24:-16], "big"), int.from_bytes(raw[-8:], "big")
-    offsets = [int.from_bytes(raw[table + offset_size * index :][:offset_size], "big") for index in range(count)]
+    offsets = [
+        int.from_bytes(raw[table + offset_size * index :][:offset_size], "big") for index in range(count)
+    ]
     index = next(index for index, at in enumerate(offsets) if raw[at] == 0xA2)
     raw[offsets[index] + 1 : offsets[index] + 3] = bytes([index, index])
     found, _ = read(signed(bytes(raw)), BUNDLE)
@@ -234,7 +286,13 @@ def test_few_bytes_that_are_thousands_of_large_objects_are_refused() -> None:
 @pytest.mark.parametrize("fmt", [plistlib.FMT_XML, plistlib.FMT_BINARY])
 def test_ordinary_property_lists_of_both_kinds_are_read(fmt: Any) -> None:
     value = {
-        "text": "x" * 400, "wide": "日本" * 300, "data": b"\0" * 300, "many": list(range(-300, 300)), "real": 0.5, "yes": True,
-        "nested": {str(index): [index] for index in range(40)}, "when": datetime(2024, 1, 1),  # noqa: DTZ001
-    }  # fmt: skip
+        "text": "x" * 400,
+        "wide": "日本" * 300,
+        "data": b"\0" * 300,
+        "many": list(range(-300, 300)),
+        "real": 0.5,
+        "yes": True,
+        "nested": {str(index): [index] for index in range(40)},
+        "when": datetime(2024, 1, 1),  # noqa: DTZ001
+    }
     assert property_list(plistlib.dumps(value, fmt=fmt)) == value

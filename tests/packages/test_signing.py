@@ -53,8 +53,12 @@ def test_apksigner_says_the_same_about_each_file_but_those_listed(tmp_path: Path
 
 def test_the_document_tells_the_verdict_on_each_file() -> None:
     text = (ROOT / "docs" / "signatures.md").read_text()
-    told = dict(re.findall(r"^\| ([\w.-]+) \| `?(\w+)`? \| (?:valid|refused|knows no v3.1) \|", text, re.MULTILINE))
-    assert told == {case.name: case.expected for case in CASES.values()}, "python -m scripts.verdicts > docs/signatures.md"
+    told = dict(
+        re.findall(r"^\| ([\w.-]+) \| `?(\w+)`? \| (?:valid|refused|knows no v3.1) \|", text, re.MULTILINE)
+    )
+    assert told == {case.name: case.expected for case in CASES.values()}, (
+        "python -m scripts.verdicts > docs/signatures.md"
+    )
 
 
 @pytest.mark.parametrize("mask", [0x01, 0xFF])
@@ -77,7 +81,9 @@ def test_a_signing_block_that_overlaps_the_entries_is_rejected(tmp_path: Path) -
 def _overlapping() -> bytes:
     """Both sizes of the block agree, and it starts inside the last entry, whose content says so."""
     size = 1000
-    apk = archive({"first": (size + 8).to_bytes(8, "little") + bytes(100), "AndroidManifest.xml": b"manifest"}, 0)
+    apk = archive(
+        {"first": (size + 8).to_bytes(8, "little") + bytes(100), "AndroidManifest.xml": b"manifest"}, 0
+    )
     end, directory = places(apk)
     start = apk.index((size + 8).to_bytes(8, "little"))
     block = bytes(size + 16 - (directory - start) - 24) + (size + 8).to_bytes(8, "little") + s.MAGIC
@@ -87,7 +93,9 @@ def _overlapping() -> bytes:
 def test_garbage_inside_a_signing_block_is_rejected_and_nothing_else(tmp_path: Path) -> None:
     """Whatever the parsers raise must come out as a rejection: any other exception fails this test."""
     chance = random.Random(1)
-    base = signed(jarred("A", header="2, 3"), v2=[by()], v3=[by("B", attributes=[lineage(who("A"), who("B"))])])
+    base = signed(
+        jarred("A", header="2, 3"), v2=[by()], v3=[by("B", attributes=[lineage(who("A"), who("B"))])]
+    )
     pairs = pairs_of(base)[1]
     for _ in range(600):
         broken = []
@@ -119,12 +127,18 @@ def test_an_accepted_file_tells_everything_about_its_signer(tmp_path: Path) -> N
     assert (found.scheme, found.schemes) == (Scheme.V3, (Scheme.V3, Scheme.V2, Scheme.V1))
     assert (found.signer, found.signers, found.lineage) == (who("A").sha256, (who("A").sha256,), ())
     assert found.certificate is not None
-    assert (found.certificate.subject, found.certificate.issuer, found.certificate.key) == ("CN=A", "CN=A", "RSA 2048")
+    assert (found.certificate.subject, found.certificate.issuer, found.certificate.key) == (
+        "CN=A",
+        "CN=A",
+        "RSA 2048",
+    )
     assert found.certificate.sha256 == who("A").sha256
     assert found.certificate.not_before.isoformat() == "2024-01-01T00:00:00+00:00"
 
 
-@pytest.mark.parametrize(("kind", "shown"), [("EC P-256", "EC P-256"), ("EC P-384", "EC P-384"), ("DSA 1024", "DSA 1024")])
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("EC P-256", "EC P-256"), ("EC P-384", "EC P-384"), ("DSA 1024", "DSA 1024")]
+)
 def test_keys_are_shown_by_kind_and_size(kind: str, shown: str, tmp_path: Path) -> None:
     found = verdict(signed(plain(), v2=[by(f"A:{kind}")]), tmp_path).signature
     assert found is not None

@@ -42,7 +42,12 @@ class Tool:
         source.write_bytes(apk)
         names: list[str] = []
         for number, signer in enumerate(signers):
-            names += [*(["--next-signer"] if number else []), *self.key(signer), "--v1-signer-name", f"S{number}"]
+            names += [
+                *(["--next-signer"] if number else []),
+                *self.key(signer),
+                "--v1-signer-name",
+                f"S{number}",
+            ]
         self.run("sign", *options, *names, "--in", str(source), "--out", str(target))
         verdict = verdict_on(target, min_sdk, 29)
         assert verdict.signature is not None, verdict.message
@@ -52,7 +57,17 @@ class Tool:
         """The file with the proof of rotation."""
         target = str(self.folder / f"{new.sha256}.lineage")
         before = ["--in", source] if source else []
-        self.run("rotate", *before, "--out", target, "--old-signer", *self.key(old), *options, "--new-signer", *self.key(new))
+        self.run(
+            "rotate",
+            *before,
+            "--out",
+            target,
+            "--old-signer",
+            *self.key(old),
+            *options,
+            "--new-signer",
+            *self.key(new),
+        )
         return target
 
 
@@ -69,9 +84,13 @@ def test_all_schemes_of_the_tool_are_found(tool: Tool, kind: str) -> None:
     assert (set(found.schemes), found.signer, found.lineage) == (ALL, who(kind).sha256, ())
 
 
-@pytest.mark.parametrize(("enabled", "min_sdk"), [("1", 15), ("1", 21), ("2", 24), ("3", 28), ("12", 21), ("23", 24)])
+@pytest.mark.parametrize(
+    ("enabled", "min_sdk"), [("1", 15), ("1", 21), ("2", 24), ("3", 28), ("12", 21), ("23", 24)]
+)
 def test_each_combination_of_the_tool_is_accepted(tool: Tool, enabled: str, min_sdk: int) -> None:
-    options = tuple(f"--v{number}-signing-enabled={'true' if number in enabled else 'false'}" for number in "123")
+    options = tuple(
+        f"--v{number}-signing-enabled={'true' if number in enabled else 'false'}" for number in "123"
+    )
     found = tool.sign(plain(min_sdk), who("A"), min_sdk=min_sdk, options=options)
     assert set(found.schemes) == {Scheme(f"v{number}") for number in enabled}
 
@@ -82,7 +101,9 @@ def test_the_tool_and_we_agree_on_fs_verity(tool: Tool, kind: str) -> None:
     assert found.signer == who(kind).sha256
 
 
-@pytest.mark.parametrize(("kind", "algorithm"), [("A", "SHA256withRSA"), ("A", "SHA512withRSA"), ("A:EC P-256", "SHA256withECDSA")])
+@pytest.mark.parametrize(
+    ("kind", "algorithm"), [("A", "SHA256withRSA"), ("A", "SHA512withRSA"), ("A:EC P-256", "SHA256withECDSA")]
+)
 def test_files_of_jarsigner_are_accepted(kind: str, algorithm: str, tmp_path: Path) -> None:
     """An older tool, with signed attributes and a digest of the manifest's head."""
     jarsigner = shutil.which("jarsigner")
@@ -90,9 +111,24 @@ def test_files_of_jarsigner_are_accepted(kind: str, algorithm: str, tmp_path: Pa
         missing("jarsigner")
     signer, store, target = who(kind), tmp_path / "store.p12", tmp_path / "out.apk"
     certificate = x509.load_der_x509_certificate(signer.certificate)
-    store.write_bytes(pkcs12.serialize_key_and_certificates(b"s", signer.key, certificate, None, BestAvailableEncryption(b"secret")))
+    store.write_bytes(
+        pkcs12.serialize_key_and_certificates(
+            b"s", signer.key, certificate, None, BestAvailableEncryption(b"secret")
+        )
+    )
     target.write_bytes(plain(21))
-    options = ["-keystore", str(store), "-storepass", "secret", "-sigalg", algorithm, "-digestalg", "SHA-256", str(target), "s"]
+    options = [
+        "-keystore",
+        str(store),
+        "-storepass",
+        "secret",
+        "-sigalg",
+        algorithm,
+        "-digestalg",
+        "SHA-256",
+        str(target),
+        "s",
+    ]
     subprocess.run([str(jarsigner), *options], check=True, capture_output=True, timeout=60)
     verdict = verdict_on(target, 21, 29)
     assert verdict.signature is not None, verdict.message
@@ -108,7 +144,9 @@ def test_several_signers_of_the_tool_are_found(tool: Tool) -> None:
 def test_a_rotation_of_the_tool_is_followed(tool: Tool) -> None:
     first = tool.rotate(who("A"), who("B"))
     second = tool.rotate(who("B"), who("C:EC P-256"), source=first)
-    found = tool.sign(plain(21), who("A"), who("B"), who("C:EC P-256"), min_sdk=21, options=("--lineage", second))
+    found = tool.sign(
+        plain(21), who("A"), who("B"), who("C:EC P-256"), min_sdk=21, options=("--lineage", second)
+    )
     assert found.signer == who("C:EC P-256").sha256
     assert found.lineage == (who("A").sha256, who("B").sha256, who("C:EC P-256").sha256)
 

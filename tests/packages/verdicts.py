@@ -73,14 +73,21 @@ STRICTER = "We refuse what apksigner accepts: "
 DIFFERENCES = {
     "v1-weak-key": STRICTER + "an RSA key of 768 bits can be factored, so that its signature proves nothing.",
     "v2-weak-key": STRICTER + "an RSA key of 768 bits can be factored, so that its signature proves nothing.",
-    "v3-weak-key-in-lineage": STRICTER + "whoever factors the old key of 768 bits can make a proof of rotation to any other.",
-    "v2-twice": STRICTER + "Android takes the first of two signing blocks, other readers the last. No tool makes two.",
-    "v3-twice": STRICTER + "Android takes the first of two signing blocks, other readers the last. No tool makes two.",
+    "v3-weak-key-in-lineage": STRICTER
+    + "whoever factors the old key of 768 bits can make a proof of rotation to any other.",
+    "v2-twice": STRICTER
+    + "Android takes the first of two signing blocks, other readers the last. No tool makes two.",
+    "v3-twice": STRICTER
+    + "Android takes the first of two signing blocks, other readers the last. No tool makes two.",
     "v2-eleven-signers": STRICTER + "apksigner 31 has no limit; later ones, and Android, allow ten signers.",
-    "v3-two-signers-for-one-range": STRICTER + "Android refuses two v3 signers for one version; apksigner forgets all but one of them.",
-    "v3-two-ranges-by-strangers": STRICTER + "without proof of rotation, old and new phones would get the app from two strangers.",
-    "signed-with-entry-twice": STRICTER + "which of two entries with one name counts differs by reader. Newer phones refuse it as well.",
-    "signed-with-entry-of-other-case": STRICTER + "two names that differ by capitals only are one file to some readers of archives.",
+    "v3-two-signers-for-one-range": STRICTER
+    + "Android refuses two v3 signers for one version; apksigner forgets all but one of them.",
+    "v3-two-ranges-by-strangers": STRICTER
+    + "without proof of rotation, old and new phones would get the app from two strangers.",
+    "signed-with-entry-twice": STRICTER
+    + "which of two entries with one name counts differs by reader. Newer phones refuse it as well.",
+    "signed-with-entry-of-other-case": STRICTER
+    + "two names that differ by capitals only are one file to some readers of archives.",
     "valid-v2-rsa-2048-0101": NO_PSS,
     "valid-v2-rsa-2048-0102": NO_PSS,
 }

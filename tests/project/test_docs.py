@@ -25,7 +25,12 @@ def codes_raised(folder: str, error: str) -> set[str]:
     found = set()
     for path in (ROOT / "ota" / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == error and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == error
+                and node.args
+            ):
                 first = node.args[0]
                 if isinstance(first, ast.Constant):
                     found.add(first.value)
@@ -59,7 +64,9 @@ def test_every_api_route_is_documented(app: Flask) -> None:
 def test_every_page_is_documented(app: Flask) -> None:
     section = REFERENCE.split("## Pages")[1].split("\n## ")[0]
     for rule in app.url_map.iter_rules():
-        if rule.endpoint != "static" and not rule.rule.startswith(("/api/", "/downloads/", "/openapi", "/docs")):
+        if rule.endpoint != "static" and not rule.rule.startswith(
+            ("/api/", "/downloads/", "/openapi", "/docs")
+        ):
             path = re.sub(r"<any\(([^)]*)\):\w+>", r"\1", re.sub(r"<(?!any)\w+:", "<", rule.rule))
             last = path.rpartition("/")[2].split(", ")[0]
             assert path in section or (last in section and path.rpartition("/")[0] in section), path
@@ -82,7 +89,12 @@ def test_every_command_is_documented() -> None:
 
 def test_every_reason_for_a_rejection_is_documented() -> None:
     section = REFERENCE.split("## Why an upload is rejected")[1]
-    missing = {code for folder in ("packages", "services", ".") for code in codes_raised(folder, "Rejected") if f"`{code}`" not in section}
+    missing = {
+        code
+        for folder in ("packages", "services", ".")
+        for code in codes_raised(folder, "Rejected")
+        if f"`{code}`" not in section
+    }
     assert missing == set()
 
 
@@ -90,7 +102,11 @@ def test_every_kind_of_act_has_words_for_the_history() -> None:
     acts = set()
     for path in (ROOT / "ota" / "services").rglob("*.py"):
         acts |= set(re.findall(r'audit\.record\(\s*session, actor, "([\w.]+)"', path.read_text()))
-    about_apps = {act for act in acts if act.split(".")[0] in {"app", "channel", "group", "release", "share", "upload", "version"}}
+    about_apps = {
+        act
+        for act in acts
+        if act.split(".")[0] in {"app", "channel", "group", "release", "share", "upload", "version"}
+    }
     assert about_apps <= set(ACTIONS)
 
 
@@ -110,11 +126,15 @@ def test_the_openapi_document_is_valid_and_grouped_as_promised(app: Flask) -> No
     assert {"update_available", "latest_version", "version_code", "download_url", "reason"} <= set(answer)
     assert document["paths"]["/api/versions"]["get"]["security"] == [{"token": []}]
     assert document["paths"]["/api/updates/check"]["post"]["security"] == []
-    upload = document["paths"]["/api/uploads"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    upload = document["paths"]["/api/uploads"]["post"]["requestBody"]["content"]["multipart/form-data"][
+        "schema"
+    ]
     assert upload["properties"]["file"]["format"] == "binary"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/alerts.md", "docs/reference.md", "docs/decisions/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/alerts.md", "docs/reference.md", "docs/decisions/README.md"]
+)
 def test_links_and_pictures_lead_somewhere(name: str) -> None:
     path = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
@@ -124,4 +144,7 @@ def test_links_and_pictures_lead_somewhere(name: str) -> None:
 def test_the_pages_of_the_docs_carry_nothing_of_their_makers_machine() -> None:
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         assert not re.search(r"\b[A-Z]+_TEST_TIME\b|TODO|FIXME", path.read_text()), path
-        assert not re.search(r"/(home|root|work)/|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", path.read_text().replace("127.0.0.1", "")), path
+        assert not re.search(
+            r"/(home|root|work)/|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
+            path.read_text().replace("127.0.0.1", ""),
+        ), path

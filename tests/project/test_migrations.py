@@ -15,7 +15,9 @@ from ota.models import AuditEvent
 
 def test_the_migrations_make_exactly_the_models(app: Flask) -> None:
     with app.app_context(), db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
         assert compare_metadata(context, db.metadata) == []
 
 
@@ -53,11 +55,21 @@ def test_the_history_of_before_is_cleaned_of_addresses_that_hold_keys(app: Flask
             ):
                 session.add(
                     AuditEvent(
-                        at=utcnow(), actor="a", action=f"{kind}.edited", subject_type=kind, subject_id="77", before=before, after=after
+                        at=utcnow(),
+                        actor="a",
+                        action=f"{kind}.edited",
+                        subject_type=kind,
+                        subject_id="77",
+                        before=before,
+                        after=after,
                     )
                 )
         upgrade()
-        found = reader().scalars(select(AuditEvent).where(AuditEvent.subject_id == "77").order_by(AuditEvent.id)).all()
+        found = (
+            reader()
+            .scalars(select(AuditEvent).where(AuditEvent.subject_id == "77").order_by(AuditEvent.id))
+            .all()
+        )
         assert [(each.before, each.after) for each in found] == [
             ({"url": "https://slack.com"}, {"url": "https://slack.com:8443", "events": ["test"]}),
             (None, {"domain": "example.com", "events": ["test"]}),

@@ -45,7 +45,10 @@ def test_a_mail_server_needs_a_sender() -> None:
     server = {"OTA_SMTP_URL": "smtp://user:pass%40word@mail.example.com:587"}
     with pytest.raises(SettingsError, match="OTA_MAIL_FROM"):
         from_environment(server)
-    assert from_environment({**server, "OTA_MAIL_FROM": "updates@example.com"}).mail_from == "updates@example.com"
+    assert (
+        from_environment({**server, "OTA_MAIL_FROM": "updates@example.com"}).mail_from
+        == "updates@example.com"
+    )
 
 
 def test_nothing_has_to_be_set() -> None:
@@ -63,7 +66,9 @@ def test_a_data_folder_takes_the_artifacts_along(tmp_path: Path) -> None:
     assert settings.storage_path == Path("/srv/my files")
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:p@db/ota", "postgres://u:p@db/ota", "postgresql+psycopg://u:p@db/ota"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@db/ota", "postgres://u:p@db/ota", "postgresql+psycopg://u:p@db/ota"]
+)
 def test_a_postgresql_address_gets_the_driver_that_is_shipped(url: str) -> None:
     assert from_environment({"OTA_DATABASE_URL": url}).sqlalchemy_url == "postgresql+psycopg://u:p@db/ota"
 

@@ -42,7 +42,11 @@ class Worker:
 
     def _environ(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OTA_")}
-        given = {"OTA_DATA_DIR": self._settings.data_dir, "OTA_LEASE_SECONDS": str(LEASE), "OTA_WORKER_PROCESSES": "1"}
+        given = {
+            "OTA_DATA_DIR": self._settings.data_dir,
+            "OTA_LEASE_SECONDS": str(LEASE),
+            "OTA_WORKER_PROCESSES": "1",
+        }
         if self._settings.redis_url:
             given["OTA_REDIS_URL"] = self._settings.redis_url
         return {**kept, **given, GATE: str(self.gate), "TMPDIR": str(self._settings.data_path / "tmp")}
@@ -51,10 +55,21 @@ class Worker:
         """Start ``worker`` or ``beat``."""
         for part in parts:
             arguments = ["--loglevel", "INFO"] if part == "worker" else ["--pidfile", ""]
-            command = [sys.executable, "-m", "celery", "--quiet", "-A", "tests.queue.broker", part, *arguments]
+            command = [
+                sys.executable,
+                "-m",
+                "celery",
+                "--quiet",
+                "-A",
+                "tests.queue.broker",
+                part,
+                *arguments,
+            ]
             with (self._folder / f"{part}.log").open("ab") as log:
                 self._processes.append(
-                    subprocess.Popen(command, cwd=ROOT, env=self._environ(), stdout=log, stderr=log, start_new_session=True)
+                    subprocess.Popen(
+                        command, cwd=ROOT, env=self._environ(), stdout=log, stderr=log, start_new_session=True
+                    )
                 )
 
     def has_begun(self) -> bool:

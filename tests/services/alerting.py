@@ -17,12 +17,16 @@ from tests.services.engine import START
 def hook(url: str, events: list[str] | None = None) -> int:
     with transaction() as session:
         app = apps.find(session, None)
-        return alerts.add_webhook(session, SYSTEM, app, url=url, events=events, allows_private=True, now=START).id
+        return alerts.add_webhook(
+            session, SYSTEM, app, url=url, events=events, allows_private=True, now=START
+        ).id
 
 
 def write_to(email: str, events: list[str] | None = None) -> int:
     with transaction() as session:
-        return alerts.add_recipient(session, SYSTEM, apps.find(session, None), email=email, events=events, now=START).id
+        return alerts.add_recipient(
+            session, SYSTEM, apps.find(session, None), email=email, events=events, now=START
+        ).id
 
 
 def sent() -> list[Delivery]:

@@ -33,20 +33,32 @@ def person(email: str) -> Actor:
 def make(code: int, name: str | None = None, platform: Platform = Platform.ANDROID, **fields: Any) -> int:
     """A version whose file lives elsewhere; answers its id."""
     draft = VersionDraft(
-        platform=platform, version=name or f"1.{code}.0", version_code=code,
-        download_url=f"https://files.example.com/{code}.apk", checksum=f"{code:064x}", **fields,
-    )  # fmt: skip
+        platform=platform,
+        version=name or f"1.{code}.0",
+        version_code=code,
+        download_url=f"https://files.example.com/{code}.apk",
+        checksum=f"{code:064x}",
+        **fields,
+    )
     with transaction() as session:
         return versions.add(session, SYSTEM, apps.find(session, None), draft, artifact=None, now=START).id
 
 
 def begin(
-    version_id: int, *, actor: Actor = SYSTEM, channel: str | None = None, rollout: int | None = None, at: datetime = START, **terms: Any
+    version_id: int,
+    *,
+    actor: Actor = SYSTEM,
+    channel: str | None = None,
+    rollout: int | None = None,
+    at: datetime = START,
+    **terms: Any,
 ) -> int:
     """Start a release; answers its id."""
     with transaction() as session:
         version = session.get_one(Version, version_id)
-        return releases.start(session, actor, version, channel=channel, rollout=rollout, terms=Terms(**terms), now=at).id
+        return releases.start(
+            session, actor, version, channel=channel, rollout=rollout, terms=Terms(**terms), now=at
+        ).id
 
 
 def channel(name: str, *, falls_back_to: str | None = None, approval_above: int | None = None) -> int:

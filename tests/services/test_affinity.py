@@ -30,7 +30,11 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 def process(folder: Path) -> Iterator[list[str]]:
     """A process that has chosen its core; answers what it says of it and of its threads."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(folder)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as running:
         assert running.stdout
         yield running.stdout.readline().strip().split("|")

@@ -79,14 +79,30 @@ def test_a_webhook_gets_the_event_with_a_signature_that_holds(receiver: Receiver
     request = receiver.requests[0]
     headers, secret = request.headers, reader().get_one(Webhook, webhook_id).secret
     signed = headers["X-OTA-Timestamp"].encode() + b"." + request.body
-    assert headers["X-OTA-Signature"] == "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    assert (
+        headers["X-OTA-Signature"]
+        == "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    )
     assert headers["X-OTA-Timestamp"] == str(int(START.timestamp()))
     told = json.loads(request.body)
-    assert (request.path, headers["X-OTA-Event"], told["event"]) == ("/hook?team=1", "release.published", "release.published")
+    assert (request.path, headers["X-OTA-Event"], told["event"]) == (
+        "/hook?team=1",
+        "release.published",
+        "release.published",
+    )
     assert told["message"] == "My app: server published 1.3.0 (+3) on stable to everybody."
-    assert (told["facts"]["version_code"], told["facts"]["channel"], told["app"]["slug"]) == (3, "stable", "my-app")
+    assert (told["facts"]["version_code"], told["facts"]["channel"], told["app"]["slug"]) == (
+        3,
+        "stable",
+        "my-app",
+    )
     delivery = sent()[0]
-    assert (delivery.state, delivery.attempts, delivery.last_status, delivery.last_answer) == ("delivered", 1, 200, "thanks")
+    assert (delivery.state, delivery.attempts, delivery.last_status, delivery.last_answer) == (
+        "delivered",
+        1,
+        200,
+        "thanks",
+    )
     assert headers["X-OTA-Delivery"] == told["delivery"] == delivery.key
     assert sending.deliver_due(inside, clock=lambda: START + hours(100)) == 0
 
@@ -106,7 +122,9 @@ def test_an_act_that_is_rolled_back_tells_nobody(receiver: Receiver) -> None:
     assert sent() == []
 
 
-def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(receiver: Receiver, inside: Settings) -> None:
+def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(
+    receiver: Receiver, inside: Settings
+) -> None:
     hook(receiver.url)
     begin(make(3))
     receiver.status, now, waits = 503, START, []
@@ -170,7 +188,9 @@ def test_several_workers_send_each_delivery_once(app: Flask, receiver: Receiver,
     assert {(each.state, each.attempts) for each in sent()} == {("delivered", 1)}
 
 
-def test_a_worker_that_died_leaves_a_delivery_that_is_tried_again_later(receiver: Receiver, inside: Settings) -> None:
+def test_a_worker_that_died_leaves_a_delivery_that_is_tried_again_later(
+    receiver: Receiver, inside: Settings
+) -> None:
     hook(receiver.url)
     begin(make(3))
     with transaction() as session:
@@ -180,7 +200,9 @@ def test_a_worker_that_died_leaves_a_delivery_that_is_tried_again_later(receiver
     later = START + deliveries.HOLD
     assert sending.deliver_due(inside, clock=lambda: later) == 1
     with transaction() as session:  # The one that was believed dead comes back: its word no longer counts.
-        deliveries.settle(session, first, deliveries.Outcome(is_delivered=False, said="late"), share=0.5, now=later)
+        deliveries.settle(
+            session, first, deliveries.Outcome(is_delivered=False, said="late"), share=0.5, now=later
+        )
     assert (sent()[0].state, sent()[0].attempts, sent()[0].last_answer) == ("delivered", 2, "thanks")
 
 
@@ -191,22 +213,61 @@ def sent_id() -> int:
 def test_addresses_of_the_own_network_are_refused_by_name(receiver: Receiver) -> None:
     app = apps.find(reader(), None)
     for host in (
-        "localhost", "a.localhost.", "127.0.0.1", "10.0.0.8", "192.168.1.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "[fe80::1]",
-        "127.1", "2130706433", "0x7f.1", "0x7f000001", "017700000001", "10.0x8", "[fec0::1]", "[3fff::1]", "[2002:7f00:1::]",
-        "0", "LOCALHOST",
-    ):  # fmt: skip
+        "localhost",
+        "a.localhost.",
+        "127.0.0.1",
+        "10.0.0.8",
+        "192.168.1.1",
+        "169.254.169.254",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "[fe80::1]",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0x7f000001",
+        "017700000001",
+        "10.0x8",
+        "[fec0::1]",
+        "[3fff::1]",
+        "[2002:7f00:1::]",
+        "0",
+        "LOCALHOST",
+    ):
         with pytest.raises(Invalid, match="own network"), transaction() as session:
-            alerts.add_webhook(session, SYSTEM, app, url=f"http://{host}/hook", allows_private=False, now=START)
+            alerts.add_webhook(
+                session, SYSTEM, app, url=f"http://{host}/hook", allows_private=False, now=START
+            )
 
 
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1",
-        "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::",
-        "64:ff9b::a00:1", "2001:db8::1", "fec0::1", "3fff::1", "64:ff9b:1::a00:1",
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "2002:7f00:1::",
+        "64:ff9b::a00:1",
+        "2001:db8::1",
+        "fec0::1",
+        "3fff::1",
+        "64:ff9b:1::a00:1",
     ],
-)  # fmt: skip
+)
 def test_a_name_that_leads_into_the_own_network_gets_nothing(
     address: str, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +276,16 @@ def test_a_name_that_leads_into_the_own_network_gets_nothing(
 
     def answer(host: str, port: int, **_: Any) -> list[Any]:
         good = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))
-        return [good, (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+        return [
+            good,
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (address, port),
+            ),
+        ]
 
     monkeypatch.setattr(wire.socket, "getaddrinfo", answer)
     with pytest.raises(http.NotSent, match="not a public address"):
@@ -231,7 +301,9 @@ def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
-def test_the_connection_goes_to_the_address_that_was_looked_at(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_goes_to_the_address_that_was_looked_at(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     real = socket.getaddrinfo
 
@@ -287,7 +359,9 @@ def test_headers_that_come_byte_by_byte_are_cut_off() -> None:
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         with pytest.raises(http.NotSent, match=r"within 0\.5 seconds"):
-            http.post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, allows_private=True, timeout=0.5)
+            http.post(
+                f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, allows_private=True, timeout=0.5
+            )
         stop.set()
         thread.join()
 
@@ -344,17 +418,33 @@ def test_uploads_that_name_no_app_are_told_to_the_app_they_belong_to(api: Api, r
     api.upload(apk(package="com.example.other", version="1.0.0", code=1), "first.apk", app="other")
     with transaction() as session:
         other = apps.find(session, "other")
-        alerts.add_webhook(session, SYSTEM, other, url=receiver.url, events=["upload.rejected"], allows_private=True, now=START)
+        alerts.add_webhook(
+            session,
+            SYSTEM,
+            other,
+            url=receiver.url,
+            events=["upload.rejected"],
+            allows_private=True,
+            now=START,
+        )
     hook(receiver.url, ["upload.rejected"])
     api.upload(apk(package="com.example.other", version="1.0.1", code=1), "taken.apk")
     api.upload(b"not a build", "junk.apk")
     api.upload(apk(version="1.0.0", code=1, package="com.example.app"), "mine.apk")
     api.upload(apk(version="1.0.0", code=1, package="com.example.stranger"), "stranger.apk")
-    told = [(each.payload["app"]["slug"], each.payload["facts"]["file_name"], each.payload["facts"]["reason_code"]) for each in sent()]
+    told = [
+        (
+            each.payload["app"]["slug"],
+            each.payload["facts"]["file_name"],
+            each.payload["facts"]["reason_code"],
+        )
+        for each in sent()
+    ]
     assert told == [
-        ("other", "taken.apk", "version_code_taken"), ("my-app", "junk.apk", "not_a_package"),
+        ("other", "taken.apk", "version_code_taken"),
+        ("my-app", "junk.apk", "not_a_package"),
         ("my-app", "stranger.apk", "unknown_package"),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_profile_about_to_expire_is_told_once_for_each_threshold(api: Api, receiver: Receiver) -> None:
@@ -370,25 +460,39 @@ def test_a_profile_about_to_expire_is_told_once_for_each_threshold(api: Api, rec
     assert found == [(20, 0), (14, 1), (10, 0), (3, 1), (1, 0), (-1, 0)]
     told = [each.payload for each in sent() if each.event == "profile.expiring"]
     assert [each["facts"]["within_days"] for each in told] == [14, 3]
-    assert told[0]["message"].startswith("My app: the provisioning profile of 1.0.0 (+1) expires on 2040-03-01.")
+    assert told[0]["message"].startswith(
+        "My app: the provisioning profile of 1.0.0 (+1) expires on 2040-03-01."
+    )
     tasks.warn_expiring.run()  # Today, its end is far.
     assert kinds().count("profile.expiring") == 2
 
 
-def test_versions_with_one_profile_are_told_together_and_only_those_still_offered(api: Api, receiver: Receiver) -> None:
+def test_versions_with_one_profile_are_told_together_and_only_those_still_offered(
+    api: Api, receiver: Receiver
+) -> None:
     hook(receiver.url, ["profile.expiring"])
     ends = datetime(2040, 3, 1, tzinfo=UTC)
     ids = []
     for code in range(1, 5):
-        made = api.upload(ipa(profile=profile(expires_at=ends), version=f"1.0.{code}", build=str(code)), "app.ipa")["version"]["id"]
+        made = api.upload(
+            ipa(profile=profile(expires_at=ends), version=f"1.0.{code}", build=str(code)), "app.ipa"
+        )["version"]["id"]
         ids.append(made)
         rollout = 10000 if code < 4 else 1000
         assert api.post(f"/api/versions/{made}/releases", {"rollout": rollout}).status_code == 201
     with transaction() as session:
-        assert [expiring.warn(session, app_id, now=ends - timedelta(days=9)) for app_id in expiring.candidates(session)] == [1]
+        assert [
+            expiring.warn(session, app_id, now=ends - timedelta(days=9))
+            for app_id in expiring.candidates(session)
+        ] == [1]
     [told] = [each.payload for each in sent()]
-    assert told["facts"]["versions"] == ["1.0.3 (+3)", "1.0.4 (+4)"]  # Nobody is offered 1.0.1 and 1.0.2 any more.
-    assert told["message"].startswith("My app: the provisioning profile of 1.0.3 (+3) and 1.0.4 (+4) expires on 2040-03-01.")
+    assert told["facts"]["versions"] == [
+        "1.0.3 (+3)",
+        "1.0.4 (+4)",
+    ]  # Nobody is offered 1.0.1 and 1.0.2 any more.
+    assert told["message"].startswith(
+        "My app: the provisioning profile of 1.0.3 (+3) and 1.0.4 (+4) expires on 2040-03-01."
+    )
     assert told["path"] == f"/apps/my-app/versions/{ids[3]}"
 
 
@@ -406,9 +510,15 @@ def test_pausing_resuming_withdrawing_and_the_kill_switch_are_told(receiver: Rec
         ("release.paused", "My app: server paused 1.3.0 (+3) on stable."),
         ("release.resumed", "My app: server resumed 1.3.0 (+3) on stable."),
         ("release.withdrawn", "My app: server withdrew 1.3.0 (+3) from stable."),
-        ("app.shut_off", "My app: server shut the app off. Its devices are offered nothing until it is turned on again."),
+        (
+            "app.shut_off",
+            "My app: server shut the app off. Its devices are offered nothing until it is turned on again.",
+        ),
         ("app.turned_on", "My app: server turned the app on again."),
-        ("app.shut_off", "My app: server shut the channel stable off. Its devices are offered nothing until it is turned on again."),
+        (
+            "app.shut_off",
+            "My app: server shut the channel stable off. Its devices are offered nothing until it is turned on again.",
+        ),
         ("app.turned_on", "My app: server turned the channel stable on again."),
     ]
     assert [each.payload["facts"].get("channel") for each in sent()[4:]] == [None, None, "stable", "stable"]
@@ -425,13 +535,21 @@ def test_every_alert_leads_to_a_page_that_is_there(
         kill_switch.shut_off(session, SYSTEM, apps.find(session, None), now=START)
     sending.deliver_due(inside, clock=lambda: utcnow() + timedelta(seconds=1))
     told = {each["event"]: each for each in (json.loads(request.body) for request in receiver.requests)}
-    assert told["release.published"]["url"] == f"https://updates.example.com/apps/my-app/releases/{made['release']['id']}"
-    assert told["upload.ready"]["url"] == f"https://updates.example.com/apps/my-app/versions/{made['version']['id']}"
+    assert (
+        told["release.published"]["url"]
+        == f"https://updates.example.com/apps/my-app/releases/{made['release']['id']}"
+    )
+    assert (
+        told["upload.ready"]["url"]
+        == f"https://updates.example.com/apps/my-app/versions/{made['version']['id']}"
+    )
     assert set(told) == {"upload.ready", "release.published", "upload.rejected", "test", "app.shut_off"}
     browser = sign_in(EMAILS[Role.ADMIN])
     for each in told.values():
         assert "path" not in each
-        assert browser.get(each["url"].removeprefix("https://updates.example.com")).status_code == 200, each["event"]
+        assert browser.get(each["url"].removeprefix("https://updates.example.com")).status_code == 200, each[
+            "event"
+        ]
 
 
 def test_every_kind_that_can_be_chosen_belongs_to_an_act() -> None:
@@ -444,19 +562,31 @@ def test_a_recipient_gets_a_plain_mail_with_the_same_sentence(postbox: Receiver,
         apps.rename(session, SYSTEM, app, name="Tea: Bcc, x@example.com", revision=app.revision, now=START)
     write_to("team@example.com")
     begin(make(3, "1.3.0"))
-    smtp = msgspec.structs.replace(settings, smtp_url=f"smtp://127.0.0.1:{postbox.port}", mail_from="updates@example.com")
+    smtp = msgspec.structs.replace(
+        settings, smtp_url=f"smtp://127.0.0.1:{postbox.port}", mail_from="updates@example.com"
+    )
     assert sending.deliver_due(smtp, clock=lambda: START) == 1
     letter = postbox.mails[0]
     sentence = "Tea: Bcc, x@example.com: server published 1.3.0 (+3) on stable to everybody."
-    assert (letter["To"], letter["From"], letter["Subject"].strip()) == ("team@example.com", "updates@example.com", sentence)
+    assert (letter["To"], letter["From"], letter["Subject"].strip()) == (
+        "team@example.com",
+        "updates@example.com",
+        sentence,
+    )
     assert (letter["Bcc"], letter.get_content_type()) == (None, "text/plain")
-    assert letter.get_content().replace("\r\n", "\n").startswith(f"{sentence}\n\nhttps://updates.example.com/apps/my-app/releases/")
+    assert (
+        letter.get_content()
+        .replace("\r\n", "\n")
+        .startswith(f"{sentence}\n\nhttps://updates.example.com/apps/my-app/releases/")
+    )
     assert (sent()[0].state, sent()[0].payload["message"]) == ("delivered", sentence)
     assert [line for line in postbox.envelopes if line.startswith("rcpt")] == ["rcpt TO:<team@example.com>"]
 
 
 def test_a_line_break_never_becomes_a_header() -> None:
-    letter = mail.Mail("a@example.com", "b@example.com", "One\r\nBcc: c@example.com\x85X: y", "text", "k", START)
+    letter = mail.Mail(
+        "a@example.com", "b@example.com", "One\r\nBcc: c@example.com\x85X: y", "text", "k", START
+    )
     composed = mail.compose(letter)
     assert composed["Subject"] == "One Bcc: c@example.com X: y"
     assert set(composed.keys()).isdisjoint({"Bcc", "X"})
@@ -464,7 +594,13 @@ def test_a_line_break_never_becomes_a_header() -> None:
     assert (long.endswith("word ..."), len(long) <= mail.MAX_SUBJECT) == (True, True)
     with pytest.raises(mail.NotMailed, match="did not take"):
         mail.send("smtp://127.0.0.1:1", replace(letter, recipient="b@example.com\r\nBcc: c@example.com"))
-    for email in ("b@example.com\nBcc: c@example.com", "b@example.com, c@example.com", "b <b@example.com>", "b", "@example.com"):
+    for email in (
+        "b@example.com\nBcc: c@example.com",
+        "b@example.com, c@example.com",
+        "b <b@example.com>",
+        "b",
+        "@example.com",
+    ):
         with pytest.raises(Invalid, match="e-mail address"):
             write_to(email)
 
@@ -480,14 +616,24 @@ def test_without_a_mail_server_that_is_what_the_delivery_says(settings: Settings
     write_to("team@example.com")
     begin(make(3))
     sending.deliver_due(settings, clock=lambda: START)
-    assert (sent()[0].state, sent()[0].last_answer) == ("pending", "No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.")
+    assert (sent()[0].state, sent()[0].last_answer) == (
+        "pending",
+        "No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.",
+    )
 
 
 def test_switching_a_webhook_off_gives_up_what_waits(receiver: Receiver, inside: Settings) -> None:
     webhook_id = hook(receiver.url)
     release_id = begin(make(3))
     with transaction() as session:
-        alerts.edit_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), is_enabled=False, allows_private=True, now=START)
+        alerts.edit_webhook(
+            session,
+            SYSTEM,
+            session.get_one(Webhook, webhook_id),
+            is_enabled=False,
+            allows_private=True,
+            now=START,
+        )
     move(release_id, ReleaseState.HALTED)
     assert [each.state for each in sent()] == ["given_up"]
     with pytest.raises(Conflict, match="switched off"), transaction() as session:
@@ -515,14 +661,26 @@ def test_the_history_never_shows_a_secret(receiver: Receiver) -> None:
     events = audit.history(reader(), subjects=[("webhook", webhook_id)])
     assert [event.action for event in events] == ["webhook.edited", "webhook.created"]
     assert before != after
-    assert not any(word in str((event.before, event.after)) for event in events for word in (before, after, "team=1"))
+    assert not any(
+        word in str((event.before, event.after)) for event in events for word in (before, after, "team=1")
+    )
 
 
 def test_the_history_tells_of_addresses_only_what_is_no_secret() -> None:
-    webhook_id, recipient_id = hook("https://hooks.slack.com:8443/services/T0001/SECRET?token=SECRET"), write_to("anna.person@example.com")
+    webhook_id, recipient_id = (
+        hook("https://hooks.slack.com:8443/services/T0001/SECRET?token=SECRET"),
+        write_to("anna.person@example.com"),
+    )
     with transaction() as session:
         webhook = session.get_one(Webhook, webhook_id)
-        alerts.edit_webhook(session, SYSTEM, webhook, url="https://hooks.slack.com/OTHERSECRET", allows_private=True, now=START)
+        alerts.edit_webhook(
+            session,
+            SYSTEM,
+            webhook,
+            url="https://hooks.slack.com/OTHERSECRET",
+            allows_private=True,
+            now=START,
+        )
     with transaction() as session:
         alerts.delete_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
         alerts.remove_recipient(session, SYSTEM, alerts.get_recipient(session, recipient_id), now=START)
@@ -543,8 +701,16 @@ def test_old_deliveries_are_forgotten_but_not_those_that_wait(receiver: Receiver
 
 
 def test_the_waits_grow_and_are_spread() -> None:
-    assert [round(wait.total_seconds()) for tries in range(1, MAX_TRIES) if (wait := wait_after(tries, 0.5))] == [
-        30, 105, 368, 1286, 4502, 15757, 55148,
-    ]  # fmt: skip
+    assert [
+        round(wait.total_seconds()) for tries in range(1, MAX_TRIES) if (wait := wait_after(tries, 0.5))
+    ] == [
+        30,
+        105,
+        368,
+        1286,
+        4502,
+        15757,
+        55148,
+    ]
     assert wait_after(1, 0.0) == timedelta(seconds=24)
     assert wait_after(MAX_TRIES, 0.5) is None

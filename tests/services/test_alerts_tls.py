@@ -27,14 +27,21 @@ def certificate(tmp_path: Path) -> Path:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
-        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     path = tmp_path / "localhost.pem"
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
     return path
 
@@ -71,7 +78,9 @@ def postbox(request: pytest.FixtureRequest, tls: ssl.SSLContext) -> Iterator[tup
 def test_a_webhook_arrives_over_https(receiver: Receiver) -> None:
     answer = http.post(f"https://localhost:{receiver.port}/hook", b"{}", {"X-Try": "1"}, allows_private=True)
     assert (answer.status, answer.text) == (200, "thanks")
-    assert [(each.path, each.body, each.headers["Host"]) for each in receiver.requests] == [("/hook", b"{}", f"localhost:{receiver.port}")]
+    assert [(each.path, each.body, each.headers["Host"]) for each in receiver.requests] == [
+        ("/hook", b"{}", f"localhost:{receiver.port}")
+    ]
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_webhook(receiver: Receiver) -> None:
@@ -96,7 +105,9 @@ def test_mail_and_password_go_through_tls(postbox: tuple[str, Receiver]) -> None
     assert ("STARTTLS" in receiver.envelopes) == (scheme == "smtp")
 
 
-def test_a_mail_server_that_nobody_vouches_for_gets_neither_mail_nor_password(postbox: tuple[str, Receiver]) -> None:
+def test_a_mail_server_that_nobody_vouches_for_gets_neither_mail_nor_password(
+    postbox: tuple[str, Receiver],
+) -> None:
     scheme, receiver = postbox
     with pytest.raises(mail.NotMailed, match="CERTIFICATE_VERIFY_FAILED"):
         mail.send(f"{scheme}://user:password@localhost:{receiver.port}", LETTER)

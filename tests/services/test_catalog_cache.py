@@ -49,7 +49,9 @@ class World:
 
     def codes(self, slug: str | None = None, name: str | None = None) -> list[int]:
         """The version codes that are offered."""
-        return [each.version_code for each in self.cache.stream(slug, name, ANDROID, now=START).catalog.candidates]
+        return [
+            each.version_code for each in self.cache.stream(slug, name, ANDROID, now=START).catalog.candidates
+        ]
 
 
 @pytest.fixture
@@ -218,5 +220,7 @@ def test_every_act_on_a_release_grows_the_revision(world: World) -> None:
 
 
 def make_id(session: Session) -> int:
-    draft = versions.VersionDraft(platform=ANDROID, version="9", version_code=9, download_url="https://files.example.com/9.apk")
+    draft = versions.VersionDraft(
+        platform=ANDROID, version="9", version_code=9, download_url="https://files.example.com/9.apk"
+    )
     return versions.add(session, SYSTEM, apps.find(session, None), draft, artifact=None, now=START).id

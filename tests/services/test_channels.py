@@ -36,7 +36,9 @@ def in_app(app: Flask) -> Iterator[None]:
 def make(name: str, *falls_back_to: str, above: int | None = None, app: str | None = None) -> int:
     with transaction() as session:
         found = apps.find(session, app)
-        return channels.create(session, ANNA, found, name=name, falls_back_to=falls_back_to, approval_above=above, now=NOW).id
+        return channels.create(
+            session, ANNA, found, name=name, falls_back_to=falls_back_to, approval_above=above, now=NOW
+        ).id
 
 
 def edit(channel_id: int, *falls_back_to: str, above: int | None = None, revision: int | None = None) -> None:
@@ -80,7 +82,9 @@ def test_a_channel_is_made_changed_and_deleted_and_all_of_it_is_written_down(in_
     assert catalog_revision() == before + 5
 
 
-@pytest.mark.parametrize("name", ["", " ", "Beta", "be ta", "-beta", "beta-", "béta", "b" * 41, "beta\n\n.", "a_b", "²", "<b>"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "Beta", "be ta", "-beta", "beta-", "béta", "b" * 41, "beta\n\n.", "a_b", "²", "<b>"]
+)
 def test_a_name_that_devices_could_not_send_well_is_refused(in_app: None, name: str) -> None:
     with pytest.raises(Invalid, match="1 to 40 lower-case letters") as caught:
         make(name)
@@ -100,7 +104,11 @@ def test_a_channel_that_falls_back_to_itself_is_refused_and_the_way_is_shown(in_
     beta = make("beta")
     nightly = make("nightly", "beta")
     make("canary", "nightly")
-    for wanted, way in (("beta", "beta -> beta"), ("nightly", "beta -> nightly -> beta"), ("canary", "beta -> canary -> nightly -> beta")):
+    for wanted, way in (
+        ("beta", "beta -> beta"),
+        ("nightly", "beta -> nightly -> beta"),
+        ("canary", "beta -> canary -> nightly -> beta"),
+    ):
         with pytest.raises(Invalid) as caught:
             edit(beta, "stable", wanted)
         assert f"({way})" in caught.value.message
@@ -165,8 +173,13 @@ def test_a_stale_edit_gets_the_present_state(in_app: None) -> None:
     assert caught.value.code == "stale_revision"
     current = caught.value.details["current"]
     assert current == {
-        "id": beta, "name": "beta", "falls_back_to": ["stable"], "approval_above": 500, "is_shut_off": False, "revision": 2,
-    }  # fmt: skip
+        "id": beta,
+        "name": "beta",
+        "falls_back_to": ["stable"],
+        "approval_above": 500,
+        "is_shut_off": False,
+        "revision": 2,
+    }
     assert acts_on("channel", beta).count("channel.edited") == 1
 
 
@@ -206,18 +219,28 @@ def test_a_channel_is_either_deleted_or_published_on(app: Flask, in_app: None, a
         beta, version_id = make(f"beta-{code}"), api.version(code, f"1.{code}.0")["id"]
         together = Barrier(2)
 
-        def act(verb: str, beta: int = beta, version_id: int = version_id, code: int = code, together: Barrier = together) -> int:
+        def act(
+            verb: str,
+            beta: int = beta,
+            version_id: int = version_id,
+            code: int = code,
+            together: Barrier = together,
+        ) -> int:
             together.wait(30)
             if verb == "delete":
                 return Api(app, Role.ADMIN).delete(f"/api/channels/{beta}").status_code
-            return Api(app).post(f"/api/versions/{version_id}/releases", {"channel": f"beta-{code}"}).status_code
+            return (
+                Api(app).post(f"/api/versions/{version_id}/releases", {"channel": f"beta-{code}"}).status_code
+            )
 
         with ThreadPoolExecutor(2) as pool:
             deleted, published = pool.map(act, ["delete", "publish"])
         assert (deleted, published) in {(200, 404), (200, 409), (409, 201)}, (deleted, published)
 
 
-def test_an_upload_that_was_meant_for_a_deleted_channel_is_meant_for_the_default_one(in_app: None, api: Api) -> None:
+def test_an_upload_that_was_meant_for_a_deleted_channel_is_meant_for_the_default_one(
+    in_app: None, api: Api
+) -> None:
     beta = make("beta")
     upload = api.upload(apk(), channel="beta")
     delete(beta)
@@ -230,7 +253,9 @@ def test_an_edit_says_whose_rule_it_loosens(in_app: None) -> None:
     make("gamma", "beta", above=0)
 
     def names(wanted: ChannelEdit, channel_id: int = beta) -> list[str]:
-        return sorted(each.name for each in channels.loosened_by(reader(), channels.get(reader(), channel_id), wanted))
+        return sorted(
+            each.name for each in channels.loosened_by(reader(), channels.get(reader(), channel_id), wanted)
+        )
 
     assert names(ChannelEdit((), 1000)) == []
     assert names(ChannelEdit((), 1001)) == ["beta"]
@@ -259,16 +284,22 @@ def test_the_kill_switch_of_an_app_stops_every_offer_and_twice_is_fine(in_app: N
     assert catalog_revision() == before + 2
 
 
-def test_the_kill_switch_of_a_channel_stops_that_channel_and_those_who_reach_it(in_app: None, api: Api) -> None:
+def test_the_kill_switch_of_a_channel_stops_that_channel_and_those_who_reach_it(
+    in_app: None, api: Api
+) -> None:
     make("beta", "stable")
     nightly = make("nightly", "beta")
     api.published()
-    beta = next(each.id for each in channels.of_app(reader(), apps.find(reader(), None)) if each.name == "beta")
+    beta = next(
+        each.id for each in channels.of_app(reader(), apps.find(reader(), None)) if each.name == "beta"
+    )
     assert switch(None, beta, is_off=True) is True
     assert api.check(channel="beta")["reason"] == "shut_off"
     assert api.check()["reason"] == "update_available"
     assert api.check(channel="nightly")["reason"] == "no_release"
-    assert [each.name for each in kill_switch.channels_off(reader(), apps.find(reader(), None).id)] == ["beta"]
+    assert [each.name for each in kill_switch.channels_off(reader(), apps.find(reader(), None).id)] == [
+        "beta"
+    ]
     edit(nightly, "stable")
     assert api.check(channel="nightly")["reason"] == "update_available"
     assert switch(None, beta, is_off=False) is True
@@ -293,13 +324,17 @@ def test_devices_are_counted_on_all_channels_while_they_are_active(in_app: None)
     with transaction() as session:
         for number, days in enumerate((0, 29, 31)):
             seen = NOW - devices.ACTIVE_WITHIN + (devices.ACTIVE_WITHIN / 30) * (30 - days)
-            row = Sighting(stable.id, apps.find_platform("android"), f"{number:064x}", "1.0.0", 1, None, None, (), seen)
+            row = Sighting(
+                stable.id, apps.find_platform("android"), f"{number:064x}", "1.0.0", 1, None, None, (), seen
+            )
             devices.note(session, [row])
     assert devices.count_active(reader(), stable.app_id, now=NOW) == 2
 
 
 def switch(app_id: int | None, channel_id: int | None, *, is_off: bool) -> bool:
     with transaction() as session:
-        what: App | Channel = session.get_one(App, app_id) if app_id else channels.get(session, channel_id or 0)
+        what: App | Channel = (
+            session.get_one(App, app_id) if app_id else channels.get(session, channel_id or 0)
+        )
         act = kill_switch.shut_off if is_off else kill_switch.turn_on
         return act(session, ANNA, what, now=NOW)

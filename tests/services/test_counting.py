@@ -53,7 +53,10 @@ def stages(release_id: int) -> dict[str, tuple[int, int]]:
         ReleaseCount.release_id == release_id
     )
     reader().rollback()
-    return {stage: (int(devices), int(events)) for stage, devices, events in reader().execute(query.group_by(ReleaseCount.stage))}
+    return {
+        stage: (int(devices), int(events))
+        for stage, devices, events in reader().execute(query.group_by(ReleaseCount.stage))
+    }
 
 
 def release_of(version: dict[str, Any]) -> Release:
@@ -63,16 +66,26 @@ def release_of(version: dict[str, Any]) -> Release:
 def report(app: Flask, *reports: EventReport | CompletionReport) -> None:
     """Reports in the journal, as the doors leave them."""
     for each in reports:
-        app.extensions["ota_reports"].keep(records.event(each) if isinstance(each, EventReport) else records.completion(each))
+        app.extensions["ota_reports"].keep(
+            records.event(each) if isinstance(each, EventReport) else records.completion(each)
+        )
     drain(app)
 
 
-def happened(version: dict[str, Any], kind: str, device: str = "phone", number: int = 1, **more: Any) -> EventReport:
+def happened(
+    version: dict[str, Any], kind: str, device: str = "phone", number: int = 1, **more: Any
+) -> EventReport:
     now = utcnow()
     given = {
-        "app_id": 1, "platform": "android", "device_id": device, "event_id": f"{kind}-{number}", "kind": kind,
-        "version_id": version["id"], "at": now, "received_at": now,
-    }  # fmt: skip
+        "app_id": 1,
+        "platform": "android",
+        "device_id": device,
+        "event_id": f"{kind}-{number}",
+        "kind": kind,
+        "version_id": version["id"],
+        "at": now,
+        "received_at": now,
+    }
     return EventReport(**{**given, **more})
 
 
@@ -84,11 +97,16 @@ def test_a_check_is_kept_with_what_was_offered_and_why(in_app: Flask, api: Api) 
     assert drain(in_app) == 3
     found = rows(UpdateCheck)
     assert [(each.current_version, each.offered_version, each.reason) for each in found] == [
-        ("1.0.0+1", "1.1.0", "update_available"), ("1.1.0+2", None, "up_to_date"), ("1.0.0+1", "1.1.0", "update_available"),
-    ]  # fmt: skip
+        ("1.0.0+1", "1.1.0", "update_available"),
+        ("1.1.0+2", None, "up_to_date"),
+        ("1.0.0+1", "1.1.0", "update_available"),
+    ]
     assert {each.device_id for each in found} == {None, rows(Device)[0].device_hash}
     assert "phone" not in str([vars(each) for each in found])
-    assert sorted((each.reason, each.checks) for each in rows(CheckCount)) == [("up_to_date", 1), ("update_available", 2)]
+    assert sorted((each.reason, each.checks) for each in rows(CheckCount)) == [
+        ("up_to_date", 1),
+        ("update_available", 2),
+    ]
     assert stages(release_of(made).id) == {"offered": (1, 1), "installed": (1, 0)}
 
 
@@ -100,11 +118,23 @@ def test_a_later_check_shows_that_the_update_was_completed(in_app: Flask, api: A
     api.check("1.1.0+2", device_id="phone")
     drain(in_app)
     (completion,) = rows(UpdateCompletion)
-    assert (completion.from_version, completion.to_version, completion.is_inferred) == ("1.0.0+1", "1.1.0+2", True)
+    assert (completion.from_version, completion.to_version, completion.is_inferred) == (
+        "1.0.0+1",
+        "1.1.0+2",
+        True,
+    )
     way = rows(ReleaseDevice)[0]
     assert way.offered_at == way.enrolled_at < way.installed_at
     report(
-        in_app, CompletionReport(app_id=1, platform="android", device_id="phone", from_version="1.0.0+1", to_version="1.1.0+2", at=utcnow())
+        in_app,
+        CompletionReport(
+            app_id=1,
+            platform="android",
+            device_id="phone",
+            from_version="1.0.0+1",
+            to_version="1.1.0+2",
+            at=utcnow(),
+        ),
     )
     assert len(rows(UpdateCompletion)) == 1
     assert stages(release_of(made).id)["installed"] == (1, 0)
@@ -133,7 +163,9 @@ def test_what_is_drained_twice_counts_once(in_app: Flask, api: Api) -> None:
     assert len(rows(UpdateCheck)) == len(found) == 5
 
 
-def test_a_drain_that_dies_before_its_commit_is_done_again(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drain_that_dies_before_its_commit_is_done_again(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="phone")
     real = counting.count
@@ -168,7 +200,9 @@ def test_a_finished_segment_goes_and_its_position_stays_a_while(in_app: Flask, a
         assert session.scalar(select(func.count()).select_from(counting.JournalPosition)) == 0
 
 
-def test_what_cannot_be_read_keeps_nobody_from_being_counted(in_app: Flask, api: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_read_keeps_nobody_from_being_counted(
+    in_app: Flask, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     api.published()
     for garbage in (b"?", b"C", b"E{}", b"C" + bytes(30), b"D[]"):
         in_app.extensions["ota_reports"].keep(garbage)
@@ -203,12 +237,20 @@ def test_the_way_of_a_device_is_counted_stage_by_stage(in_app: Flask, api: Api) 
         happened(made, "crash", "bad", signature="NullPointerException at Main", text="a stack"),
     )
     assert stages(release_of(made).id) == {
-        "offered": (2, 2), "downloaded": (2, 2), "installed": (2, 2), "healthy": (1, 1), "failed": (1, 1),
-    }  # fmt: skip
+        "offered": (2, 2),
+        "downloaded": (2, 2),
+        "installed": (2, 2),
+        "healthy": (1, 1),
+        "failed": (1, 1),
+    }
     (signature,) = rows(FailureSignature)
     assert (signature.kind, signature.signature, signature.sample, signature.events, signature.devices) == (
-        "crash", "NullPointerException at Main", "a stack", 1, 1,
-    )  # fmt: skip
+        "crash",
+        "NullPointerException at Main",
+        "a stack",
+        1,
+        1,
+    )
 
 
 def test_one_device_that_crashes_without_end_counts_as_one(in_app: Flask, api: Api) -> None:
@@ -241,7 +283,9 @@ def test_a_deferral_is_no_failure(in_app: Flask, api: Api) -> None:
 
 def drawn(release: Release, *, inside: bool) -> list[str]:
     """Devices that the release's draw lets in, or does not."""
-    return [f"phone {n}" for n in range(200) if (bucket(release.salt, f"phone {n}") < release.rollout) is inside]
+    return [
+        f"phone {n}" for n in range(200) if (bucket(release.salt, f"phone {n}") < release.rollout) is inside
+    ]
 
 
 def known_before(app: Flask, api: Api, release: Release, *ids: str) -> None:
@@ -269,7 +313,11 @@ def test_who_asks_and_is_outside_becomes_the_control(in_app: Flask, api: Api) ->
     of_release = [each for each in rows(ReleaseDevice) if each.release_id == release.id]
     found = {each.is_control: each for each in of_release}
     assert len(found) == len(of_release) == 2
-    assert (found[True].version_code, found[True].enrolled_at is not None, found[True].left_at) == (1, True, None)
+    assert (found[True].version_code, found[True].enrolled_at is not None, found[True].left_at) == (
+        1,
+        True,
+        None,
+    )
     assert (found[False].version_code, found[False].enrolled_at) == (2, found[False].offered_at)
     old = reader().scalars(select(Version).where(Version.version_code == 1)).one()
     report(in_app, happened({"id": old.id}, "crash", outside[0]))
@@ -279,7 +327,10 @@ def test_who_asks_and_is_outside_becomes_the_control(in_app: Flask, api: Api) ->
     api.check("1.0.0+1", device_id=outside[0])
     drain(in_app)
     ways = [each for each in rows(ReleaseDevice) if each.device_id == found[True].device_id]
-    assert sorted((each.is_control, each.left_at is not None) for each in ways) == [(False, False), (True, True)]
+    assert sorted((each.is_control, each.left_at is not None) for each in ways) == [
+        (False, False),
+        (True, True),
+    ]
 
 
 def test_a_device_that_goes_on_has_left_the_release(in_app: Flask, api: Api) -> None:

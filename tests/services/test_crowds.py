@@ -56,12 +56,17 @@ def at_once(app: Flask, acts: list[Act]) -> Counter[str]:
 def publishers(code: int, version_id: int, revision: int) -> list[Act]:
     """Half of them start a release of what is there, half send the seed's publish for the same version."""
     draft = VersionDraft(
-        platform=Platform.ANDROID, version=f"1.{code}.0", version_code=code,
-        download_url=f"https://files.example.com/{code}.apk", checksum=f"{code:064x}",
-    )  # fmt: skip
+        platform=Platform.ANDROID,
+        version=f"1.{code}.0",
+        version_code=code,
+        download_url=f"https://files.example.com/{code}.apk",
+        checksum=f"{code:064x}",
+    )
 
     def start(actor: Actor) -> object:
-        return releases.start(reader(), actor, reader().get_one(Version, version_id), revision=revision, now=START)
+        return releases.start(
+            reader(), actor, reader().get_one(Version, version_id), revision=revision, now=START
+        )
 
     def publish(actor: Actor) -> object:
         return publishing.publish(reader(), actor, apps.find(reader(), None), draft, VersionEdit(), now=START)
@@ -93,13 +98,21 @@ def raisers(release_id: int, revision: int, count: int) -> list[Act]:
 
 def standing(version_id: int) -> list[int]:
     reader().rollback()
-    return [release.id for release in reader().scalars(select(Release).where(Release.version_id == version_id)) if release.is_live]
+    return [
+        release.id
+        for release in reader().scalars(select(Release).where(Release.version_id == version_id))
+        if release.is_live
+    ]
 
 
 def check_history(release_id: int) -> list[str]:
     """Each revision of a release has its one line, which goes on where the last one ended; answers who did what."""
     release = look(release_id)
-    rows = select(AuditEvent).where(AuditEvent.subject_type == "release", AuditEvent.subject_id == str(release_id)).order_by(AuditEvent.id)
+    rows = (
+        select(AuditEvent)
+        .where(AuditEvent.subject_type == "release", AuditEvent.subject_id == str(release_id))
+        .order_by(AuditEvent.id)
+    )
     events = reader().scalars(rows).all()
     assert [event.after["revision"] for event in events] == list(range(1, release.revision + 1))
     assert events[0].action == "release.started"
@@ -107,7 +120,11 @@ def check_history(release_id: int) -> list[str]:
     for event in events[1:]:
         assert {column: known.get(column) for column in event.before} == event.before
         known |= {column: value for column, value in event.after.items() if column in event.before}
-    assert (known["state"], known["rollout"], known["ended_at"] is None) == (release.state, release.rollout, release.ended_at is None)
+    assert (known["state"], known["rollout"], known["ended_at"] is None) == (
+        release.state,
+        release.rollout,
+        release.ended_at is None,
+    )
     return [event.action for event in events]
 
 
@@ -144,7 +161,14 @@ def test_of_publishers_and_those_who_roll_back_what_they_saw_one_wins(app: Flask
             seen = reader().get_one(Version, version_id).revision
             starting = publishers(code, version_id, seen)[::2]
             told = at_once(
-                app, [act for pair in zip(starting, movers(release_id, 1, *[ReleaseState.ROLLED_BACK] * 50), strict=True) for act in pair]
+                app,
+                [
+                    act
+                    for pair in zip(
+                        starting, movers(release_id, 1, *[ReleaseState.ROLLED_BACK] * 50), strict=True
+                    )
+                    for act in pair
+                ],
             )
             assert told["done"] == 1, told
             assert set(told) <= {"done", "already_released", "wrong_state", "stale_revision"}, told
@@ -180,14 +204,33 @@ def test_whoever_publishes_and_rolls_back_without_looking_leaves_a_whole_history
                 return releases.roll_back_newest(reader(), actor, found, Platform.ANDROID, None, now=LATER)
 
             told = at_once(app, [start, roll_back] * (CROWD // 2))
-            assert set(told) <= {"done", "already_released", "stale_revision", "wrong_state", "nothing_released"}, told
+            assert set(told) <= {
+                "done",
+                "already_released",
+                "stale_revision",
+                "wrong_state",
+                "nothing_released",
+            }, told
             reader().rollback()
             made = reader().scalars(select(Release.id).where(Release.version_id == version_id)).all()
             lines = [action for release_id in made for action in check_history(release_id)]
             assert len(lines) == told["done"]
-            assert len(standing(version_id)) == lines.count("release.started") - lines.count("release.rolled_back") in {0, 1}
+            assert (
+                len(standing(version_id))
+                == lines.count("release.started") - lines.count("release.rolled_back")
+                in {0, 1}
+            )
             assert reader().get_one(Version, version_id).is_active is bool(standing(version_id))
             for release_id in standing(version_id):
                 with transaction() as session:
-                    releases.change_state(session, Actor("end", Role.PUBLISHER), look(release_id), ReleaseState.ROLLED_BACK, now=LATER)
-        assert catalogs.load(reader(), apps.find(reader(), None).channels[0].id, Platform.ANDROID).candidates == ()
+                    releases.change_state(
+                        session,
+                        Actor("end", Role.PUBLISHER),
+                        look(release_id),
+                        ReleaseState.ROLLED_BACK,
+                        now=LATER,
+                    )
+        assert (
+            catalogs.load(reader(), apps.find(reader(), None).channels[0].id, Platform.ANDROID).candidates
+            == ()
+        )

@@ -30,11 +30,15 @@ __all__ = ["in_app"]
 def check(device: str, current: str, at: datetime, release: Release | None = None) -> bytes:
     raw = json.dumps({"platform": "android", "current_version": current, "device_id": device}).encode()
     channel, found = (1, None) if release is None else (release.channel_id, release.id)
-    return records.check(raw, records.answer_mark(channel, found, "update_available" if release else "up_to_date"), at)
+    return records.check(
+        raw, records.answer_mark(channel, found, "update_available" if release else "up_to_date"), at
+    )
 
 
 def on_disk(app: Flask) -> bytes:
-    return b"".join(path.read_bytes() for path in app.extensions["ota_settings"].journal_path.glob("*.journal"))
+    return b"".join(
+        path.read_bytes() for path in app.extensions["ota_settings"].journal_path.glob("*.journal")
+    )
 
 
 @pytest.fixture
@@ -97,7 +101,9 @@ def test_events_of_a_version_that_is_gone_are_dropped(in_app: Flask, api: Api) -
     api.check("1.0.0+1", device_id="phone")
     drain(in_app)
     for version in (draft, made):
-        in_app.extensions["ota_reports"].keep(records.event(happened(version, "crash", signature="boom", number=version["id"])))
+        in_app.extensions["ota_reports"].keep(
+            records.event(happened(version, "crash", signature="boom", number=version["id"]))
+        )
     assert api.delete(f"/api/versions/{draft['id']}").status_code == 200
     assert drain(in_app) == 2
     assert [each.version_id for each in rows(Event)] == [made["id"]]
@@ -129,7 +135,9 @@ def test_what_is_counted_leaves_the_disk(in_app: Flask, api: Api) -> None:
     assert segments(in_app.extensions["ota_settings"].journal_path) == []
 
 
-def test_who_dies_between_counting_and_wiping_wipes_later(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_dies_between_counting_and_wiping_wipes_later(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="somebody")
     with monkeypatch.context() as patched:
@@ -142,7 +150,9 @@ def test_who_dies_between_counting_and_wiping_wipes_later(in_app: Flask, api: Ap
     assert drain(in_app) == 1
 
 
-def test_who_dies_before_deleting_a_segment_deletes_it_later(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_dies_before_deleting_a_segment_deletes_it_later(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="somebody")
     in_app.extensions["ota_reports"].close()
@@ -155,7 +165,9 @@ def test_who_dies_before_deleting_a_segment_deletes_it_later(in_app: Flask, api:
     assert len(rows(UpdateCheck)) == 1
 
 
-def test_a_database_that_was_restored_from_a_backup_does_not_stop_the_counting(in_app: Flask, api: Api) -> None:
+def test_a_database_that_was_restored_from_a_backup_does_not_stop_the_counting(
+    in_app: Flask, api: Api
+) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="before")
     drain(in_app)
@@ -198,7 +210,9 @@ def test_records_of_several_web_processes_are_counted_in_the_order_of_time(in_ap
     assert drain(in_app) == 122
     reader().rollback()
     voted = (
-        select(func.count()).select_from(ReleaseDevice).where(ReleaseDevice.failed_at.is_not(None), ReleaseDevice.installed_at.is_not(None))
+        select(func.count())
+        .select_from(ReleaseDevice)
+        .where(ReleaseDevice.failed_at.is_not(None), ReleaseDevice.installed_at.is_not(None))
     )
     assert reader().scalar(voted) == 40
     assert {each.release_id for each in rows(Event)} == {release.id}
@@ -208,7 +222,9 @@ def test_records_of_several_web_processes_are_counted_in_the_order_of_time(in_ap
     assert segments(settings.journal_path) == []
 
 
-def test_what_comes_while_segments_are_read_waits_for_the_next_look(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_while_segments_are_read_waits_for_the_next_look(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = api.published(2, "1.1.0")["version"]
     release, settings = release_of(made), in_app.extensions["ota_settings"]
     first, second = (Journal(settings.journal_path, most_bytes=2**24, segment_bytes=2**20) for _ in range(2))
@@ -220,7 +236,9 @@ def test_what_comes_while_segments_are_read_waits_for_the_next_look(in_app: Flas
     def slow(segment: Segment, position: int) -> Iterator[tuple[bytes, int]]:
         yield from real(segment, position)
         if segment.name == segments(settings.journal_path)[0].name and not told:
-            told.append(True)  # The first one is read to its end: now the device asks there, and reports to the second one.
+            told.append(
+                True
+            )  # The first one is read to its end: now the device asks there, and reports to the second one.
             first.append(check("phone", "1.0.0+1", utcnow(), release))
             later = utcnow()
             second.append(records.event(happened(made, "crash", at=later, received_at=later)))
@@ -235,7 +253,9 @@ def test_what_comes_while_segments_are_read_waits_for_the_next_look(in_app: Flas
     second.close()
 
 
-def test_a_long_count_stops_when_it_is_told_to_and_goes_on_later(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_count_stops_when_it_is_told_to_and_goes_on_later(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.published(2, "1.1.0")
     monkeypatch.setattr(draining, "_BATCH", 2)
     for number in range(5):
@@ -261,7 +281,9 @@ def test_the_last_words_of_web_processes_are_counted_before_it_ends(in_app: Flas
     assert len(rows(UpdateCheck)) == 2
 
 
-def test_a_drainer_goes_on_when_the_database_is_back(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drainer_goes_on_when_the_database_is_back(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.published()
     api.check(device_id="phone")
     drainer, away = Drainer(in_app), [True]

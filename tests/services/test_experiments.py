@@ -41,7 +41,10 @@ def offers(api: Api, current: str = "1.0.0+0", **fields: Any) -> dict[str, int |
 def test_each_device_is_offered_its_arm_and_stays_in_it(app: Flask, api: Api) -> None:
     with app.app_context():
         salt = run((make(1), 3_000), (make(2), 3_000)).salt
-    expected = {device: 1 if bucket(salt, device) < 3_000 else 2 if bucket(salt, device) < 6_000 else None for device in DEVICES}
+    expected = {
+        device: 1 if bucket(salt, device) < 3_000 else 2 if bucket(salt, device) < 6_000 else None
+        for device in DEVICES
+    }
     assert {1, 2, None} == set(expected.values())
     assert offers(api) == expected
     assert offers(api, user_initiated=True) == expected
@@ -138,7 +141,9 @@ def test_a_rollback_of_an_arm_leaves_the_other_alone(app: Flask, api: Api) -> No
         ([(1, 5_000), (3, 5_000)], "different platforms"),
     ],
 )
-def test_arms_that_can_not_be_are_refused_with_a_sentence(app: Flask, arms: list[tuple[int, int]], said: str) -> None:
+def test_arms_that_can_not_be_are_refused_with_a_sentence(
+    app: Flask, arms: list[tuple[int, int]], said: str
+) -> None:
     with app.app_context():
         ids = {1: make(1), 2: make(2), 3: make(1, platform=Platform.IOS)}
         with pytest.raises(Invalid) as refused:
@@ -171,7 +176,12 @@ def test_over_http(api: Api, app: Flask) -> None:
     ended = api.post(f"/api/experiments/{number}/end", {"winner_version_id": two})
     assert (ended.status_code, ended.json["experiment"]["winner_version_id"]) == (200, two)
     assert api.check()["version_code"] == 2
-    assert api.post("/api/experiments", {"name": "Half", "arms": [{"version_id": one, "weight": 0.5}] * 2}).status_code == 400
+    assert (
+        api.post(
+            "/api/experiments", {"name": "Half", "arms": [{"version_id": one, "weight": 0.5}] * 2}
+        ).status_code
+        == 400
+    )
 
 
 def test_two_people_who_start_one_at_the_same_moment(app: Flask) -> None:
@@ -193,7 +203,9 @@ def test_two_people_who_start_one_at_the_same_moment(app: Flask) -> None:
 
 
 def way(release_id: int, number: int, **times: Any) -> ReleaseDevice:
-    return ReleaseDevice(release_id=release_id, device_id=f"{number:064}", is_control=False, version_code=1, **times)
+    return ReleaseDevice(
+        release_id=release_id, device_id=f"{number:064}", is_control=False, version_code=1, **times
+    )
 
 
 def test_results_count_each_device_once_and_only_failures_inside_the_window(app: Flask, api: Api) -> None:
@@ -203,20 +215,34 @@ def test_results_count_each_device_once_and_only_failures_inside_the_window(app:
         reader().rollback()
         installed = {"offered_at": START, "installed_at": START, "enrolled_at": START}
         with transaction() as session:
-            session.add_all([
-                way(one, 1, offered_at=START),
-                way(one, 2, **installed),
-                way(one, 3, **installed, failed_at=START + hours(24)),
-                way(one, 4, **installed, failed_at=START + hours(24.01)),
-                way(one, 5, offered_at=START, enrolled_at=START, failed_at=START),  # The installation itself has failed.
-                way(two, 6, **installed),
-                ReleaseDevice(release_id=two, device_id=f"{7:064}", is_control=True, version_code=1, enrolled_at=START, failed_at=START),
-            ])  # fmt: skip
+            session.add_all(
+                [
+                    way(one, 1, offered_at=START),
+                    way(one, 2, **installed),
+                    way(one, 3, **installed, failed_at=START + hours(24)),
+                    way(one, 4, **installed, failed_at=START + hours(24.01)),
+                    way(
+                        one, 5, offered_at=START, enrolled_at=START, failed_at=START
+                    ),  # The installation itself has failed.
+                    way(two, 6, **installed),
+                    ReleaseDevice(
+                        release_id=two,
+                        device_id=f"{7:064}",
+                        is_control=True,
+                        version_code=1,
+                        enrolled_at=START,
+                        failed_at=START,
+                    ),
+                ]
+            )
         found = experiment_results.of(reader(), experiments.get(reader(), experiment_id))
         assert [each.counts for each in found] == [Counts(5, 3, 4, 2), Counts(1, 1, 1, 0)]
         reader().rollback()
         finish(experiment_id)
-        assert [each.counts.offered for each in experiment_results.of(reader(), experiments.get(reader(), experiment_id))] == [5, 1]
+        assert [
+            each.counts.offered
+            for each in experiment_results.of(reader(), experiments.get(reader(), experiment_id))
+        ] == [5, 1]
 
 
 def test_what_the_devices_do_becomes_the_results(app: Flask, api: Api) -> None:
@@ -228,9 +254,17 @@ def test_what_the_devices_do_becomes_the_results(app: Flask, api: Api) -> None:
             api.check("1.2.0+2", device_id=device)
     drain(app)
     answer = api.get(f"/api/experiments/{experiment_id}").get_json()
-    shares = {each["version_id"]: (each["completion"]["devices"], each["completion"]["total"]) for each in answer["results"]}
+    shares = {
+        each["version_id"]: (each["completion"]["devices"], each["completion"]["total"])
+        for each in answer["results"]
+    }
     seconds = sum(code == 2 for code in given.values())
     assert list(shares.values()) == [(0, len(DEVICES) - seconds), (seconds, seconds)]
     first, second = answer["results"]
     assert (first["completion_beside"], first["failures_beside"]) == (None, None)
-    assert second["completion_beside"] == {"finding": "too_few_devices", "difference": None, "low": None, "high": None}
+    assert second["completion_beside"] == {
+        "finding": "too_few_devices",
+        "difference": None,
+        "low": None,
+        "high": None,
+    }

@@ -42,12 +42,16 @@ def make(name: str = "Testers", app: str | None = None) -> int:
 
 def add(group_id: int, ids: Sequence[str], note: str | None = None) -> Added:
     with transaction() as session:
-        return groups.add_devices(session, ANNA, groups.get(session, group_id), ids, hashed=hashed, note=note, now=NOW)
+        return groups.add_devices(
+            session, ANNA, groups.get(session, group_id), ids, hashed=hashed, note=note, now=NOW
+        )
 
 
 def remove(group_id: int, which: Sequence[str]) -> int:
     with transaction() as session:
-        return groups.remove_devices(session, ANNA, groups.get(session, group_id), which, hashed=hashed, now=NOW)
+        return groups.remove_devices(
+            session, ANNA, groups.get(session, group_id), which, hashed=hashed, now=NOW
+        )
 
 
 def delete(group_id: int) -> None:
@@ -62,7 +66,10 @@ def rename(group_id: int, name: str, revision: int | None = None) -> None:
 
 def notes(group_id: int) -> dict[str, str | None]:
     reader().rollback()
-    return {each.device_hash: each.note for each in groups.members(reader(), groups.get(reader(), group_id), limit=10_000)}
+    return {
+        each.device_hash: each.note
+        for each in groups.members(reader(), groups.get(reader(), group_id), limit=10_000)
+    }
 
 
 def open_to(api: Api, group_id: int) -> int:
@@ -82,7 +89,9 @@ def test_devices_come_and_go_and_only_hashes_are_kept(in_app: None) -> None:
     group_id = make()
     before = catalog_revision()
     assert add(group_id, ["one", "two", "two", " three"], note="Anna's tablets ") == Added(3, 0)
-    assert notes(group_id) == dict.fromkeys((hashed("one"), hashed("two"), hashed(" three")), "Anna's tablets")
+    assert notes(group_id) == dict.fromkeys(
+        (hashed("one"), hashed("two"), hashed(" three")), "Anna's tablets"
+    )
     assert catalog_revision() == before + 1
     assert add(group_id, ["two", "four"]) == Added(1, 1)
     assert (notes(group_id)[hashed("two")], notes(group_id)[hashed("four")]) == ("Anna's tablets", None)
@@ -93,8 +102,11 @@ def test_devices_come_and_go_and_only_hashes_are_kept(in_app: None) -> None:
     assert set(notes(group_id)) == {hashed(" three"), hashed("four")}
     events = audit.history(reader(), subjects=[("group", group_id)])
     assert [event.action for event in events] == [
-        "group.devices_removed", "group.devices_added", "group.devices_added", "group.created",
-    ]  # fmt: skip
+        "group.devices_removed",
+        "group.devices_added",
+        "group.devices_added",
+        "group.created",
+    ]
     kept = " ".join(f"{event.before} {event.after}" for event in events)
     assert not any(text in kept for text in ("three", "four", hashed("four"), hashed("one")))
 
@@ -112,9 +124,12 @@ def test_a_device_is_found_in_the_groups_of_its_app_alone(in_app: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "sentence"), [(["a", ""], "Device 2 of 2 has an id of 0"), (["x" * 201], "Device 1 of 1 has an id of 201")]
+    ("ids", "sentence"),
+    [(["a", ""], "Device 2 of 2 has an id of 0"), (["x" * 201], "Device 1 of 1 has an id of 201")],
 )
-def test_an_id_that_no_device_sends_is_refused_and_nothing_is_added(in_app: None, ids: list[str], sentence: str) -> None:
+def test_an_id_that_no_device_sends_is_refused_and_nothing_is_added(
+    in_app: None, ids: list[str], sentence: str
+) -> None:
     group_id = make()
     with pytest.raises(Invalid, match=sentence) as caught:
         add(group_id, ids)
@@ -132,7 +147,9 @@ def test_a_note_is_one_short_line(in_app: None, note: str) -> None:
 def test_a_group_holds_five_thousand_devices_and_says_so(in_app: None) -> None:
     group_id = make()
     assert add(group_id, [f"device-{number}" for number in range(4_999)]) == Added(4_999, 0)
-    with pytest.raises(Invalid, match=r"at most 5,000 devices: Testers has 4,999, and these are 2 more") as caught:
+    with pytest.raises(
+        Invalid, match=r"at most 5,000 devices: Testers has 4,999, and these are 2 more"
+    ) as caught:
         add(group_id, ["device-1", "new-1", "new-2"])
     assert caught.value.code == "group_full"
     assert add(group_id, ["device-1", "new-1"]) == Added(1, 1)
@@ -200,7 +217,9 @@ def test_a_group_is_not_deleted_while_a_live_release_is_open_to_it(in_app: None,
     group_id = make()
     add(group_id, ["one", "two"])
     release_id = open_to(api, group_id)
-    assert [release.id for release in groups.targeted_by(reader(), groups.get(reader(), group_id))] == [release_id]
+    assert [release.id for release in groups.targeted_by(reader(), groups.get(reader(), group_id))] == [
+        release_id
+    ]
     with pytest.raises(Conflict, match=r"live releases are open to it \(1\.0\.0 on stable\)") as caught:
         delete(group_id)
     assert caught.value.code == "group_in_use"
@@ -237,7 +256,9 @@ def test_a_group_that_goes_while_devices_are_added_is_gone_or_stays_whole(app: F
 
 def test_groups_are_found_by_their_names_and_a_missing_one_is_named(in_app: None) -> None:
     app = apps.find(reader(), None)
-    with pytest.raises(NotFound, match=r"has no device group 'Testers'\. It has none yet: make one first\.") as caught:
+    with pytest.raises(
+        NotFound, match=r"has no device group 'Testers'\. It has none yet: make one first\."
+    ) as caught:
         groups.find(reader(), app, ["Testers"])
     assert caught.value.code == "unknown_group"
     ids = [make("Shop 42"), make("Testers")]

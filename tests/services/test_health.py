@@ -33,7 +33,13 @@ def in_app(app: Flask) -> Iterator[Flask]:
         yield app
 
 
-def fleet(release_id: int, *, rollout: tuple[int, int], control: tuple[int, int] = (0, 0), since: timedelta = timedelta()) -> None:
+def fleet(
+    release_id: int,
+    *,
+    rollout: tuple[int, int],
+    control: tuple[int, int] = (0, 0),
+    since: timedelta = timedelta(),
+) -> None:
     """Devices of a release and of its control: so many, of whom so many fail within the hours after they came."""
     with transaction() as session:
         for is_control, (devices, failing) in ((False, rollout), (True, control)):
@@ -43,11 +49,17 @@ def fleet(release_id: int, *, rollout: tuple[int, int], control: tuple[int, int]
                 failed_at = at + timedelta(minutes=1 + number % 240) if has_failed else None
                 session.add(
                     ReleaseDevice(
-                        release_id=release_id, device_id=f"{since.total_seconds():.0f}-{number}", is_control=is_control, version_code=1,
-                        offered_at=at, installed_at=at, enrolled_at=at,
-                        failed_at=failed_at, crashed_at=failed_at,
+                        release_id=release_id,
+                        device_id=f"{since.total_seconds():.0f}-{number}",
+                        is_control=is_control,
+                        version_code=1,
+                        offered_at=at,
+                        installed_at=at,
+                        enrolled_at=at,
+                        failed_at=failed_at,
+                        crashed_at=failed_at,
                     )
-                )  # fmt: skip
+                )
 
 
 def evaluate(release_id: int, now: Any = LATER) -> ReleaseHealth:
@@ -66,20 +78,38 @@ def choose(action: HealthAction = HealthAction.HALT, **changes: Any) -> None:
 
 def acts() -> list[str]:
     reader().rollback()
-    return list(reader().scalars(select(AuditEvent.action).where(AuditEvent.subject_type == "release").order_by(AuditEvent.id)))
+    return list(
+        reader().scalars(
+            select(AuditEvent.action).where(AuditEvent.subject_type == "release").order_by(AuditEvent.id)
+        )
+    )
 
 
 def test_a_bad_release_is_halted_with_its_numbers(in_app: Flask) -> None:
     release = begin(make(2), rollout=1_000)
     fleet(release, rollout=(300, 60), control=(3_000, 60))
     found = evaluate(release)
-    assert (found.is_bad, found.test, found.failing_rollout, found.rollout, found.failing_control, found.control) == (
-        True, "control", 60, 300, 60, 3_000,
-    )  # fmt: skip
+    assert (
+        found.is_bad,
+        found.test,
+        found.failing_rollout,
+        found.rollout,
+        found.failing_control,
+        found.control,
+    ) == (
+        True,
+        "control",
+        60,
+        300,
+        60,
+        3_000,
+    )
     halted = look(release)
     assert halted.state == ReleaseState.HALTED
     assert halted.reason is not None
-    assert halted.reason.startswith("60 of 300 devices failed, against 60 of 3,000 outside of it: evidence more than 1,000,000, and 200")
+    assert halted.reason.startswith(
+        "60 of 300 devices failed, against 60 of 3,000 outside of it: evidence more than 1,000,000, and 200"
+    )
     assert acts()[-2:] == ["release.found_bad", "release.halted"]
     curves = {each["test"]: each["curve"] for each in found.tests}
     assert list(curves) == ["control"]
@@ -129,7 +159,9 @@ def test_a_person_resumes_and_a_new_test_begins(in_app: Flask) -> None:
     evaluate(release)
     resumed = LATER + hours(1)
     with transaction() as session:
-        releases.change_state(session, SYSTEM, release_rows.get(session, release), ReleaseState.ACTIVE, now=resumed)
+        releases.change_state(
+            session, SYSTEM, release_rows.get(session, release), ReleaseState.ACTIVE, now=resumed
+        )
     found = evaluate(release, resumed + hours(4))
     assert (found.is_bad, found.rollout, look(release).state) == (False, 0, ReleaseState.ACTIVE)
     fleet(release, rollout=(500, 100), since=hours(10))
@@ -141,7 +173,9 @@ def test_a_paused_release_is_looked_at_and_left_to_its_person(in_app: Flask) -> 
     release = begin(make(2))
     fleet(release, rollout=(500, 100))
     with transaction() as session:
-        releases.change_state(session, SYSTEM, release_rows.get(session, release), ReleaseState.PAUSED, now=LATER)
+        releases.change_state(
+            session, SYSTEM, release_rows.get(session, release), ReleaseState.PAUSED, now=LATER
+        )
     assert evaluate(release).is_bad
     assert look(release).state == ReleaseState.PAUSED
 
@@ -156,10 +190,16 @@ def test_a_plan_waits_for_health_and_for_reports(in_app: Flask) -> None:
         return look(release).rollout
 
     assert advance() == 1_000
-    assert soaking.why_waiting(reader(), look(release), now=LATER) == "0 of 50 devices have reported how it goes."
+    assert (
+        soaking.why_waiting(reader(), look(release), now=LATER)
+        == "0 of 50 devices have reported how it goes."
+    )
     fleet(release, rollout=(60, 30))
     evaluate(release)
-    assert soaking.why_waiting(reader(), look(release), now=LATER) == "The health test says that the release is bad."
+    assert (
+        soaking.why_waiting(reader(), look(release), now=LATER)
+        == "The health test says that the release is bad."
+    )
     assert advance() == 1_000
 
 
@@ -175,13 +215,17 @@ def test_enough_good_reports_let_a_plan_go_on(in_app: Flask) -> None:
     assert look(release).rollout == 10_000
 
 
-def test_the_task_looks_at_what_stands_and_may_run_twice(in_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_task_looks_at_what_stands_and_may_run_twice(
+    in_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ota.tasks.utcnow", lambda: LATER)
     bad, later, ended = begin(make(2)), begin(make(3), starts_at=START + hours(48)), begin(make(4))
     fleet(bad, rollout=(500, 100))
     fleet(ended, rollout=(500, 100))
     with transaction() as session:
-        releases.change_state(session, SYSTEM, release_rows.get(session, ended), ReleaseState.WITHDRAWN, now=START)
+        releases.change_state(
+            session, SYSTEM, release_rows.get(session, ended), ReleaseState.WITHDRAWN, now=START
+        )
     for _ in range(2):
         evaluate_health()
     reader().rollback()
@@ -197,6 +241,15 @@ def test_a_policy_is_written_down_and_compared(in_app: Flask) -> None:
     with transaction() as session, pytest.raises(Conflict, match="Somebody else changed the health policy"):
         health.set_rules(session, SYSTEM, apps.find(session, None), Rules(Policy()), revision=0, now=START)
     with transaction() as session, pytest.raises(Invalid, match="whole hours"):
-        health.set_rules(session, SYSTEM, apps.find(session, None), Rules(replace(Policy(), window=timedelta(minutes=90))), now=START)
+        health.set_rules(
+            session,
+            SYSTEM,
+            apps.find(session, None),
+            Rules(replace(Policy(), window=timedelta(minutes=90))),
+            now=START,
+        )
     event = reader().scalars(select(AuditEvent).where(AuditEvent.action == "app.health_policy")).one()
-    assert (event.before, event.after) == ({"alpha": 0.01, "min_reports": 0}, {"alpha": 0.05, "min_reports": 10})
+    assert (event.before, event.after) == (
+        {"alpha": 0.01, "min_reports": 0},
+        {"alpha": 0.05, "min_reports": 10},
+    )

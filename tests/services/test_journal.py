@@ -66,7 +66,15 @@ def test_reading_goes_on_from_where_it_was(tmp_path: Path) -> None:
     found = list(segment.records(0))
     assert [payload for payload, _ in found] == [b"%d" % number for number in range(10)]
     written.append(b"later")
-    assert [payload for payload, _ in segment.records(found[3][1])] == [b"4", b"5", b"6", b"7", b"8", b"9", b"later"]
+    assert [payload for payload, _ in segment.records(found[3][1])] == [
+        b"4",
+        b"5",
+        b"6",
+        b"7",
+        b"8",
+        b"9",
+        b"later",
+    ]
     ((_, end),) = segment.records(found[-1][1])
     assert list(segment.records(end)) == []
     assert segment.has_more(found[-1][1])
@@ -90,7 +98,9 @@ def test_what_was_read_is_wiped_while_the_writer_goes_on(tmp_path: Path) -> None
 
 
 @given(st.integers(1, 70_000), st.integers(0, 100))
-def test_the_first_record_behind_what_was_wiped_is_found(tmp_path_factory: pytest.TempPathFactory, length: int, wiped: int) -> None:
+def test_the_first_record_behind_what_was_wiped_is_found(
+    tmp_path_factory: pytest.TempPathFactory, length: int, wiped: int
+) -> None:
     path = tmp_path_factory.mktemp("found") / "one.journal"
     path.write_bytes(bytes(wiped) + record(b"x" * min(length, MAX_PAYLOAD)) + bytes(10))
     assert segments(path.parent)[0].after_wiped(0) == wiped
@@ -109,22 +119,31 @@ def test_a_segment_that_somebody_else_deleted_is_read_as_nothing(tmp_path: Path)
     segment.delete()
 
 
-def test_what_is_set_aside_can_be_counted_again_and_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_set_aside_can_be_counted_again_and_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = set_aside(tmp_path, "1-2-3", 40, b"odd")
     assert kept == set_aside(tmp_path, "1-2-3", 40, b"odd")
     assert kept
     kept.rename(kept.with_suffix(".journal"))
     assert everything(tmp_path) == [b"odd"]
-    assert len([each for each in (set_aside(tmp_path, "1-2-3", number, b"x") for number in range(250)) if each]) == 200
+    assert (
+        len([each for each in (set_aside(tmp_path, "1-2-3", number, b"x") for number in range(250)) if each])
+        == 200
+    )
     forget_old(tmp_path)
     assert len(list(tmp_path.glob("poison-*.record"))) == 200
-    monkeypatch.setattr("ota.journal.set_aside.time.time", lambda: kept.with_suffix(".journal").stat().st_mtime + 31 * 86_400)
+    monkeypatch.setattr(
+        "ota.journal.set_aside.time.time", lambda: kept.with_suffix(".journal").stat().st_mtime + 31 * 86_400
+    )
     forget_old(tmp_path)
     assert [each.suffix for each in tmp_path.iterdir()] == [".journal"]
 
 
 @pytest.mark.parametrize("reason", [errno.EROFS, errno.EMFILE, errno.ENOSPC])
-def test_no_new_file_is_a_full_journal_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int) -> None:
+def test_no_new_file_is_a_full_journal_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
     def refused(*_: Any, **__: Any) -> int:
         raise OSError(reason, os.strerror(reason))
 
@@ -134,7 +153,9 @@ def test_no_new_file_is_a_full_journal_too(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_process_that_is_killed_loses_nothing_that_it_appended(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout
         for _ in range(3):
             process.stdout.readline()
@@ -162,7 +183,9 @@ def test_threads_and_processes_do_not_mix_their_records(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(everything(tmp_path)) == sorted(b"%d-%d" % (name, number) for name in range(6) for number in range(300))
+    assert sorted(everything(tmp_path)) == sorted(
+        b"%d-%d" % (name, number) for name in range(6) for number in range(300)
+    )
 
 
 def test_a_child_of_a_fork_writes_a_segment_of_its_own(tmp_path: Path) -> None:
@@ -183,7 +206,9 @@ journal.append(b"parent again")
     assert len(segments(tmp_path)) == 2
 
 
-def test_a_full_journal_says_so_and_goes_on_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_journal_says_so_and_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seconds = [0.0]
     monkeypatch.setattr("ota.journal.writer.time.monotonic", lambda: seconds[0])
     written = journal(tmp_path, most_bytes=2 * SMALL)

@@ -31,7 +31,9 @@ def postbox() -> Iterator[Receiver]:
 
 @pytest.fixture
 def mailing(settings: Settings, postbox: Receiver) -> Settings:
-    return msgspec.structs.replace(settings, smtp_url=f"smtp://127.0.0.1:{postbox.port}", mail_from="updates@example.com")
+    return msgspec.structs.replace(
+        settings, smtp_url=f"smtp://127.0.0.1:{postbox.port}", mail_from="updates@example.com"
+    )
 
 
 def send(postbox: Receiver, limit: float = mail.LIMIT) -> str:
@@ -74,13 +76,33 @@ def test_a_server_that_dribbles_is_left_in_time() -> None:
 @pytest.mark.parametrize(
     ("verb", "reply", "said", "is_down", "is_final"),
     [
-        (b"RCPT", "550 5.1.1 no such user", "does not take e-mail for b@example.com: 550 5.1.1 no such user", False, True),
-        (b"RCPT", "451 4.7.1 come again later", "does not take e-mail for b@example.com: 451 4.7.1 come again later", False, False),
+        (
+            b"RCPT",
+            "550 5.1.1 no such user",
+            "does not take e-mail for b@example.com: 550 5.1.1 no such user",
+            False,
+            True,
+        ),
+        (
+            b"RCPT",
+            "451 4.7.1 come again later",
+            "does not take e-mail for b@example.com: 451 4.7.1 come again later",
+            False,
+            False,
+        ),
         (b"MAIL", "530 5.7.0 log in first", "did not take the e-mail: 530 5.7.0 log in first", True, False),
-        (b"DATA", "554 5.7.1 looks like spam", "did not take the e-mail: 554 5.7.1 looks like spam", False, False),
+        (
+            b"DATA",
+            "554 5.7.1 looks like spam",
+            "did not take the e-mail: 554 5.7.1 looks like spam",
+            False,
+            False,
+        ),
     ],
 )
-def test_the_reason_is_the_servers_own(verb: bytes, reply: str, said: str, is_down: bool, is_final: bool, postbox: Receiver) -> None:
+def test_the_reason_is_the_servers_own(
+    verb: bytes, reply: str, said: str, is_down: bool, is_final: bool, postbox: Receiver
+) -> None:
     postbox.replies.update({verb: reply, b"QUIT": ""})
     with pytest.raises(mail.NotMailed) as caught:
         send(postbox)
@@ -88,7 +110,9 @@ def test_the_reason_is_the_servers_own(verb: bytes, reply: str, said: str, is_do
     assert (caught.value.is_down, caught.value.is_final) == (is_down, is_final)
 
 
-def test_a_recipient_that_does_not_exist_is_given_up_at_once(app: Flask, postbox: Receiver, mailing: Settings) -> None:
+def test_a_recipient_that_does_not_exist_is_given_up_at_once(
+    app: Flask, postbox: Receiver, mailing: Settings
+) -> None:
     postbox.replies[b"rcpt"] = "550 5.1.1 no such user"
     postbox.replies[b"RCPT"] = "550 5.1.1 no such user"
     with app.app_context():

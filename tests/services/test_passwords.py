@@ -48,7 +48,9 @@ def test_a_login_replaces_a_weaker_hash(app: Flask) -> None:
     with app.app_context():
         with transaction() as session:
             user = session.scalars(select(User).where(User.email == EMAIL)).one()
-            weaker = user.password_hash = PasswordHasher(time_cost=1, memory_cost=16, parallelism=2).hash(PASSWORD)
+            weaker = user.password_hash = PasswordHasher(time_cost=1, memory_cost=16, parallelism=2).hash(
+                PASSWORD
+            )
         with transaction() as session:
             accounts.authenticate(session, EMAIL, PASSWORD, now=utcnow(), address=None)
         kept = reader().scalars(select(User).where(User.email == EMAIL)).one().password_hash

@@ -28,7 +28,13 @@ from tests.conftest import Api
 
 LEASE = timedelta(seconds=60)
 SIGNATURE = Signature(scheme=Scheme.V2, signer="5" * 64)
-FACTS = PackageFacts(platform=Platform.ANDROID, package_id="com.example.app", version="1.0.0", version_code=1, signature=SIGNATURE)
+FACTS = PackageFacts(
+    platform=Platform.ANDROID,
+    package_id="com.example.app",
+    version="1.0.0",
+    version_code=1,
+    signature=SIGNATURE,
+)
 
 
 @pytest.fixture
@@ -108,7 +114,9 @@ def test_after_three_deaths_the_file_is_given_up(upload_id: str) -> None:
     assert (row(upload_id).status, row(upload_id).reason_code) == (UploadStatus.REJECTED, "processing_died")
 
 
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), OSError(errno.EIO, "disk"), PermissionError("no")])
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "full"), OSError(errno.EIO, "disk"), PermissionError("no")]
+)
 def test_when_the_disk_fails_the_upload_waits_and_then_goes_on(
     app: Flask, upload_id: str, failure: OSError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +153,9 @@ def test_what_fails_for_a_day_is_given_up(upload_id: str) -> None:
     assert row(upload_id).reason_code == "processing_impossible"
 
 
-def test_a_fault_of_ours_is_raised_and_counts_as_a_death(app: Flask, upload_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_raised_and_counts_as_a_death(
+    app: Flask, upload_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(path: Path) -> PackageFacts:
         raise ZeroDivisionError
 
@@ -161,7 +171,9 @@ def test_a_file_that_vanished_is_rejected_with_what_to_do(app: Flask, upload_id:
     assert row(upload_id).reason_code == "file_lost"
 
 
-def test_stopping_between_storing_and_the_row_loses_nothing(app: Flask, upload_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_between_storing_and_the_row_loses_nothing(
+    app: Flask, upload_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def power_cut(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 

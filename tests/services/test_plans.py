@@ -33,7 +33,9 @@ def tick(hour: float) -> list[int]:
 
 def to(release_id: int, state: ReleaseState, hour: float) -> None:
     with transaction() as session:
-        releases.change_state(session, SYSTEM, session.get_one(Release, release_id), state, now=START + hours(hour))
+        releases.change_state(
+            session, SYSTEM, session.get_one(Release, release_id), state, now=START + hours(hour)
+        )
 
 
 def actions(release_id: int) -> list[str]:
@@ -111,7 +113,9 @@ def test_a_rollout_set_by_hand_ends_the_plan(app: Flask) -> None:
     with app.app_context():
         release_id = begin(make(1), plan=PLAN)
         with transaction() as session:
-            release_edits.set_rollout(session, SYSTEM, session.get_one(Release, release_id), 2_500, now=START + hours(1))
+            release_edits.set_rollout(
+                session, SYSTEM, session.get_one(Release, release_id), 2_500, now=START + hours(1)
+            )
         found = look(release_id)
         assert (found.rollout, found.plan, found.next_step_at) == (2_500, None, None)
         assert tick(500) == []
@@ -146,11 +150,19 @@ def test_a_new_plan_begins_where_the_release_stands_or_higher(app: Flask) -> Non
     with app.app_context():
         release_id = begin(make(1), rollout=2_000)
         with pytest.raises(Invalid) as down, transaction() as session:
-            release_edits.edit(session, SYSTEM, session.get_one(Release, release_id), ReleaseEdit(plan=PLAN), now=START)
+            release_edits.edit(
+                session, SYSTEM, session.get_one(Release, release_id), ReleaseEdit(plan=PLAN), now=START
+            )
         assert "open to 20 % already" in down.value.message
         steps = (PlanStep(2_500, 60), PlanStep(9_000))
         with transaction() as session:
-            release_edits.edit(session, SYSTEM, session.get_one(Release, release_id), ReleaseEdit(plan=steps), now=START + hours(1))
+            release_edits.edit(
+                session,
+                SYSTEM,
+                session.get_one(Release, release_id),
+                ReleaseEdit(plan=steps),
+                now=START + hours(1),
+            )
         assert (look(release_id).rollout, look(release_id).next_step_at) == (2_500, START + hours(2))
         assert tick(2) == [release_id]
         assert (look(release_id).rollout, look(release_id).next_step_at) == (9_000, None)
@@ -169,7 +181,9 @@ def test_a_new_plan_begins_where_the_release_stands_or_higher(app: Flask) -> Non
         ((PlanStep(1_000, 200_000), PlanStep(10_000)), "soaks for 200000 minutes"),
     ],
 )
-def test_a_plan_that_can_not_be_followed_is_refused_with_a_sentence(app: Flask, plan: tuple[PlanStep, ...], said: str) -> None:
+def test_a_plan_that_can_not_be_followed_is_refused_with_a_sentence(
+    app: Flask, plan: tuple[PlanStep, ...], said: str
+) -> None:
     with app.app_context():
         version_id = make(1)
         with pytest.raises(Invalid) as refused:

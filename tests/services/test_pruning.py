@@ -10,7 +10,17 @@ from sqlalchemy import select
 
 from ota.clock import utcnow
 from ota.db import reader, transaction
-from ota.models import App, Device, Event, FailureSignature, Release, ReleaseCount, ReleaseDevice, UpdateCheck, UpdateCompletion
+from ota.models import (
+    App,
+    Device,
+    Event,
+    FailureSignature,
+    Release,
+    ReleaseCount,
+    ReleaseDevice,
+    UpdateCheck,
+    UpdateCompletion,
+)
 from ota.services import devices, pruning, trust
 from ota.services.audit import SYSTEM
 from ota.tasks import prune_telemetry
@@ -35,17 +45,26 @@ def test_ways_go_when_nobody_needs_them_and_counts_stay(in_app: Flask, api: Api)
     api.check("1.1.0+2", device_id="installed")
     drain(in_app)
     with transaction() as session:
-        session.delete(session.scalars(select(Device).where(Device.device_hash == devices.hashed("k" * 64, "gone"))).one())
+        session.delete(
+            session.scalars(
+                select(Device).where(Device.device_hash == devices.hashed("k" * 64, "gone"))
+            ).one()
+        )
     assert ways_after(89) == {"installed", "waits", "gone"}
     assert ways_after(91) == {"waits"}
     with transaction() as session:
         session.get_one(Release, release_of(made).id).ended_at = utcnow() + timedelta(days=100)
     assert ways_after(189) == {"waits"}
     assert ways_after(191) == set()
-    assert sorted((each.stage, each.devices) for each in rows(ReleaseCount)) == [("installed", 1), ("offered", 3)]
+    assert sorted((each.stage, each.devices) for each in rows(ReleaseCount)) == [
+        ("installed", 1),
+        ("offered", 3),
+    ]
 
 
-def test_an_app_that_is_told_to_keep_nothing_keeps_nothing(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_that_is_told_to_keep_nothing_keeps_nothing(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pruning, "BATCH", 2)
     made = api.published(2, "1.1.0")["version"]
     for number in range(5):
@@ -57,7 +76,10 @@ def test_an_app_that_is_told_to_keep_nothing_keeps_nothing(in_app: Flask, api: A
         app = session.get_one(App, 1)
         trust.keep_devices(session, SYSTEM, app, keeps=False, revision=app.revision, now=utcnow())
     prune_telemetry()
-    assert rows(Device) + rows(ReleaseDevice) + rows(Event) + rows(UpdateCompletion) + rows(FailureSignature) == []
+    assert (
+        rows(Device) + rows(ReleaseDevice) + rows(Event) + rows(UpdateCompletion) + rows(FailureSignature)
+        == []
+    )
     assert [each.device_id for each in rows(UpdateCheck)] == [None] * 10
     assert rows(ReleaseCount) != []
 
@@ -67,11 +89,16 @@ def test_reports_for_such_an_app_are_answered_and_not_written_down(in_app: Flask
     with transaction() as session:
         session.get_one(App, 1).keeps_devices = False
     body = {"device_id": "phone", "platform": "android"}
-    events = [{"event_id": "1", "event": "installed", "version": "1.1.0+2"}, {"event_id": "2", "event": "exploded", "version": "1.1.0+2"}]
+    events = [
+        {"event_id": "1", "event": "installed", "version": "1.1.0+2"},
+        {"event_id": "2", "event": "exploded", "version": "1.1.0+2"},
+    ]
     answer = api.client.post("/api/updates/events", json={**body, "events": events})
     assert (answer.status_code, answer.json["taken"], len(answer.json["refused"])) == (202, 1, 1)
     assert "keeps nothing about single devices" in answer.json["note"]
-    done = api.client.post("/api/updates/complete", json={**body, "from_version": "1.0.0+1", "to_version": "1.1.0+2"})
+    done = api.client.post(
+        "/api/updates/complete", json={**body, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
+    )
     assert (done.status_code, "keeps nothing about single devices" in done.json["message"]) == (202, True)
     assert drain(in_app) == 0
     reader().rollback()

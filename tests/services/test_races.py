@@ -29,7 +29,9 @@ def test_two_administrators_never_take_each_others_role(app: Flask) -> None:
         with app.app_context():
             try:
                 with transaction() as session:
-                    accounts.set_role(session, SYSTEM, accounts.find(session, email), Role.VIEWER, now=utcnow())
+                    accounts.set_role(
+                        session, SYSTEM, accounts.find(session, email), Role.VIEWER, now=utcnow()
+                    )
             except OtaError:
                 return False
             return True
@@ -49,7 +51,11 @@ def test_one_of_many_who_create_the_same_app_wins(app: Flask) -> None:
                 with transaction() as session:
                     apps.create(session, SYSTEM, slug="same", name="Same", now=utcnow())
             except Exception as error:
-                return 409 if isinstance(error, OtaError) or "uq_apps_slug" in str(error) or "UNIQUE" in str(error) else 500
+                return (
+                    409
+                    if isinstance(error, OtaError) or "uq_apps_slug" in str(error) or "UNIQUE" in str(error)
+                    else 500
+                )
             return 201
 
     with ThreadPoolExecutor(6) as pool:
@@ -70,21 +76,34 @@ def test_a_version_is_either_deleted_or_published(app: Flask, api: Api) -> None:
         assert sorted(statuses)[0] == 200, statuses
         assert sorted(statuses)[1] in {404, 409}, statuses
         with app.app_context():
-            exists = versions.find_by_code(reader(), apps.find(reader(), None), versions.Platform.ANDROID, code) is not None
+            exists = (
+                versions.find_by_code(reader(), apps.find(reader(), None), versions.Platform.ANDROID, code)
+                is not None
+            )
         assert exists is (statuses[1] == 200)
 
 
-def test_two_servers_that_start_on_one_new_database_make_one_administrator(postgres_url: str, tmp_path: Path) -> None:
+def test_two_servers_that_start_on_one_new_database_make_one_administrator(
+    postgres_url: str, tmp_path: Path
+) -> None:
     name = f"fresh_{uuid4().hex}"
     with psycopg.connect(f"{postgres_url}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OTA_")}
     servers = []
     for number in range(2):
-        given = {"OTA_DATA_DIR": str(tmp_path / str(number)), "OTA_DATABASE_URL": f"{postgres_url}/{name}", "OTA_ADMIN_PASSWORD": PASSWORD}
+        given = {
+            "OTA_DATA_DIR": str(tmp_path / str(number)),
+            "OTA_DATABASE_URL": f"{postgres_url}/{name}",
+            "OTA_ADMIN_PASSWORD": PASSWORD,
+        }
         environ = {**kept, **given}
         command = [sys.executable, "-m", "flask", "--app", "app", "prepare"]
-        servers.append(subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        servers.append(
+            subprocess.Popen(
+                command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        )
     said = [server.communicate(timeout=60)[0] for server in servers]
     assert [server.returncode for server in servers] == [0, 0], said
     assert sum("First administrator" in text for text in said) == 1

@@ -51,16 +51,23 @@ def test_nothing_old_and_nobody_new_changes_what_devices_run(in_app: Flask, api:
     drain(in_app)
     before = utcnow() - timedelta(hours=1)
     report(
-        in_app, happened(made, "installed", at=before, received_at=before), happened(made, "crash"), happened(made, "installed", "stranger")
+        in_app,
+        happened(made, "installed", at=before, received_at=before),
+        happened(made, "crash"),
+        happened(made, "installed", "stranger"),
     )
     assert runs() == [("1.0.0+1", 1)]
     report(in_app, happened(made, "installed", number=2), happened(old, "launch_ok"))
     assert runs() == [("1.1.0+2", 2)]
 
 
-@pytest.mark.parametrize(("before", "after"), [("1.0.0", "1.1.0"), ("1.0.0+1", "1.1.0+2"), ("v1.0.0", "1.1+2")])
+@pytest.mark.parametrize(
+    ("before", "after"), [("1.0.0", "1.1.0"), ("1.0.0+1", "1.1.0+2"), ("v1.0.0", "1.1+2")]
+)
 @pytest.mark.parametrize("order", ["check first", "complete first", "together"])
-def test_one_update_is_one_completion_however_it_is_named(in_app: Flask, api: Api, before: str, after: str, order: str) -> None:
+def test_one_update_is_one_completion_however_it_is_named(
+    in_app: Flask, api: Api, before: str, after: str, order: str
+) -> None:
     api.published(1, "1.0.0")
     made = api.published(2, "1.1.0")["version"]
     api.check("1.0.0+1", device_id="phone")

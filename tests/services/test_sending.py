@@ -57,7 +57,9 @@ def states() -> list[str]:
     return [each.state for each in sent()]
 
 
-def test_a_receiver_that_never_answers_delays_nobody_else(silent: str, receiver: Receiver, inside: Settings) -> None:
+def test_a_receiver_that_never_answers_delays_nobody_else(
+    silent: str, receiver: Receiver, inside: Settings
+) -> None:
     try_out(hook(silent), 40)
     try_out(hook(receiver.url))
     began = time.monotonic()
@@ -69,7 +71,9 @@ def test_a_receiver_that_never_answers_delays_nobody_else(silent: str, receiver:
 def test_where_nobody_answers_all_that_waits_counts_as_tried(silent: str, inside: Settings) -> None:
     try_out(hook(silent), 40)
     assert sending.deliver_due(inside, clock=lambda: START) == 1
-    assert {(each.state, each.attempts, each.last_answer) for each in sent()} == {("pending", 1, "There was no answer within 0.7 seconds.")}
+    assert {(each.state, each.attempts, each.last_answer) for each in sent()} == {
+        ("pending", 1, "There was no answer within 0.7 seconds.")
+    }
     assert len({each.next_try_at for each in sent()}) == 1  # They stay in their order.
 
 
@@ -82,7 +86,9 @@ def test_what_nobody_answers_is_given_up_without_a_time_out_for_each(silent: str
     assert (tried, set(states())) == (MAX_TRIES, {"given_up"})
 
 
-def test_something_new_is_tried_at_once_although_the_receiver_was_silent_before(silent: str, receiver: Receiver, inside: Settings) -> None:
+def test_something_new_is_tried_at_once_although_the_receiver_was_silent_before(
+    silent: str, receiver: Receiver, inside: Settings
+) -> None:
     webhook_id = hook(silent)
     try_out(webhook_id, 3)
     sending.deliver_due(inside, clock=lambda: START)
@@ -107,13 +113,17 @@ def test_a_dead_mail_server_delays_no_webhook_and_costs_one_try(receiver: Receiv
     begin(make(3))
     with socket.create_server(("127.0.0.1", 0), backlog=200) as server:
         port = server.getsockname()[1]
-    dead = msgspec.structs.replace(inside, smtp_url=f"smtp://127.0.0.1:{port}", mail_from="updates@example.com")
+    dead = msgspec.structs.replace(
+        inside, smtp_url=f"smtp://127.0.0.1:{port}", mail_from="updates@example.com"
+    )
     assert sending.deliver_due(dead, clock=lambda: START) <= 1 + 2 * sending.AT_ONE_HOST
     assert states().count("delivered") == 1
     assert {each.attempts for each in sent()} == {1}
 
 
-def test_one_receiver_is_told_in_the_order_in_which_things_happened(app: Flask, receiver: Receiver, inside: Settings) -> None:
+def test_one_receiver_is_told_in_the_order_in_which_things_happened(
+    app: Flask, receiver: Receiver, inside: Settings
+) -> None:
     hook(receiver.url)
     receiver.write = lambda file: time.sleep(0.02)
     for code in range(1, 13):
@@ -136,7 +146,9 @@ def test_one_receiver_is_told_in_the_order_in_which_things_happened(app: Flask, 
     assert told == list(range(1, 13))
 
 
-def test_a_host_is_sent_few_things_at_once_whatever_the_number_of_webhooks(receiver: Receiver, inside: Settings) -> None:
+def test_a_host_is_sent_few_things_at_once_whatever_the_number_of_webhooks(
+    receiver: Receiver, inside: Settings
+) -> None:
     together, lock, most = [0], threading.Lock(), []
 
     def slowly(file: Any) -> None:
@@ -154,7 +166,9 @@ def test_a_host_is_sent_few_things_at_once_whatever_the_number_of_webhooks(recei
     assert max(most) == sending.AT_ONE_HOST
 
 
-def test_a_database_that_hiccups_makes_nothing_arrive_twice(receiver: Receiver, inside: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hiccups_makes_nothing_arrive_twice(
+    receiver: Receiver, inside: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(8):
         try_out(hook(f"http://127.0.0.1:{receiver.port}/{number}"))
     real, failures = deliveries.settle, [2]
@@ -171,10 +185,14 @@ def test_a_database_that_hiccups_makes_nothing_arrive_twice(receiver: Receiver, 
     assert sending.deliver_due(inside, clock=lambda: START + timedelta(hours=1)) == 0
 
 
-def test_what_waits_for_a_webhook_that_is_off_is_given_up_and_not_sent(receiver: Receiver, inside: Settings) -> None:
+def test_what_waits_for_a_webhook_that_is_off_is_given_up_and_not_sent(
+    receiver: Receiver, inside: Settings
+) -> None:
     webhook_id = hook(receiver.url)
     try_out(webhook_id)
-    with transaction() as session:  # As if the act had been committed just after the webhook was switched off.
+    with (
+        transaction() as session
+    ):  # As if the act had been committed just after the webhook was switched off.
         session.get_one(Webhook, webhook_id).is_enabled = False
     assert sending.deliver_due(inside, clock=lambda: START) == 0
     assert (receiver.requests, states(), sent()[0].last_answer) == ([], ["given_up"], OFF)

@@ -32,7 +32,9 @@ def in_app(app: Flask) -> Iterator[None]:
 
 def make(name: str = "Testers", days: int = 30, password: str | None = None) -> int:
     with transaction() as session:
-        return sharing.create(session, ANNA, apps.find(session, None), name=name, days=days, password=password, now=NOW).id
+        return sharing.create(
+            session, ANNA, apps.find(session, None), name=name, days=days, password=password, now=NOW
+        ).id
 
 
 def opened(link_id: int | None, slug: str = "my-app", after: timedelta = timedelta()) -> ShareLink:
@@ -45,7 +47,10 @@ def test_a_link_opens_the_page_until_it_expires(in_app: None) -> None:
     with pytest.raises(Gone, match="was good until"):
         opened(link_id, after=timedelta(days=2))
     link = sharing.get(reader(), link_id)
-    assert [sharing.state_of(link, NOW + timedelta(days=days)) for days in (1, 2)] == [ShareState.ACTIVE, ShareState.EXPIRED]
+    assert [sharing.state_of(link, NOW + timedelta(days=days)) for days in (1, 2)] == [
+        ShareState.ACTIVE,
+        ShareState.EXPIRED,
+    ]
 
 
 def test_a_revoked_link_is_closed_and_revoking_it_again_changes_nothing(in_app: None) -> None:
@@ -70,7 +75,9 @@ def test_two_who_revoke_at_once_leave_one_row_of_history(app: Flask, in_app: Non
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(revoke, range(4)))
-    assert [event.action for event in audit.history(reader(), subjects=[("share", link_id)])].count("share.revoked") == 1
+    assert [event.action for event in audit.history(reader(), subjects=[("share", link_id)])].count(
+        "share.revoked"
+    ) == 1
 
 
 @pytest.mark.parametrize("link_id", [None, 999, 2**31, 2**70])
@@ -101,10 +108,14 @@ def test_a_link_opens_nothing_while_the_page_is_off(in_app: None) -> None:
 @pytest.mark.parametrize(
     ("given", "field"),
     [
-        ({"name": "  "}, "name"), ({"name": "x" * 81}, "name"), ({"days": 0}, "days"), ({"days": 366}, "days"),
-        ({"password": "short"}, "password"), ({"password": "x" * 257}, "password"),
+        ({"name": "  "}, "name"),
+        ({"name": "x" * 81}, "name"),
+        ({"days": 0}, "days"),
+        ({"days": 366}, "days"),
+        ({"password": "short"}, "password"),
+        ({"password": "x" * 257}, "password"),
     ],
-)  # fmt: skip
+)
 def test_a_link_is_not_made_of_nonsense(in_app: None, given: dict[str, object], field: str) -> None:
     with pytest.raises(Invalid) as caught:
         make(**given)  # type: ignore[arg-type]
@@ -117,13 +128,17 @@ def test_a_password_is_kept_as_a_hash_and_never_in_the_history(in_app: None) -> 
     link = sharing.get(reader(), link_id)
     assert link.password_hash is not None
     assert link.password_hash.startswith("$argon2id$")
-    assert [sharing.opens_with(link, tried) for tried in ("open sesame", "Open sesame", "", "x" * 10_000_000)] == [
+    assert [
+        sharing.opens_with(link, tried) for tried in ("open sesame", "Open sesame", "", "x" * 10_000_000)
+    ] == [
         True,
         False,
         False,
         False,
     ]
-    assert "sesame" not in str([event.after for event in audit.history(reader(), subjects=[("share", link_id)])])
+    assert "sesame" not in str(
+        [event.after for event in audit.history(reader(), subjects=[("share", link_id)])]
+    )
     assert sharing.opens_with(sharing.get(reader(), make()), "anything")
 
 
@@ -164,7 +179,10 @@ def test_a_browser_says_what_it_runs_on(agent: str, platform: Platform | None) -
     assert visitor_platform(agent) is platform
 
 
-@pytest.mark.parametrize(("level", "name"), [(24, "Android 7.0"), (36, "Android 16"), (99, "Android with API level 99"), (4, "Android")])
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [(24, "Android 7.0"), (36, "Android 16"), (99, "Android with API level 99"), (4, "Android")],
+)
 def test_an_api_level_has_the_name_that_people_know(level: int, name: str) -> None:
     assert android_name(level) == name
 

@@ -29,21 +29,31 @@ def test_devices_that_nobody_has_ever_seen_with_a_version_make_no_signatures(in_
     api.check("0.9.0+9", device_id="runs another")
     drain(in_app)
     devices = "offered", "runs it", "runs it and says no build", "runs another", "stranger"
-    report(in_app, *(happened(made, "crash", each, number, signature="boom") for each in devices for number in range(2)))
+    report(
+        in_app,
+        *(happened(made, "crash", each, number, signature="boom") for each in devices for number in range(2)),
+    )
     assert counted() == [("boom", 3, 6)]
     assert sum(each.signature_id is None for each in rows(Event)) == 4
     report(in_app, *(happened(made, "crash", each, 7, signature="boom") for each in devices))
     assert counted() == [("boom", 3, 9)]
 
 
-def test_a_version_has_so_many_signatures_and_then_others(in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_has_so_many_signatures_and_then_others(
+    in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(signatures, "MOST", 3)
     made = api.published(2, "1.1.0")["version"]
     for device in ("one", "two"):
         api.check("1.0.0+1", device_id=device)
     drain(in_app)
-    report(in_app, *(happened(made, "crash", "one", number, signature=f"boom {number}") for number in range(5)))
-    report(in_app, *(happened(made, "crash", "two", number, signature=f"boom {number}") for number in range(2, 8)))
+    report(
+        in_app, *(happened(made, "crash", "one", number, signature=f"boom {number}") for number in range(5))
+    )
+    report(
+        in_app,
+        *(happened(made, "crash", "two", number, signature=f"boom {number}") for number in range(2, 8)),
+    )
     assert counted() == [("boom 0", 1, 1), ("boom 1", 1, 1), ("boom 2", 2, 2), ("other", 2, 7)]
     report(in_app, happened(made, "crash", "one", 9, signature="boom 9"))
     assert counted()[-1] == ("other", 2, 8)
@@ -60,14 +70,20 @@ def test_what_has_not_failed_for_long_is_forgotten(in_app: Flask, api: Api) -> N
         assert len(rows(FailureSignature)) == left
 
 
-def test_a_version_that_was_never_published_is_unknown_to_devices_and_can_be_deleted(in_app: Flask, api: Api) -> None:
+def test_a_version_that_was_never_published_is_unknown_to_devices_and_can_be_deleted(
+    in_app: Flask, api: Api
+) -> None:
     api.published(1, "1.0.0")
     draft = api.version(3, "1.2.0")
     event = {"event_id": "1", "event": "crash", "version": "1.2.0+3", "signature": "boom"}
-    answer = api.client.post("/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}).json
+    answer = api.client.post(
+        "/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}
+    ).json
     assert [each["code"] for each in answer["refused"]] == ["unknown_version"]
     api.check("1.2.0+3", device_id="phone")
-    in_app.extensions["ota_reports"].keep(records.event(happened(draft, "crash", signature="boom")))  # As they were taken before.
+    in_app.extensions["ota_reports"].keep(
+        records.event(happened(draft, "crash", signature="boom"))
+    )  # As they were taken before.
     drain(in_app)
     assert len(rows(FailureSignature)) == 1
     assert api.delete(f"/api/versions/{draft['id']}").status_code == 200

@@ -49,23 +49,43 @@ def every(nth: int) -> Which:
 
 
 def fleet(
-    release: int, *, silent: Which, silent_control: Which = nobody, devices: int = 200, control: int = 1_800,
-    known_for: timedelta = 30 * DAY, longest_gap: int = 3_600, now: datetime = LATER,
-) -> None:  # fmt: skip
+    release: int,
+    *,
+    silent: Which,
+    silent_control: Which = nobody,
+    devices: int = 200,
+    control: int = 1_800,
+    known_for: timedelta = 30 * DAY,
+    longest_gap: int = 3_600,
+    now: datetime = LATER,
+) -> None:
     """Devices that were offered the release in its first hours, and its control. The silent ones called for the last time three hours
     after that."""
     with transaction() as session:
         for is_control, count, is_silent in ((False, devices, silent), (True, control, silent_control)):
             for number in range(count):
                 at, name = START + timedelta(seconds=10 * number), f"{number}-{is_control}"
-                session.add(ReleaseDevice(
-                    release_id=release, device_id=name, is_control=is_control, version_code=1 if is_control else 2,
-                    offered_at=None if is_control else at, enrolled_at=at,
-                ))  # fmt: skip
-                session.add(Device(
-                    app_id=1, platform="android", device_hash=name, app_version="1.0.0", first_seen_at=START - known_for,
-                    last_seen_at=at + hours(3) if is_silent(number) else now, longest_gap=longest_gap,
-                ))  # fmt: skip
+                session.add(
+                    ReleaseDevice(
+                        release_id=release,
+                        device_id=name,
+                        is_control=is_control,
+                        version_code=1 if is_control else 2,
+                        offered_at=None if is_control else at,
+                        enrolled_at=at,
+                    )
+                )
+                session.add(
+                    Device(
+                        app_id=1,
+                        platform="android",
+                        device_hash=name,
+                        app_version="1.0.0",
+                        first_seen_at=START - known_for,
+                        last_seen_at=at + hours(3) if is_silent(number) else now,
+                        longest_gap=longest_gap,
+                    )
+                )
 
 
 def evaluate(release: int, now: datetime = LATER) -> ReleaseHealth:
@@ -77,7 +97,9 @@ def evaluate(release: int, now: datetime = LATER) -> ReleaseHealth:
 
 def silent_devices() -> int:
     reader().rollback()
-    return len(reader().scalars(select(ReleaseDevice.device_id).where(ReleaseDevice.silent_at.is_not(None))).all())
+    return len(
+        reader().scalars(select(ReleaseDevice.device_id).where(ReleaseDevice.silent_at.is_not(None))).all()
+    )
 
 
 def test_a_release_whose_devices_cease_to_call_is_halted_with_the_numbers(release: int) -> None:
@@ -110,8 +132,12 @@ def test_a_release_for_everybody_has_nobody_to_compare_the_silence_with(release:
     assert (found.is_bad, [each["test"] for each in found.tests]) == (False, ["alone"])
 
 
-@pytest.mark.parametrize(("known_for", "longest_gap"), [(30 * DAY, 13 * 3600), (2 * DAY, 3600), (30 * DAY, UNKNOWN_GAP)])
-def test_devices_that_call_seldom_or_are_new_say_nothing_by_their_silence(release: int, known_for: timedelta, longest_gap: int) -> None:
+@pytest.mark.parametrize(
+    ("known_for", "longest_gap"), [(30 * DAY, 13 * 3600), (2 * DAY, 3600), (30 * DAY, UNKNOWN_GAP)]
+)
+def test_devices_that_call_seldom_or_are_new_say_nothing_by_their_silence(
+    release: int, known_for: timedelta, longest_gap: int
+) -> None:
     fleet(release, silent=every(2), known_for=known_for, longest_gap=longest_gap)
     assert not evaluate(release).is_bad
     assert silent_devices() == 0
@@ -128,8 +154,16 @@ def test_who_was_offered_something_else_since_may_be_silent_because_of_that(rele
     other = begin(make(3), rollout=1_000, at=START + hours(2))
     with transaction() as session:
         for number in range(0, 200, 8):
-            session.add(ReleaseDevice(release_id=other, device_id=f"{number}-False", is_control=False, version_code=3,
-                                      offered_at=START + hours(2), enrolled_at=START + hours(2)))  # fmt: skip
+            session.add(
+                ReleaseDevice(
+                    release_id=other,
+                    device_id=f"{number}-False",
+                    is_control=False,
+                    version_code=3,
+                    offered_at=START + hours(2),
+                    enrolled_at=START + hours(2),
+                )
+            )
     assert not evaluate(release).is_bad
     assert silent_devices() == 18
 

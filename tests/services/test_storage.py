@@ -53,7 +53,9 @@ def test_storing_twice_is_storing_once(store: LocalStore, source: Path, tmp_path
     assert names(tmp_path / "artifacts") == [DIGEST]
 
 
-def test_another_file_system_is_copied_to(store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_file_system_is_copied_to(
+    store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def across(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
@@ -63,7 +65,9 @@ def test_another_file_system_is_copied_to(store: LocalStore, source: Path, tmp_p
     assert names(tmp_path / "artifacts") == [DIGEST]
 
 
-def test_no_room_leaves_nothing_behind(store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_leaves_nothing_behind(
+    store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

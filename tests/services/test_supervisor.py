@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from ota.config import from_environment
-from ota.supervisor import LONGEST_BACKOFF, STARTUP_GRACE, Child, NotStartable, Supervisor, commands, lock_data_folder
+from ota.supervisor import (
+    LONGEST_BACKOFF,
+    STARTUP_GRACE,
+    Child,
+    NotStartable,
+    Supervisor,
+    commands,
+    lock_data_folder,
+)
 
 
 class Clock:

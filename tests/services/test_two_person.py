@@ -30,13 +30,18 @@ def propose(version_id: int, who: str = ANNA, **options: Any) -> Proposal | Rele
         actor, version = person(who), session.get_one(Version, version_id)
         terms = Terms(plan=options.pop("plan", ()))
         return approvals.or_propose(
-            session, actor, lambda: releases.start(session, actor, version, terms=terms, **options, now=START), now=START
+            session,
+            actor,
+            lambda: releases.start(session, actor, version, terms=terms, **options, now=START),
+            now=START,
         )
 
 
 def approve(proposal_id: int, who: str = BOB) -> str:
     with transaction() as session:
-        return approvals.approve(session, person(who), approvals.get(session, proposal_id), now=START + hours(1))
+        return approvals.approve(
+            session, person(who), approvals.get(session, proposal_id), now=START + hours(1)
+        )
 
 
 def standing() -> list[int]:
@@ -51,7 +56,9 @@ def test_up_to_the_threshold_one_person_is_enough(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"rollout": 1_001}, {}, {"plan": (PlanStep(500, 60), PlanStep(10_000))}], ids=["rollout", "everybody", "plan"]
+    "options",
+    [{"rollout": 1_001}, {}, {"plan": (PlanStep(500, 60), PlanStep(10_000))}],
+    ids=["rollout", "everybody", "plan"],
 )
 def test_above_it_nothing_happens_until_another_person_approves(app: Flask, options: dict[str, Any]) -> None:
     with app.app_context():
@@ -113,12 +120,18 @@ def test_raising_needs_it_and_lowering_pausing_and_rolling_back_do_not(app: Flas
         release_id = begin(make(1), rollout=5_000)
         channel("stable", approval_above=1_000)
         with pytest.raises(NeedsApproval), transaction() as session:
-            release_edits.set_rollout(session, person(ANNA), session.get_one(Release, release_id), 6_000, now=START)
+            release_edits.set_rollout(
+                session, person(ANNA), session.get_one(Release, release_id), 6_000, now=START
+            )
         with transaction() as session:
-            release_edits.set_rollout(session, person(ANNA), session.get_one(Release, release_id), 4_000, now=START)
+            release_edits.set_rollout(
+                session, person(ANNA), session.get_one(Release, release_id), 4_000, now=START
+            )
         for state in (ReleaseState.PAUSED, ReleaseState.ROLLED_BACK):
             with transaction() as session:
-                releases.change_state(session, person(ANNA), session.get_one(Release, release_id), state, now=START)
+                releases.change_state(
+                    session, person(ANNA), session.get_one(Release, release_id), state, now=START
+                )
         assert look(release_id).state == "rolled_back"
 
 
@@ -130,7 +143,10 @@ def test_a_plan_for_a_standing_release_needs_it_too(app: Flask) -> None:
         with transaction() as session:
             actor, release = person(ANNA), session.get_one(Release, release_id)
             waits = approvals.or_propose(
-                session, actor, lambda: release_edits.edit(session, actor, release, ReleaseEdit(plan=plan), now=START), now=START
+                session,
+                actor,
+                lambda: release_edits.edit(session, actor, release, ReleaseEdit(plan=plan), now=START),
+                now=START,
             )
         assert isinstance(waits, Proposal)
         assert look(release_id).plan is None
@@ -145,10 +161,15 @@ def test_an_approval_of_something_that_changed_meanwhile_does_nothing_and_stays_
         with transaction() as session:
             actor, release = person(ANNA), session.get_one(Release, release_id)
             waits = approvals.or_propose(
-                session, actor, lambda: release_edits.set_rollout(session, actor, release, 10_000, now=START), now=START
+                session,
+                actor,
+                lambda: release_edits.set_rollout(session, actor, release, 10_000, now=START),
+                now=START,
             )
         with transaction() as session:
-            releases.change_state(session, person(BOB), session.get_one(Release, release_id), ReleaseState.PAUSED, now=START)
+            releases.change_state(
+                session, person(BOB), session.get_one(Release, release_id), ReleaseState.PAUSED, now=START
+            )
         with pytest.raises(Conflict) as stale:
             approve(waits.id)
         assert stale.value.code == "stale_revision"
@@ -169,8 +190,15 @@ def test_a_declined_proposal_is_never_done_and_the_author_can_take_theirs_back(a
                 approve(each)
             assert decided.value.code == "already_decided"
         assert standing() == []
-        actions = [event.action for event in audit.history(reader(), subjects=[("proposal", one), ("proposal", two)])]
-        assert sorted(actions) == ["proposal.declined", "proposal.proposed", "proposal.proposed", "proposal.taken_back"]
+        actions = [
+            event.action for event in audit.history(reader(), subjects=[("proposal", one), ("proposal", two)])
+        ]
+        assert sorted(actions) == [
+            "proposal.declined",
+            "proposal.proposed",
+            "proposal.proposed",
+            "proposal.taken_back",
+        ]
 
 
 def test_experiments_and_their_winners_need_it_as_everything_else(app: Flask) -> None:
@@ -179,17 +207,30 @@ def test_experiments_and_their_winners_need_it_as_everything_else(app: Flask) ->
         arms = tuple(experiments.Arm(make(code), 2_500) for code in (1, 2))
         with transaction() as session:
             found = experiments.start(
-                session, person(ANNA), apps.find(session, None).id, experiments.Draft(name="Colours", arms=arms), now=START
+                session,
+                person(ANNA),
+                apps.find(session, None).id,
+                experiments.Draft(name="Colours", arms=arms),
+                now=START,
             )
         with pytest.raises(NeedsApproval), transaction() as session:
-            experiments.end(session, person(ANNA), experiments.get(session, found.id), winner_version_id=arms[0].version_id, now=START)
+            experiments.end(
+                session,
+                person(ANNA),
+                experiments.get(session, found.id),
+                winner_version_id=arms[0].version_id,
+                now=START,
+            )
         with transaction() as session:
             actor, found = person(ANNA), experiments.get(session, found.id)
             waits = approvals.or_propose(
-                session, actor,
-                lambda: experiments.end(session, actor, found, winner_version_id=arms[0].version_id, now=START),
+                session,
+                actor,
+                lambda: experiments.end(
+                    session, actor, found, winner_version_id=arms[0].version_id, now=START
+                ),
                 now=START,
-            )  # fmt: skip
+            )
         approve(waits.id)
         assert experiments.get(reader(), found.id).winner_version_id == arms[0].version_id
 
@@ -199,7 +240,11 @@ def test_over_http_the_answer_is_202_with_the_proposal(app: Flask, api: Api) -> 
         channel("stable", approval_above=0)
     made = api.version()
     waiting = api.post(f"/api/versions/{made['id']}/activate")
-    assert (waiting.status_code, waiting.json["release"], waiting.json["proposal"]["state"]) == (202, None, "open")
+    assert (waiting.status_code, waiting.json["release"], waiting.json["proposal"]["state"]) == (
+        202,
+        None,
+        "open",
+    )
     assert api.check()["reason"] == "no_release"
     own = api.post(f"/api/proposals/{waiting.json['proposal']['id']}/approve")
     assert (own.status_code, own.json["code"]) == (403, "own_proposal")
@@ -222,7 +267,10 @@ def test_the_seeds_publish_waits_too_and_keeps_the_version(app: Flask, api: Api)
     }
     answer = api.post("/api/updates/publish", body)
     assert (answer.status_code, answer.json["version"]["is_active"]) == (202, False)
-    assert Api(app, Role.ADMIN).post(f"/api/proposals/{answer.json['proposal']['id']}/approve").status_code == 200
+    assert (
+        Api(app, Role.ADMIN).post(f"/api/proposals/{answer.json['proposal']['id']}/approve").status_code
+        == 200
+    )
     assert api.check()["version_code"] == 2
 
 
@@ -235,9 +283,15 @@ def test_loosening_the_rule_needs_approval_under_the_old_rule(app: Flask) -> Non
         def change(wanted: channels.ChannelEdit) -> object:
             with transaction() as session:
                 actor, row = person(boss), channels.get(session, stable)
-                return approvals.or_propose(session, actor, lambda: channels.edit(session, actor, row, wanted, now=START), now=START)
+                return approvals.or_propose(
+                    session, actor, lambda: channels.edit(session, actor, row, wanted, now=START), now=START
+                )
 
-        for looser in (channels.ChannelEdit((), None), channels.ChannelEdit((), 2_000), channels.ChannelEdit(("open",), 1_000)):
+        for looser in (
+            channels.ChannelEdit((), None),
+            channels.ChannelEdit((), 2_000),
+            channels.ChannelEdit(("open",), 1_000),
+        ):
             waits = change(looser)
             assert isinstance(waits, Proposal)
             assert channels.edit_of(channels.get(reader(), stable)) == channels.ChannelEdit((), 1_000)

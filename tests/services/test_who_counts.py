@@ -40,7 +40,9 @@ def world(in_app: Flask) -> World:
 
 def sides(world: World, rollout: int = 1_000) -> tuple[list[str], list[str]]:
     ids = [f"phone {number}" for number in range(2_000)]
-    return [each for each in ids if world.is_inside(each, rollout)], [each for each in ids if not world.is_inside(each, rollout)]
+    return [each for each in ids if world.is_inside(each, rollout)], [
+        each for each in ids if not world.is_inside(each, rollout)
+    ]
 
 
 def all_ask(world: World, at: datetime = ASKING, rollout: int = 1_000) -> tuple[list[str], list[str]]:
@@ -99,14 +101,18 @@ def test_a_failed_installation_takes_no_crash_its_vote(world: World) -> None:
     inside, _ = all_ask(world)
     at = START + hours(2)
     kinds = ("install_failed", "installed", "crash", "crash")
-    batch = [world.event(each, kind, at + number * SECOND) for each in inside for number, kind in enumerate(kinds)]
+    batch = [
+        world.event(each, kind, at + number * SECOND) for each in inside for number, kind in enumerate(kinds)
+    ]
     world.count(*batch, at=at + hours(0.5))
     assert failing(world, START + hours(6)) == (len(inside), 0)
 
 
 def test_failed_installations_are_not_held_against_a_control_that_can_have_none(world: World) -> None:
     inside, _ = all_ask(world)
-    world.count(*(world.event(each, "install_failed", START + hours(2)) for each in inside[:20]), at=START + hours(3))
+    world.count(
+        *(world.event(each, "install_failed", START + hours(2)) for each in inside[:20]), at=START + hours(3)
+    )
     row = found(world, START + hours(6))
     assert (row.failing_rollout, row.is_bad) == (0, False)
     assert {each.failure for each in ways(world, is_control=False)} == {None, "install_failed"}
@@ -117,7 +123,10 @@ def test_an_app_that_crashes_often_anyway_is_held_against_its_control_alone(worl
     at = START + hours(2)
     old = version_id(1)
     batch = [world.event(each, "crash", at + number * 9 * SECOND) for number, each in enumerate(inside[::15])]
-    batch += [world.event(each, "crash", at + number * SECOND, version_id=old) for number, each in enumerate(outside[::15])]
+    batch += [
+        world.event(each, "crash", at + number * SECOND, version_id=old)
+        for number, each in enumerate(outside[::15])
+    ]
     world.count(*batch, at=at + hours(0.5))
     row = found(world, START + hours(6))
     assert (row.failing_rollout > 10, row.failing_control > 100, row.is_bad) == (True, True, False)
@@ -130,8 +139,14 @@ def test_crashes_do_not_come_before_the_devices_that_are_well(in_app: Flask) -> 
     world = World(begin(make(2)))
     ids = [f"phone {number}" for number in range(600)]
     world.known(ids)
-    world.count(*(world.offered(each, START + number * 10 * SECOND) for number, each in enumerate(ids)), at=START + hours(2))
-    batch = [world.event(each, "crash", START + hours(2) + number * SECOND) for number, each in enumerate(ids[::100])]
+    world.count(
+        *(world.offered(each, START + number * 10 * SECOND) for number, each in enumerate(ids)),
+        at=START + hours(2),
+    )
+    batch = [
+        world.event(each, "crash", START + hours(2) + number * SECOND)
+        for number, each in enumerate(ids[::100])
+    ]
     world.count(*batch, at=START + hours(2.5))
     row = found(world, START + hours(8))
     assert (row.failing_rollout, row.rollout, row.is_bad) == (6, 600, False)
@@ -140,7 +155,10 @@ def test_crashes_do_not_come_before_the_devices_that_are_well(in_app: Flask) -> 
 def test_devices_that_ask_again_another_day_are_in_the_control_again(world: World) -> None:
     _, outside = all_ask(world)
     for day in (1, 2):
-        world.count(*(world.check(each, START + hours(24 * day + 1)) for each in outside), at=START + hours(24 * day + 1))
+        world.count(
+            *(world.check(each, START + hours(24 * day + 1)) for each in outside),
+            at=START + hours(24 * day + 1),
+        )
     assert {each.turn for each in ways(world, is_control=True)} == {0, 1, 2}
     for hour in (20, 44, 68):
         row = found(world, START + hours(hour))
@@ -152,7 +170,11 @@ def test_one_device_of_the_control_votes_once(world: World) -> None:
     old = version_id(1)
     for day in range(3):
         at = START + hours(24 * day + 2)
-        world.count(world.check(outside[0], at), world.event(outside[0], "crash", at + SECOND, version_id=old), at=at + hours(1))
+        world.count(
+            world.check(outside[0], at),
+            world.event(outside[0], "crash", at + SECOND, version_id=old),
+            at=at + hours(1),
+        )
     assert failing(world, START + hours(90)) == (0, 1)
 
 
@@ -171,7 +193,9 @@ def test_after_a_resume_the_control_is_there_again(world: World) -> None:
 def test_who_is_let_in_by_a_larger_rollout_leaves_the_control_at_that_moment(world: World) -> None:
     all_ask(world)
     with transaction() as session:
-        release_edits.set_rollout(session, SYSTEM, release_rows.get(session, world.release_id), 5_000, now=START + hours(4))
+        release_edits.set_rollout(
+            session, SYSTEM, release_rows.get(session, world.release_id), 5_000, now=START + hours(4)
+        )
     left = [each.left_at for each in ways(world, is_control=True)]
     inside = len(sides(world, 5_000)[0]) - len(sides(world)[0])
     assert left.count(START + hours(4)) == inside
@@ -184,7 +208,10 @@ def test_phones_that_could_not_install_it_are_no_control(in_app: Flask) -> None:
     ids = [f"phone {number}" for number in range(40)]
     world.known(ids)
     outside = [each for each in ids if not world.is_inside(each, 1_000)]
-    batch = [world.check(each, START + hours(1), sdk=21 if number % 2 else 33) for number, each in enumerate(outside)]
+    batch = [
+        world.check(each, START + hours(1), sdk=21 if number % 2 else 33)
+        for number, each in enumerate(outside)
+    ]
     world.count(*batch, at=START + hours(1))
     assert len(ways(world, is_control=True)) == len(outside[::2])
 
@@ -220,13 +247,23 @@ def test_the_same_id_in_another_app_says_nothing_about_this_one(world: World) ->
     with transaction() as session:
         from ota.models import Version
 
-        made = Version(app_id=other_id, platform="android", version="1.1.0", version_code=1, created_at=START, checksum="0" * 64,
-                       download_url="https://files.example.com/1.apk")  # fmt: skip
+        made = Version(
+            app_id=other_id,
+            platform="android",
+            version="1.1.0",
+            version_code=1,
+            created_at=START,
+            checksum="0" * 64,
+            download_url="https://files.example.com/1.apk",
+        )
         session.add(made)
         session.flush()
         foreign = made.id
     world.app_id = other_id
-    world.count(*(world.event(each, "crash", START + hours(2), version_id=foreign) for each in outside), at=START + hours(2))
+    world.count(
+        *(world.event(each, "crash", START + hours(2), version_id=foreign) for each in outside),
+        at=START + hours(2),
+    )
     assert failing(world, START + hours(6)) == (0, 0)
 
 
@@ -236,13 +273,21 @@ def test_what_a_device_does_on_another_platform_is_not_taken_for_this_one(in_app
     assert apple
     world.known(["both"])
     world.count(world.offered("both", START + hours(1)), at=START + hours(1))
-    world.count(world.check("both", START + hours(2), "1.2.0+2").replace(b'"android"', b'"ios"'), at=START + hours(2))
+    world.count(
+        world.check("both", START + hours(2), "1.2.0+2").replace(b'"android"', b'"ios"'), at=START + hours(2)
+    )
     assert [each.installed_at for each in ways(world, is_control=False)] == [None]
 
 
 def test_a_check_that_comes_late_from_another_machine_takes_nobody_back(in_app: Flask) -> None:
     world = World(begin(make(2)))
     world.known(["phone"])
-    world.count(world.offered("phone", START + hours(1)), world.runs_it("phone", START + hours(2)), at=START + hours(2))
+    world.count(
+        world.offered("phone", START + hours(1)),
+        world.runs_it("phone", START + hours(2)),
+        at=START + hours(2),
+    )
     world.count(world.check("phone", START + hours(1.5)), at=START + hours(3))
-    assert [(each.installed_at, each.left_at) for each in ways(world, is_control=False)] == [(START + hours(2), None)]
+    assert [(each.installed_at, each.left_at) for each in ways(world, is_control=False)] == [
+        (START + hours(2), None)
+    ]

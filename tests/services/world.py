@@ -25,7 +25,9 @@ class World:
         self.release_id, self.channel_id, self.app_id = release_id, release.channel_id, app_id
         self.salt, self.version_id, self.code = release.salt, release.version_id, release.version.version_code
 
-    def known(self, ids: Sequence[str], *, current: str = "1.1.0+1", at: datetime = START - DAY, **said: Any) -> None:
+    def known(
+        self, ids: Sequence[str], *, current: str = "1.1.0+1", at: datetime = START - DAY, **said: Any
+    ) -> None:
         """They have asked before the release started."""
         self.count(*(self.check(each, at, current, None, "up_to_date", **said) for each in ids), at=at)
 
@@ -42,8 +44,14 @@ class World:
         **said: Any,
     ) -> bytes:
         """A check that was answered with an offer of the release, or with nothing."""
-        body = records._encode({"platform": "android", "current_version": current, "device_id": device, **said})
-        return records.check(body, records.answer_mark(self.channel_id, release_id, "update_available" if release_id else reason), at)
+        body = records._encode(
+            {"platform": "android", "current_version": current, "device_id": device, **said}
+        )
+        return records.check(
+            body,
+            records.answer_mark(self.channel_id, release_id, "update_available" if release_id else reason),
+            at,
+        )
 
     def offered(self, device: str, at: datetime, **said: Any) -> bytes:
         return self.check(device, at, release_id=self.release_id, **said)
@@ -52,11 +60,27 @@ class World:
         """A check that shows the release's version."""
         return self.check(device, at, f"1.{self.code}.0+{self.code}", reason="up_to_date")
 
-    def event(self, device: str, kind: str, at: datetime, *, received: datetime | None = None, version_id: int | None = None) -> bytes:
-        return records.event(EventReport(
-            app_id=self.app_id, platform="android", device_id=device, event_id=f"{kind} {at}", kind=kind,
-            version_id=version_id or self.version_id, at=at, received_at=received or at,
-        ))  # fmt: skip
+    def event(
+        self,
+        device: str,
+        kind: str,
+        at: datetime,
+        *,
+        received: datetime | None = None,
+        version_id: int | None = None,
+    ) -> bytes:
+        return records.event(
+            EventReport(
+                app_id=self.app_id,
+                platform="android",
+                device_id=device,
+                event_id=f"{kind} {at}",
+                kind=kind,
+                version_id=version_id or self.version_id,
+                at=at,
+                received_at=received or at,
+            )
+        )
 
     def count(self, *batch: bytes, at: datetime) -> None:
         with transaction() as session:

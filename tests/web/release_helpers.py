@@ -44,7 +44,17 @@ def with_devices(app: Flask, number: int, version: str, code: int) -> None:
         devices.note(
             session,
             [
-                Sighting(channel, Platform.ANDROID, devices.hashed("k", f"{code}-{n}"), f"{version}+{code}", code, 34, None, (), at)
+                Sighting(
+                    channel,
+                    Platform.ANDROID,
+                    devices.hashed("k", f"{code}-{n}"),
+                    f"{version}+{code}",
+                    code,
+                    34,
+                    None,
+                    (),
+                    at,
+                )
                 for n in range(number)
             ],
         )
@@ -64,4 +74,9 @@ def send(browser: FlaskClient, path: str, page: TestResponse, **fields: Any) -> 
 def words_of(page: TestResponse) -> str:
     """What a person reads in the content: no tags, spaces as one."""
     content = page.text.split('<main class="content"', 1)[-1].split("</main>", 1)[0]
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", content)).replace(" .", ".").replace(" ,", ",").replace(" ;", ";")
+    return (
+        re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", content))
+        .replace(" .", ".")
+        .replace(" ,", ",")
+        .replace(" ;", ";")
+    )

@@ -27,12 +27,20 @@ def png(colour: str = "#3552c8") -> bytes:
     return target.getvalue()
 
 
-def profile(expires_at: datetime, kind: ProfileType = ProfileType.AD_HOC, devices: tuple[str, ...] = (UDID,)) -> dict[str, Any]:
+def profile(
+    expires_at: datetime, kind: ProfileType = ProfileType.AD_HOC, devices: tuple[str, ...] = (UDID,)
+) -> dict[str, Any]:
     """A provisioning profile as it is kept."""
     return {
-        "type": kind.value, "name": "Field", "team_id": "ABCDE12345", "team_name": "Example", "expires_at": expires_at.isoformat(),
-        "app_id": "ABCDE12345.com.example.app", "devices": list(devices), "entitlements": {},
-    }  # fmt: skip
+        "type": kind.value,
+        "name": "Field",
+        "team_id": "ABCDE12345",
+        "team_name": "Example",
+        "expires_at": expires_at.isoformat(),
+        "app_id": "ABCDE12345.com.example.app",
+        "devices": list(devices),
+        "entitlements": {},
+    }
 
 
 def read_as(app: Flask, version_id: int, icon: bytes | None = None, **facts: Any) -> None:

@@ -20,33 +20,64 @@ from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, TOKENS, Api, bear
 pytestmark = pytest.mark.sqlite_suffices
 
 PUBLIC = {
-    "static", "client_api.check", "client_api.latest", "changelog.show", "downloads.download", "health.health", "openapi.document",
-    "openapi.docs", "account.login", "install.show", "install.shared", "install.unlock", "install.check_device", "install.android",
-    "install.manifest", "icons.public", "telemetry_api.complete", "telemetry_api.events",
-}  # fmt: skip
+    "static",
+    "client_api.check",
+    "client_api.latest",
+    "changelog.show",
+    "downloads.download",
+    "health.health",
+    "openapi.document",
+    "openapi.docs",
+    "account.login",
+    "install.show",
+    "install.shared",
+    "install.unlock",
+    "install.check_device",
+    "install.android",
+    "install.manifest",
+    "icons.public",
+    "telemetry_api.complete",
+    "telemetry_api.events",
+}
 
 
 def routes(app: Flask) -> list[tuple[str, str, Access, Caller]]:
     """Every (method, address, access, caller), with likely values in the address."""
-    values = {"slug": "my-app", "upload_id": "0" * 32, "verb": "enable", "filename": "icon.svg", "platform": "android"}
+    values = {
+        "slug": "my-app",
+        "upload_id": "0" * 32,
+        "verb": "enable",
+        "filename": "icon.svg",
+        "platform": "android",
+    }
     found = []
     for rule in app.url_map.iter_rules():
         access, caller = app.view_functions[rule.endpoint].__access__
         path = rule.rule
         for part in rule.arguments:
-            converter = next(piece for piece in rule.rule.split("<") if piece.rstrip("/").split(">")[0].endswith(part)).split(">")[0]
+            converter = next(
+                piece for piece in rule.rule.split("<") if piece.rstrip("/").split(">")[0].endswith(part)
+            ).split(">")[0]
             path = path.replace(f"<{converter}>", str(values.get(part, 1)))
         found += [(method, path, access, caller) for method in rule.methods - {"HEAD", "OPTIONS"}]
     return found
 
 
 def test_every_route_declares_who_may_use_it(app: Flask) -> None:
-    undeclared = [rule.endpoint for rule in app.url_map.iter_rules() if not hasattr(app.view_functions[rule.endpoint], "__access__")]
+    undeclared = [
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if not hasattr(app.view_functions[rule.endpoint], "__access__")
+    ]
     assert undeclared == []
 
 
 def test_the_public_routes_are_these_and_no_others(app: Flask) -> None:
-    public = {rule.endpoint for rule in app.url_map.iter_rules() if app.view_functions[rule.endpoint].__access__[0] is Access.PUBLIC}
+    public = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if app.view_functions[rule.endpoint].__access__[0] is Access.PUBLIC
+    }
     assert public == PUBLIC
 
 
@@ -68,7 +99,9 @@ def test_strangers_get_in_nowhere_else(app: Flask) -> None:
             assert (answer.status_code, answer.headers["Location"].startswith("/login")) == (303, True), path
 
 
-def test_a_viewer_is_kept_out_of_everything_that_changes(app: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+def test_a_viewer_is_kept_out_of_everything_that_changes(
+    app: Flask, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser = sign_in(EMAILS[Role.VIEWER])
     for method, path, access, caller in routes(app):
         if access in {Access.PUBLIC, Access.VIEW}:
@@ -77,7 +110,9 @@ def test_a_viewer_is_kept_out_of_everything_that_changes(app: Flask, sign_in: Ca
         assert browser.open(path, method=method, headers=headers).status_code == 403, path
 
 
-def test_a_forged_form_is_refused_on_every_page_that_changes_something(app: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+def test_a_forged_form_is_refused_on_every_page_that_changes_something(
+    app: Flask, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     for method, path, _, caller in routes(app):
         if caller is Caller.SESSION and method == "POST":
@@ -89,7 +124,9 @@ def test_a_session_is_worth_nothing_to_the_api(sign_in: Callable[..., FlaskClien
     assert sign_in().get("/api/versions").status_code == 401
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer nope", "bearer\t", TOKENS[Role.ADMIN]])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer nope", "bearer\t", TOKENS[Role.ADMIN]]
+)
 def test_a_wrong_token_is_401_with_the_challenge(client: FlaskClient, header: str) -> None:
     answer = client.get("/api/versions", headers={"Authorization": header})
     assert (answer.status_code, answer.json["ok"]) == (401, False)
@@ -100,14 +137,18 @@ def test_a_revoked_an_expired_and_an_orphaned_token_stop_at_the_next_request(app
     with app.app_context(), transaction() as session:
         owner = accounts.find(session, SECOND_PUBLISHER)
         made = {
-            name: tokens.create(session, SYSTEM, owner, name=name, role=Role.PUBLISHER, now=utcnow(), lifetime_days=1)
+            name: tokens.create(
+                session, SYSTEM, owner, name=name, role=Role.PUBLISHER, now=utcnow(), lifetime_days=1
+            )
             for name in ("revoked", "expired", "orphaned")
         }
         ids = {name: token.id for name, (token, _) in made.items()}
         secrets = {name: secret for name, (_, secret) in made.items()}
 
     def status(name: str) -> int:
-        return api.client.get("/api/versions", headers={"Authorization": f"Bearer {secrets[name]}"}).status_code
+        return api.client.get(
+            "/api/versions", headers={"Authorization": f"Bearer {secrets[name]}"}
+        ).status_code
 
     assert [status(name) for name in secrets] == [200, 200, 200]
     with app.app_context(), transaction() as session:
@@ -121,7 +162,9 @@ def test_a_revoked_an_expired_and_an_orphaned_token_stop_at_the_next_request(app
 
 def test_a_token_loses_what_its_owner_loses(app: Flask, api: Api) -> None:
     with app.app_context(), transaction() as session:
-        accounts.set_role(session, SYSTEM, accounts.find(session, EMAILS[Role.PUBLISHER]), Role.VIEWER, now=utcnow())
+        accounts.set_role(
+            session, SYSTEM, accounts.find(session, EMAILS[Role.PUBLISHER]), Role.VIEWER, now=utcnow()
+        )
     assert api.get("/api/versions").status_code == 200
     assert api.post("/api/versions/1/activate").status_code == 403
 
@@ -136,7 +179,10 @@ def test_the_use_of_a_token_is_noted(app: Flask, api: Api) -> None:
 
 def test_logging_in_and_out(client: FlaskClient) -> None:
     page = client.get("/login")
-    answer = client.post("/login?next=/tokens", data={"email": " ADMIN@example.com ", "password": PASSWORD, "csrf_token": csrf_of(page)})
+    answer = client.post(
+        "/login?next=/tokens",
+        data={"email": " ADMIN@example.com ", "password": PASSWORD, "csrf_token": csrf_of(page)},
+    )
     assert (answer.status_code, answer.headers["Location"]) == (303, "/tokens")
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -155,10 +201,19 @@ def test_logging_out_ends_the_sessions_on_other_machines(sign_in: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    ("email", "password"), [("admin@example.com", "not this one"), ("nobody@example.com", PASSWORD), ("admin@example.com", "x" * 256)]
+    ("email", "password"),
+    [
+        ("admin@example.com", "not this one"),
+        ("nobody@example.com", PASSWORD),
+        ("admin@example.com", "x" * 256),
+    ],
 )
-def test_a_wrong_login_says_one_thing_whatever_was_wrong(client: FlaskClient, email: str, password: str) -> None:
-    answer = client.post("/login", data={"email": email, "password": password, "csrf_token": csrf_of(client.get("/login"))})
+def test_a_wrong_login_says_one_thing_whatever_was_wrong(
+    client: FlaskClient, email: str, password: str
+) -> None:
+    answer = client.post(
+        "/login", data={"email": email, "password": password, "csrf_token": csrf_of(client.get("/login"))}
+    )
     assert answer.status_code == 422
     assert "The e-mail address or the password is wrong." in answer.text
     assert f'value="{email}"' in answer.text
@@ -166,7 +221,15 @@ def test_a_wrong_login_says_one_thing_whatever_was_wrong(client: FlaskClient, em
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example.com/", "//evil.example.com", "/\\evil.example.com", "javascript:alert(1)", "//[", ""]
+    "target",
+    [
+        "https://evil.example.com/",
+        "//evil.example.com",
+        "/\\evil.example.com",
+        "javascript:alert(1)",
+        "//[",
+        "",
+    ],
 )
 def test_after_logging_in_nobody_is_sent_elsewhere(client: FlaskClient, target: str) -> None:
     data = {"email": "admin@example.com", "password": PASSWORD, "csrf_token": csrf_of(client.get("/login"))}
@@ -176,7 +239,12 @@ def test_after_logging_in_nobody_is_sent_elsewhere(client: FlaskClient, target: 
 
 def test_a_changed_password_ends_the_other_sessions(sign_in: Callable[..., FlaskClient]) -> None:
     here, there = sign_in(), sign_in()
-    form = {"current": PASSWORD, "password": "another good one", "again": "another good one", "csrf_token": csrf_of(here.get("/account"))}
+    form = {
+        "current": PASSWORD,
+        "password": "another good one",
+        "again": "another good one",
+        "csrf_token": csrf_of(here.get("/account")),
+    }
     assert here.post("/account", data=form).status_code == 303
     assert here.get("/account").status_code == 200
     assert there.get("/account").status_code == 303
@@ -190,7 +258,9 @@ def test_a_changed_password_ends_the_other_sessions(sign_in: Callable[..., Flask
         ({"again": "x"}, "differ"),
     ],
 )
-def test_a_password_is_not_changed_carelessly(sign_in: Callable[..., FlaskClient], change: dict[str, str], sentence: str) -> None:
+def test_a_password_is_not_changed_carelessly(
+    sign_in: Callable[..., FlaskClient], change: dict[str, str], sentence: str
+) -> None:
     browser = sign_in()
     form = {
         "current": PASSWORD,
@@ -205,11 +275,18 @@ def test_a_password_is_not_changed_carelessly(sign_in: Callable[..., FlaskClient
 def test_administrators_manage_people(sign_in: Callable[..., FlaskClient], client: FlaskClient) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     token = csrf_of(browser.get("/people"))
-    made = browser.post("/people", data={"email": "new@example.com", "role": "publisher", "csrf_token": token})
+    made = browser.post(
+        "/people", data={"email": "new@example.com", "role": "publisher", "csrf_token": token}
+    )
     password = made.text.split('class="secret"><code>')[1].split("<")[0]
     assert (
         client.post(
-            "/login", data={"email": "new@example.com", "password": password, "csrf_token": csrf_of(client.get("/login"))}
+            "/login",
+            data={
+                "email": "new@example.com",
+                "password": password,
+                "csrf_token": csrf_of(client.get("/login")),
+            },
         ).status_code
         == 303
     )
@@ -223,13 +300,17 @@ def test_a_role_change_acts_on_the_very_next_request(app: Flask, sign_in: Callab
     with app.app_context(), transaction() as session:
         user_id = accounts.find(session, EMAILS[Role.PUBLISHER]).id
     token = csrf_of(admin.get("/people"))
-    assert admin.post(f"/people/{user_id}/role", data={"role": "viewer", "csrf_token": token}).status_code == 303
+    assert (
+        admin.post(f"/people/{user_id}/role", data={"role": "viewer", "csrf_token": token}).status_code == 303
+    )
     assert publisher.get("/apps/my-app/uploads/new").status_code == 303
     assert admin.post(f"/people/{user_id}/disable", data={"csrf_token": token}).status_code == 303
     assert "locked out" in admin.get("/people").text
 
 
-def test_nobody_changes_their_own_role_and_the_last_admin_stays(app: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+def test_nobody_changes_their_own_role_and_the_last_admin_stays(
+    app: Flask, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     token = csrf_of(browser.get("/people"))
     with app.app_context(), transaction() as session:
@@ -240,7 +321,10 @@ def test_nobody_changes_their_own_role_and_the_last_admin_stays(app: Flask, sign
         accounts.set_enabled(session, SYSTEM, accounts.find(session, EMAILS[Role.ADMIN]), False, now=utcnow())
 
 
-@pytest.mark.parametrize("path", ["/people/99999999999999999999/disable", "/tokens/99999999999999999999/revoke", "/people/99/enable"])
+@pytest.mark.parametrize(
+    "path",
+    ["/people/99999999999999999999/disable", "/tokens/99999999999999999999/revoke", "/people/99/enable"],
+)
 def test_an_id_that_can_not_be_is_not_found(sign_in: Callable[..., FlaskClient], path: str) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     assert browser.post(path, data={"csrf_token": csrf_of(browser.get("/people"))}).status_code == 404
@@ -248,7 +332,12 @@ def test_an_id_that_can_not_be_is_not_found(sign_in: Callable[..., FlaskClient],
 
 def test_a_person_makes_and_revokes_a_token(sign_in: Callable[..., FlaskClient], client: FlaskClient) -> None:
     browser = sign_in()
-    form = {"name": "build server", "role": "publisher", "lifetime_days": "30", "csrf_token": csrf_of(browser.get("/tokens"))}
+    form = {
+        "name": "build server",
+        "role": "publisher",
+        "lifetime_days": "30",
+        "csrf_token": csrf_of(browser.get("/tokens")),
+    }
     page = browser.post("/tokens", data=form)
     secret = page.text.split('class="secret"><code>')[1].split("<")[0]
     assert secret.startswith("ota_")
@@ -261,15 +350,24 @@ def test_a_person_makes_and_revokes_a_token(sign_in: Callable[..., FlaskClient],
 
 def test_a_token_never_may_more_than_its_owner(sign_in: Callable[..., FlaskClient]) -> None:
     browser = sign_in()
-    answer = browser.post("/tokens", data={"name": "x", "role": "admin", "csrf_token": csrf_of(browser.get("/tokens"))})
+    answer = browser.post(
+        "/tokens", data={"name": "x", "role": "admin", "csrf_token": csrf_of(browser.get("/tokens"))}
+    )
     assert (answer.status_code, "more than its owner" in answer.text) == (422, True)
 
 
-def test_a_person_does_not_revoke_somebody_elses_token(app: Flask, sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_a_person_does_not_revoke_somebody_elses_token(
+    app: Flask, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     other = sign_in(SECOND_PUBLISHER)
     with app.app_context(), transaction() as session:
         token_id = tokens.authenticate(session, TOKENS[Role.PUBLISHER], now=utcnow()).id
-    assert other.post(f"/tokens/{token_id}/revoke", data={"csrf_token": csrf_of(other.get("/tokens"))}).status_code == 404
+    assert (
+        other.post(
+            f"/tokens/{token_id}/revoke", data={"csrf_token": csrf_of(other.get("/tokens"))}
+        ).status_code
+        == 404
+    )
     assert api.get("/api/versions").status_code == 200
 
 

@@ -62,7 +62,12 @@ def test_the_whole_way_without_javascript(app: Flask, browser: FlaskClient, api:
 
     confirm = browser.get("/apps/my-app/versions/1/publish")
     assert "nothing" in confirm.text
-    form = {"csrf_token": csrf_of(confirm), "revision": revision_of(confirm), "channel": "stable", "rollout": "100"}
+    form = {
+        "csrf_token": csrf_of(confirm),
+        "revision": revision_of(confirm),
+        "channel": "stable",
+        "rollout": "100",
+    }
     published = browser.post("/apps/my-app/versions/1/publish", data=form)
     assert published.headers["Location"] == "/apps/my-app/versions"
     page = browser.get("/apps/my-app/versions").text
@@ -96,17 +101,28 @@ def test_a_form_without_a_file_comes_back_with_what_was_typed(browser: FlaskClie
     for headers in ({}, HX):
         data = {"csrf_token": token, "release_notes": "typed with care", "is_mandatory": "y"}
         answer = browser.post("/apps/my-app/uploads", data=data, headers=headers)
-        assert (answer.status_code, "No file arrived" in answer.text, "typed with care" in answer.text) == (422, True, True)
+        assert (answer.status_code, "No file arrived" in answer.text, "typed with care" in answer.text) == (
+            422,
+            True,
+            True,
+        )
 
 
 def test_an_upload_by_htmx_is_sent_on_to_its_page(browser: FlaskClient) -> None:
     token = csrf_of(browser.get("/apps/my-app/uploads/new"))
-    answer = browser.post("/apps/my-app/uploads", data={"file": (io.BytesIO(apk()), "a.apk"), "csrf_token": token}, headers=HX)
-    assert (answer.status_code, answer.headers["HX-Redirect"].startswith("/apps/my-app/uploads/")) == (204, True)
+    answer = browser.post(
+        "/apps/my-app/uploads", data={"file": (io.BytesIO(apk()), "a.apk"), "csrf_token": token}, headers=HX
+    )
+    assert (answer.status_code, answer.headers["HX-Redirect"].startswith("/apps/my-app/uploads/")) == (
+        204,
+        True,
+    )
 
 
 def test_a_forged_upload_leaves_nothing_behind(app: Flask, browser: FlaskClient) -> None:
-    answer = browser.post("/apps/my-app/uploads", data={"file": (io.BytesIO(apk()), "a.apk"), "csrf_token": "forged"})
+    answer = browser.post(
+        "/apps/my-app/uploads", data={"file": (io.BytesIO(apk()), "a.apk"), "csrf_token": "forged"}
+    )
     assert answer.status_code == 400
     assert list(app.extensions["ota_settings"].incoming_path.iterdir()) == []
 
@@ -117,7 +133,10 @@ def test_deactivating_asks_first_and_then_does_it(browser: FlaskClient, api: Api
     assert "On stable everybody is then offered <strong>nothing</strong>" in confirm.text
     assert "repairs nobody who has already installed 1.0.0" in confirm.text
     assert api.check()["update_available"] is True
-    browser.post("/apps/my-app/versions/1/withdraw", data={"csrf_token": csrf_of(confirm), "revision": revision_of(confirm)})
+    browser.post(
+        "/apps/my-app/versions/1/withdraw",
+        data={"csrf_token": csrf_of(confirm), "revision": revision_of(confirm)},
+    )
     assert api.check()["reason"] == "no_release"
     assert "withdrawn" in browser.get("/apps/my-app/versions").text
 
@@ -142,7 +161,9 @@ def test_pausing_and_resuming_are_one_click(browser: FlaskClient, api: Api) -> N
         assert api.check()["reason"] == reason
 
 
-def test_the_channel_that_came_with_the_upload_is_proposed(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_the_channel_that_came_with_the_upload_is_proposed(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     with app.app_context(), transaction() as session:
         found = apps.find(session, None)
         session.add(Channel(app_id=found.id, name="beta", is_default=False, created_at=utcnow()))
@@ -154,17 +175,31 @@ def test_the_channel_that_came_with_the_upload_is_proposed(app: Flask, browser: 
 def test_publishing_to_a_part_takes_percent(browser: FlaskClient, api: Api) -> None:
     api.version()
     confirm = browser.get("/apps/my-app/versions/1/publish")
-    form = {"csrf_token": csrf_of(confirm), "revision": revision_of(confirm), "channel": "stable", "rollout": "12.5"}
+    form = {
+        "csrf_token": csrf_of(confirm),
+        "revision": revision_of(confirm),
+        "channel": "stable",
+        "rollout": "12.5",
+    }
     browser.post("/apps/my-app/versions/1/publish", data=form)
     assert api.get("/api/versions/1").json["version"]["releases"][0]["rollout"] == 1250
     assert "live 12.5 %" in browser.get("/apps/my-app/versions").text
 
 
-@pytest.mark.parametrize("rollout", ["", "-1", "101", "12.345", "abc", "inf", "nan", "sNaN", "1e999999999", "0.001"])
-def test_a_percentage_that_is_none_comes_back_with_its_message(browser: FlaskClient, api: Api, rollout: str) -> None:
+@pytest.mark.parametrize(
+    "rollout", ["", "-1", "101", "12.345", "abc", "inf", "nan", "sNaN", "1e999999999", "0.001"]
+)
+def test_a_percentage_that_is_none_comes_back_with_its_message(
+    browser: FlaskClient, api: Api, rollout: str
+) -> None:
     api.version()
     confirm = browser.get("/apps/my-app/versions/1/publish")
-    form = {"csrf_token": csrf_of(confirm), "revision": revision_of(confirm), "channel": "stable", "rollout": rollout}
+    form = {
+        "csrf_token": csrf_of(confirm),
+        "revision": revision_of(confirm),
+        "channel": "stable",
+        "rollout": rollout,
+    }
     answer = browser.post("/apps/my-app/versions/1/publish", data=form)
     assert (answer.status_code, 'class="wrong"' in answer.text) == (422, True)
     assert api.check()["reason"] == "no_release"
@@ -178,7 +213,11 @@ def test_a_partial_release_is_widened_on_its_page(browser: FlaskClient, api: Api
     where = f"/apps/my-app/releases/{release['id']}/rollout"
     form = {"csrf_token": csrf_of(page), "revision": revision_of(page), "rollout": "100"}
     wrong = browser.post(where, data={**form, "rollout": "many"})
-    assert (wrong.status_code, 'class="form-wrong"' in wrong.text, 'value="many"' in wrong.text) == (422, True, True)
+    assert (wrong.status_code, 'class="form-wrong"' in wrong.text, 'value="many"' in wrong.text) == (
+        422,
+        True,
+        True,
+    )
     assert browser.post(where, data=form).status_code == 303
     assert api.check()["update_available"] is True
     assert browser.post(where, data=form).status_code == 409
@@ -191,11 +230,16 @@ def test_only_what_a_device_can_still_be_offered_is_shown_as_live(browser: Flask
     api.post(f"/api/versions/{newest['id']}/releases", {"rollout": 1000})
     page = browser.get("/apps/my-app/versions").text
     cards = page.split('class="cards"')[1].split("</section>")[0]
-    assert [version for version in ("1.0.0", "1.1.0", "1.2.0", "1.3.0") if f">{version} " in cards] == ["1.2.0", "1.3.0"]
+    assert [version for version in ("1.0.0", "1.1.0", "1.2.0", "1.3.0") if f">{version} " in cards] == [
+        "1.2.0",
+        "1.3.0",
+    ]
     assert page.count("superseded") == 2
 
 
-def test_uploads_that_found_no_app_are_shown_with_the_default_app_alone(sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_uploads_that_found_no_app_are_shown_with_the_default_app_alone(
+    sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     admin = sign_in(EMAILS[Role.ADMIN])
     admin.post("/apps", data={"name": "Other", "slug": "other", "csrf_token": csrf_of(admin.get("/apps"))})
     api.upload(b"nothing", "lost.apk")
@@ -203,11 +247,16 @@ def test_uploads_that_found_no_app_are_shown_with_the_default_app_alone(sign_in:
     assert "lost.apk" not in admin.get("/apps/other/uploads").text
 
 
-def test_of_two_publishers_the_second_sees_the_present_state(sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_of_two_publishers_the_second_sees_the_present_state(
+    sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     api.version()
     first, second = sign_in(), sign_in(SECOND_PUBLISHER)
     pages = [who.get("/apps/my-app/versions/1/publish") for who in (first, second)]
-    forms = [{"csrf_token": csrf_of(page), "revision": revision_of(page), "channel": "stable", "rollout": "100"} for page in pages]
+    forms = [
+        {"csrf_token": csrf_of(page), "revision": revision_of(page), "channel": "stable", "rollout": "100"}
+        for page in pages
+    ]
     assert first.post("/apps/my-app/versions/1/publish", data=forms[0]).status_code == 303
     late = second.post("/apps/my-app/versions/1/publish", data=forms[1])
     assert late.status_code == 409
@@ -245,20 +294,31 @@ def test_a_form_without_its_revision_changes_nothing(browser: FlaskClient, api: 
 
 def test_a_version_that_lives_elsewhere_is_added_by_its_address(browser: FlaskClient, api: Api) -> None:
     form = {
-        "csrf_token": csrf_of(browser.get("/apps/my-app/versions/new")), "version": "3.0.0", "version_code": "30", "platform": "ios",
-        "download_url": "https://files.example.com/a.ipa", "checksum": "AB" * 32,
-    }  # fmt: skip
+        "csrf_token": csrf_of(browser.get("/apps/my-app/versions/new")),
+        "version": "3.0.0",
+        "version_code": "30",
+        "platform": "ios",
+        "download_url": "https://files.example.com/a.ipa",
+        "checksum": "AB" * 32,
+    }
     wrong = browser.post("/apps/my-app/versions/new", data={**form, "checksum": "abc", "version_code": "x"})
     assert (wrong.status_code, "files.example.com/a.ipa" in wrong.text) == (422, True)
     assert browser.post("/apps/my-app/versions/new", data=form).status_code == 303
     version = api.get("/api/versions").json["versions"][0]
-    assert (version["download_url"], version["checksum"], version["is_active"]) == (form["download_url"], "ab" * 32, False)
+    assert (version["download_url"], version["checksum"], version["is_active"]) == (
+        form["download_url"],
+        "ab" * 32,
+        False,
+    )
 
 
 def test_a_version_that_was_never_published_can_be_deleted(browser: FlaskClient, api: Api) -> None:
     api.version()
     confirm = browser.get("/apps/my-app/versions/1/delete")
-    assert browser.post("/apps/my-app/versions/1/delete", data={"csrf_token": csrf_of(confirm)}).status_code == 303
+    assert (
+        browser.post("/apps/my-app/versions/1/delete", data={"csrf_token": csrf_of(confirm)}).status_code
+        == 303
+    )
     assert browser.get("/apps/my-app/versions/1").status_code == 404
 
 
@@ -266,7 +326,13 @@ def test_versions_are_found_by_name_code_and_notes(browser: FlaskClient, api: Ap
     for code, version in ((1, "1.0.0"), (22, "2.5.0")):
         api.version(code, version)
     api.patch("/api/versions/1", {"release_notes": "100% of the_login"})
-    for search, found in (("2.5", "2.5.0"), ("22", "2.5.0"), ("login", "1.0.0"), ("100%", "1.0.0"), ("the_l", "1.0.0")):
+    for search, found in (
+        ("2.5", "2.5.0"),
+        ("22", "2.5.0"),
+        ("login", "1.0.0"),
+        ("100%", "1.0.0"),
+        ("the_l", "1.0.0"),
+    ):
         page = browser.get("/apps/my-app/versions", query_string={"q": search}, headers=HX).text
         assert page.lstrip().startswith('<section id="versions">')
         assert f">{found}</a>" in page
@@ -277,7 +343,12 @@ def test_versions_are_found_by_name_code_and_notes(browser: FlaskClient, api: Ap
 def test_long_lists_have_pages(app: Flask, browser: FlaskClient, api: Api) -> None:
     body = {"platform": "android", "download_url": "https://files.example.com/a.apk", "checksum": "ab" * 32}
     for code in range(1, 61):
-        assert api.post("/api/updates/publish", {**body, "version": f"1.{code}.0", "version_code": code}).status_code == 201
+        assert (
+            api.post(
+                "/api/updates/publish", {**body, "version": f"1.{code}.0", "version_code": code}
+            ).status_code
+            == 201
+        )
     for path, size, total in (("versions", 50, 60), ("activity", 100, 121)):
         first = browser.get(f"/apps/my-app/{path}").text
         assert (">Older</a>" in first, ">Newer</a>" in first) == (True, False)
@@ -293,28 +364,48 @@ def test_going_back_in_the_browser_brings_the_whole_page(browser: FlaskClient, a
     assert page.startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("query", ["start=-5", "start=abc", "start=99999999999999999999", "q=" + "x" * 5_000, "q=\\", "platform=5"])
+@pytest.mark.parametrize(
+    "query", ["start=-5", "start=abc", "start=99999999999999999999", "q=" + "x" * 5_000, "q=\\", "platform=5"]
+)
 def test_odd_queries_are_no_accident(browser: FlaskClient, query: str) -> None:
     assert browser.get(f"/apps/my-app/versions?{query}").status_code == 200
 
 
-def test_what_comes_from_a_package_or_a_person_is_shown_as_text(browser: FlaskClient, app: Flask, api: Api) -> None:
+def test_what_comes_from_a_package_or_a_person_is_shown_as_text(
+    browser: FlaskClient, app: Flask, api: Api
+) -> None:
     upload = api.upload(apk(version=HOSTILE[:50], code=7), f"{HOSTILE}.apk", release_notes=HOSTILE)
-    pages = ["/apps/my-app/versions", "/apps/my-app/versions/1", "/apps/my-app/versions/1/edit", "/apps/my-app/versions/1/publish"]
-    pages += ["/apps/my-app/uploads", f"/apps/my-app/uploads/{upload['id']}", "/apps/my-app/activity", f"/apps/my-app/versions?q={HOSTILE}"]
+    pages = [
+        "/apps/my-app/versions",
+        "/apps/my-app/versions/1",
+        "/apps/my-app/versions/1/edit",
+        "/apps/my-app/versions/1/publish",
+    ]
+    pages += [
+        "/apps/my-app/uploads",
+        f"/apps/my-app/uploads/{upload['id']}",
+        "/apps/my-app/activity",
+        f"/apps/my-app/versions?q={HOSTILE}",
+    ]
     for path in pages:
         page = browser.get(path).text
         assert "<img" not in page, path
         assert "&lt;img" in page, path
 
 
-def test_an_app_is_created_renamed_and_made_the_default(sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_an_app_is_created_renamed_and_made_the_default(
+    sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     admin = sign_in(EMAILS[Role.ADMIN])
     token = csrf_of(admin.get("/apps"))
     bad = admin.post("/apps", data={"name": "Field", "slug": "Not A Slug", "csrf_token": token})
     assert (bad.status_code, "lower-case letters" in bad.text) == (422, True)
-    assert admin.post("/apps", data={"name": "Field", "slug": "field", "csrf_token": token}).status_code == 303
-    assert admin.post("/apps", data={"name": "Field", "slug": "field", "csrf_token": token}).status_code == 422
+    assert (
+        admin.post("/apps", data={"name": "Field", "slug": "field", "csrf_token": token}).status_code == 303
+    )
+    assert (
+        admin.post("/apps", data={"name": "Field", "slug": "field", "csrf_token": token}).status_code == 422
+    )
     page = admin.get("/apps/field/settings")
     form = {"name": "Field Service", "revision": revision_of(page), "csrf_token": token}
     assert admin.post("/apps/field/settings", data=form).status_code == 303
@@ -324,20 +415,40 @@ def test_an_app_is_created_renamed_and_made_the_default(sign_in: Callable[..., F
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/apps/nowhere/versions", "/apps/my-app/versions/9", "/apps/my-app/uploads/9", "/apps/%00/versions"]
+    "path",
+    [
+        "/nothing",
+        "/apps/nowhere/versions",
+        "/apps/my-app/versions/9",
+        "/apps/my-app/uploads/9",
+        "/apps/%00/versions",
+    ],
 )
 def test_what_is_not_there_gets_a_page_that_says_so(browser: FlaskClient, path: str) -> None:
     answer = browser.get(path)
     assert (answer.status_code, "<h1>Not here</h1>" in answer.text) == (404, True)
 
 
-def test_another_apps_version_is_not_shown_here(app: Flask, sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_another_apps_version_is_not_shown_here(
+    app: Flask, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     admin = sign_in(EMAILS[Role.ADMIN])
     admin.post("/apps", data={"name": "Other", "slug": "other", "csrf_token": csrf_of(admin.get("/apps"))})
     release = api.published()["release"]
-    for path in ("versions/1", "versions/1/edit", "versions/1/publish", "versions/1/withdraw", f"releases/{release['id']}/rollback"):
+    for path in (
+        "versions/1",
+        "versions/1/edit",
+        "versions/1/publish",
+        "versions/1/withdraw",
+        f"releases/{release['id']}/rollback",
+    ):
         assert admin.get(f"/apps/other/{path}").status_code == 404
-    assert admin.post(f"/apps/other/releases/{release['id']}/pause", data={"csrf_token": csrf_of(admin.get("/apps"))}).status_code == 404
+    assert (
+        admin.post(
+            f"/apps/other/releases/{release['id']}/pause", data={"csrf_token": csrf_of(admin.get("/apps"))}
+        ).status_code
+        == 404
+    )
 
 
 def test_the_history_tells_who_did_what(browser: FlaskClient, api: Api) -> None:

@@ -62,15 +62,23 @@ def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api,
     assert admin.post(f"/api/webhooks/{webhook_id}/test").status_code == 202
     assert deliver(app) == 1
     headers = receiver.requests[0].headers
-    assert headers["X-OTA-Signature"] == http.signature(secret, headers["X-OTA-Timestamp"], receiver.requests[0].body)
+    assert headers["X-OTA-Signature"] == http.signature(
+        secret, headers["X-OTA-Timestamp"], receiver.requests[0].body
+    )
     found = admin.get(f"/api/webhooks/{webhook_id}/deliveries").json["deliveries"]
     assert [(each["event"], each["state"], each["last_status"], each["next_try_at"]) for each in found] == [
         ("test", "delivered", 200, None)
     ]
     again = admin.post(f"/api/deliveries/{found[0]['id']}/resend")
-    assert (again.status_code, again.json["delivery"]["state"], again.json["delivery"]["attempts"]) == (202, "pending", 0)
+    assert (again.status_code, again.json["delivery"]["state"], again.json["delivery"]["attempts"]) == (
+        202,
+        "pending",
+        0,
+    )
     assert admin.post(f"/api/deliveries/{found[0]['id']}/resend").json["code"] == "not_finished"
-    changed = admin.patch(f"/api/webhooks/{webhook_id}", {"events": ["release.halted"], "rotate_secret": True, "revision": 1}).json
+    changed = admin.patch(
+        f"/api/webhooks/{webhook_id}", {"events": ["release.halted"], "rotate_secret": True, "revision": 1}
+    ).json
     assert changed["webhook"]["events"] == ["release.halted"]
     assert changed["secret"] not in {None, secret}
     stale = admin.patch(f"/api/webhooks/{webhook_id}", {"is_enabled": False, "revision": 1})
@@ -108,13 +116,23 @@ def test_publishers_have_no_say_in_alerts(api: Api, sign_in: Callable[..., Flask
     assert sign_in().get(PAGE).status_code == 403
 
 
-def test_the_page_makes_a_webhook_and_shows_its_secret_once(app: Flask, browser: FlaskClient, api: Api, receiver: Receiver) -> None:
+def test_the_page_makes_a_webhook_and_shows_its_secret_once(
+    app: Flask, browser: FlaskClient, api: Api, receiver: Receiver
+) -> None:
     page = browser.get(PAGE)
-    form = {"csrf_token": csrf_of(page), "webhook-url": receiver.url, "webhook-events": ["release.published", "release.halted"]}
+    form = {
+        "csrf_token": csrf_of(page),
+        "webhook-url": receiver.url,
+        "webhook-events": ["release.published", "release.halted"],
+    }
     made = browser.post(f"{PAGE}/webhooks", data=form)
     with app.app_context():
         webhook = reader().scalars(select(Webhook)).one()
-    assert (made.status_code, webhook.secret in made.text, webhook.secret in browser.get(PAGE).text) == (200, True, False)
+    assert (made.status_code, webhook.secret in made.text, webhook.secret in browser.get(PAGE).text) == (
+        200,
+        True,
+        False,
+    )
     receiver.status, receiver.write = 500, lambda file: file.write(b"<script>alert(1)</script>")
     api.published(1)
     assert deliver(app) == 1
@@ -124,7 +142,9 @@ def test_the_page_makes_a_webhook_and_shows_its_secret_once(app: Flask, browser:
     assert "Send again" not in shown
 
 
-def test_a_delivery_is_sent_again_from_the_page(app: Flask, browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+def test_a_delivery_is_sent_again_from_the_page(
+    app: Flask, browser: FlaskClient, admin: Api, receiver: Receiver
+) -> None:
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
     form = {"csrf_token": csrf_of(browser.get(PAGE))}
     assert browser.post(f"{PAGE}/webhooks/{webhook_id}/test", data=form).status_code == 303
@@ -139,21 +159,41 @@ def test_a_delivery_is_sent_again_from_the_page(app: Flask, browser: FlaskClient
 
 def test_a_wrong_form_is_shown_again_with_the_sentence(browser: FlaskClient) -> None:
     token = csrf_of(browser.get(PAGE))
-    wrong = browser.post(f"{PAGE}/webhooks", data={"csrf_token": token, "webhook-url": "nonsense", "webhook-events": ["release.halted"]})
-    assert (wrong.status_code, "Expected an address such as https://hooks.example.com/updates" in wrong.text) == (422, True)
-    none = browser.post(f"{PAGE}/webhooks", data={"csrf_token": token, "webhook-url": "https://hooks.example.com"})
+    wrong = browser.post(
+        f"{PAGE}/webhooks",
+        data={"csrf_token": token, "webhook-url": "nonsense", "webhook-events": ["release.halted"]},
+    )
+    assert (
+        wrong.status_code,
+        "Expected an address such as https://hooks.example.com/updates" in wrong.text,
+    ) == (422, True)
+    none = browser.post(
+        f"{PAGE}/webhooks", data={"csrf_token": token, "webhook-url": "https://hooks.example.com"}
+    )
     assert (none.status_code, "hoose at least one event" in none.text) == (422, True)
-    mail = browser.post(f"{PAGE}/recipients", data={"csrf_token": token, "recipient-email": "a b", "recipient-events": ["release.halted"]})
+    mail = browser.post(
+        f"{PAGE}/recipients",
+        data={"csrf_token": token, "recipient-email": "a b", "recipient-events": ["release.halted"]},
+    )
     assert (mail.status_code, "Expected an e-mail address" in mail.text) == (422, True)
 
 
 def test_a_stale_form_shows_both_states(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
     where = f"{PAGE}/webhooks/{webhook_id}"
-    form = {"csrf_token": csrf_of(browser.get(where)), "url": "https://mine.example.com/", "events": ["release.halted"], "revision": "1"}
+    form = {
+        "csrf_token": csrf_of(browser.get(where)),
+        "url": "https://mine.example.com/",
+        "events": ["release.halted"],
+        "revision": "1",
+    }
     admin.patch(f"/api/webhooks/{webhook_id}", {"url": "https://theirs.example.com/"})
     stale = browser.post(where, data=form)
-    assert (stale.status_code, "https://mine.example.com/" in stale.text, "https://theirs.example.com/" in stale.text) == (409, True, True)
+    assert (
+        stale.status_code,
+        "https://mine.example.com/" in stale.text,
+        "https://theirs.example.com/" in stale.text,
+    ) == (409, True, True)
     revision = re.search(r'name="revision"[^>]*value="(\d+)"', stale.text)
     assert revision
     assert browser.post(where, data={**form, "revision": revision[1]}).status_code == 303
@@ -161,33 +201,52 @@ def test_a_stale_form_shows_both_states(browser: FlaskClient, admin: Api, receiv
     assert admin.get("/api/webhooks").json["webhooks"][0]["is_enabled"] is False  # The box was not ticked.
 
 
-def test_a_secret_is_renewed_and_a_webhook_deleted_on_its_page(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+def test_a_secret_is_renewed_and_a_webhook_deleted_on_its_page(
+    browser: FlaskClient, admin: Api, receiver: Receiver
+) -> None:
     made = admin.post("/api/webhooks", {"url": receiver.url}).json
     where = f"{PAGE}/webhooks/{made['webhook']['id']}"
     form = {"csrf_token": csrf_of(browser.get(where))}
     renewed = browser.post(f"{where}/rotate", data=form)
-    assert ("whsec_" in renewed.text, made["secret"] in renewed.text, "whsec_" in browser.get(where).text) == (True, False, False)
+    assert (
+        "whsec_" in renewed.text,
+        made["secret"] in renewed.text,
+        "whsec_" in browser.get(where).text,
+    ) == (True, False, False)
     assert browser.post(f"{where}/delete", data=form).status_code == 303
     assert browser.get(where).status_code == 404
 
 
 def test_recipients_come_and_go_and_are_told_when_no_mail_server_is_set(browser: FlaskClient) -> None:
-    form = {"csrf_token": csrf_of(browser.get(PAGE)), "recipient-email": "team@example.com", "recipient-events": ["release.halted"]}
+    form = {
+        "csrf_token": csrf_of(browser.get(PAGE)),
+        "recipient-email": "team@example.com",
+        "recipient-events": ["release.halted"],
+    }
     assert browser.post(f"{PAGE}/recipients", data=form).status_code == 303
     shown = browser.get(PAGE).text
-    assert ("team@example.com" in shown, "No mail server is set, so nothing is mailed" in shown) == (True, True)
+    assert ("team@example.com" in shown, "No mail server is set, so nothing is mailed" in shown) == (
+        True,
+        True,
+    )
     twice = browser.post(f"{PAGE}/recipients", data={**form, "recipient-email": "TEAM@example.com"})
     assert (twice.status_code, "already" in twice.text) == (422, True)
     assert browser.post(f"{PAGE}/recipients/1/remove", data=form).status_code == 303
     assert f"{PAGE}/recipients/1/remove" not in browser.get(PAGE).text
 
 
-def test_what_belongs_to_another_app_is_not_reached_through_this_one(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+def test_what_belongs_to_another_app_is_not_reached_through_this_one(
+    browser: FlaskClient, admin: Api, receiver: Receiver
+) -> None:
     token = csrf_of(browser.get(PAGE))
     browser.post("/apps", data={"csrf_token": token, "name": "Other", "slug": "other"})
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url, "app": "other"}).json["webhook"]["id"]
     delivery_id = admin.post(f"/api/webhooks/{webhook_id}/test").json["delivery"]["id"]
-    for path in (f"webhooks/{webhook_id}/delete", f"webhooks/{webhook_id}/rotate", f"deliveries/{delivery_id}/resend"):
+    for path in (
+        f"webhooks/{webhook_id}/delete",
+        f"webhooks/{webhook_id}/rotate",
+        f"deliveries/{delivery_id}/resend",
+    ):
         assert browser.post(f"{PAGE}/{path}", data={"csrf_token": token}).status_code == 404, path
 
 
@@ -199,13 +258,19 @@ def test_recipients_come_and_go_by_program(app: Flask, api: Api) -> None:
     assert (made.status_code, made.json["recipient"]["events"]) == (201, ["release.halted"])
     assert "before OTA_SMTP_URL is set" in made.json["message"]
     found = admin.get("/api/recipients").json
-    assert ([each["email"] for each in found["recipients"]], found["has_mail"]) == (["team@example.com"], False)
+    assert ([each["email"] for each in found["recipients"]], found["has_mail"]) == (
+        ["team@example.com"],
+        False,
+    )
     wrong = [
-        ({"email": "TEAM@example.com"}, 409, "recipient_taken"), ({"email": "a b"}, 400, "bad_email"), ({"email": "a@b"}, 400, "bad_email"),
-        ({"email": "a@example..com"}, 400, "bad_email"), ({}, 400, "missing_field"),
+        ({"email": "TEAM@example.com"}, 409, "recipient_taken"),
+        ({"email": "a b"}, 400, "bad_email"),
+        ({"email": "a@b"}, 400, "bad_email"),
+        ({"email": "a@example..com"}, 400, "bad_email"),
+        ({}, 400, "missing_field"),
         ({"email": "b@example.com", "events": ["nothing"]}, 400, "bad_events"),
         ({"email": "b@example.com", "app": "no"}, 404, "unknown_app"),
-    ]  # fmt: skip
+    ]
     for body, status, code in wrong:
         answer = admin.post("/api/recipients", body)
         assert (answer.status_code, answer.json["code"]) == (status, code), body
@@ -222,7 +287,9 @@ def test_a_change_that_changes_nothing_is_no_change(admin: Api, receiver: Receiv
     assert admin.patch(f"/api/webhooks/{made['id']}", {"revision": 7}).status_code == 409
 
 
-def test_what_was_mailed_is_listed_by_program_too(app: Flask, admin: Api, api: Api, receiver: Receiver) -> None:
+def test_what_was_mailed_is_listed_by_program_too(
+    app: Flask, admin: Api, api: Api, receiver: Receiver
+) -> None:
     admin.post("/api/webhooks", {"url": receiver.url})
     admin.post("/api/recipients", {"email": "team@example.com"})
     api.published(1)
@@ -237,13 +304,19 @@ def test_what_was_mailed_is_listed_by_program_too(app: Flask, admin: Api, api: A
     assert api.get("/api/deliveries").status_code == 403
 
 
-def test_deleting_asks_first_and_says_what_goes_along(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+def test_deleting_asks_first_and_says_what_goes_along(
+    browser: FlaskClient, admin: Api, receiver: Receiver
+) -> None:
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
     admin.post("/api/recipients", {"email": "team@example.com"})
     for _ in range(3):
         admin.post(f"/api/webhooks/{webhook_id}/test")
     asked = browser.get(f"{PAGE}/webhooks/{webhook_id}/delete")
-    assert (asked.status_code, "Delete this webhook?" in asked.text, "3 deliveries" in asked.text) == (200, True, True)
+    assert (asked.status_code, "Delete this webhook?" in asked.text, "3 deliveries" in asked.text) == (
+        200,
+        True,
+        True,
+    )
     assert "Remove team@example.com?" in browser.get(f"{PAGE}/recipients/1/remove").text
     assert "Make a new secret?" in browser.get(f"{PAGE}/webhooks/{webhook_id}/rotate").text
     assert len(admin.get("/api/webhooks").json["webhooks"]) == 1
@@ -251,17 +324,25 @@ def test_deleting_asks_first_and_says_what_goes_along(browser: FlaskClient, admi
         assert "data-confirm" not in browser.get(page).text
 
 
-def test_the_page_shows_the_newest_and_leads_to_the_rest(browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+def test_the_page_shows_the_newest_and_leads_to_the_rest(
+    browser: FlaskClient, admin: Api, receiver: Receiver
+) -> None:
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
     for _ in range(23):
         admin.post(f"/api/webhooks/{webhook_id}/test")
     shown = browser.get(PAGE).text
-    assert (shown.count("on its way"), shown.index("New webhook") < shown.index("Last sent"), f"{PAGE}/sent" in shown) == (20, True, True)
+    assert (
+        shown.count("on its way"),
+        shown.index("New webhook") < shown.index("Last sent"),
+        f"{PAGE}/sent" in shown,
+    ) == (20, True, True)
     assert browser.get(f"{PAGE}/sent").text.count("on its way") == 20
     assert browser.get(f"{PAGE}/sent?start=20").text.count("on its way") == 3
 
 
-def test_what_is_just_being_sent_is_called_so(app: Flask, browser: FlaskClient, admin: Api, receiver: Receiver) -> None:
+def test_what_is_just_being_sent_is_called_so(
+    app: Flask, browser: FlaskClient, admin: Api, receiver: Receiver
+) -> None:
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
     delivery_id = admin.post(f"/api/webhooks/{webhook_id}/test").json["delivery"]["id"]
     with app.app_context(), transaction() as session:

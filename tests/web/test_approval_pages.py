@@ -29,7 +29,9 @@ def proposed(app: Flask, sign_in: Callable[..., FlaskClient], api: Api) -> Flask
     return author
 
 
-def test_what_opens_too_far_waits_and_its_author_can_only_take_it_back(proposed: FlaskClient, api: Api) -> None:
+def test_what_opens_too_far_waits_and_its_author_can_only_take_it_back(
+    proposed: FlaskClient, api: Api
+) -> None:
     page = proposed.get(HOME)
     told = words_of(page)
     assert "it waits until another person approves it" in told
@@ -39,18 +41,25 @@ def test_what_opens_too_far_waits_and_its_author_can_only_take_it_back(proposed:
     assert api.check()["reason"] == "no_release"
     own = proposed.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)})
     assert (own.status_code, "You proposed this yourself" in own.text) == (403, True)
-    assert proposed.post("/apps/my-app/proposals/1/decline", data={"csrf_token": csrf_of(page)}).status_code == 303
+    assert (
+        proposed.post("/apps/my-app/proposals/1/decline", data={"csrf_token": csrf_of(page)}).status_code
+        == 303
+    )
     told = words_of(proposed.get(HOME))
     assert "Taken back:" in told
     assert "You asked" not in told
 
 
-def test_another_person_approves_and_it_is_done(proposed: FlaskClient, sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_another_person_approves_and_it_is_done(
+    proposed: FlaskClient, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     second = sign_in(SECOND_PUBLISHER)
     page = second.get("/apps/my-app/versions")
     assert 'class="count" title="1 waiting for approval"' in page.text
     assert f"{EMAILS[Role.PUBLISHER]} asks: Release 1.0.0 (+1) on stable" in words_of(second.get(HOME))
-    assert second.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)}).status_code == 303
+    assert (
+        second.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)}).status_code == 303
+    )
     assert "Approved. Version 1.0.0 is on stable." in words_of(second.get(HOME))
     assert api.check()["update_available"] is True
     again = second.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)})
@@ -70,12 +79,17 @@ def test_what_can_not_be_done_any_more_stays_open_and_says_why(
     assert answer.status_code == 409
     box = answer.text.split('id="proposal-1"')[1].split("</section>")[0]
     assert "Somebody else changed version 1.0.0 meanwhile" in box
-    assert second.post("/apps/my-app/proposals/1/decline", data={"csrf_token": csrf_of(answer)}).status_code == 303
+    assert (
+        second.post("/apps/my-app/proposals/1/decline", data={"csrf_token": csrf_of(answer)}).status_code
+        == 303
+    )
     assert "Declined:" in words_of(second.get(HOME))
     assert api.get("/api/proposals").json["proposals"][0]["state"] == "declined"
 
 
-def test_a_wider_rollout_and_a_plan_wait_too(app: Flask, sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_a_wider_rollout_and_a_plan_wait_too(
+    app: Flask, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     made = api.version()
     release = api.post(f"/api/versions/{made['id']}/releases", {"rollout": 500}).json["release"]
     with_channels(app, approval_above=1000)
@@ -86,11 +100,16 @@ def test_a_wider_rollout_and_a_plan_wait_too(app: Flask, sign_in: Callable[..., 
     assert "Nothing is changed yet: it waits for another person." in words_of(author.get(where))
     steps = {"step_percent": ["10", "100"], "step_hours": ["24", ""]}
     assert send(author, f"{where}/plan", author.get(where), **steps).status_code == 303
-    assert [proposal["kind"] for proposal in api.get("/api/proposals").json["proposals"]] == ["plan", "rollout"]
+    assert [proposal["kind"] for proposal in api.get("/api/proposals").json["proposals"]] == [
+        "plan",
+        "rollout",
+    ]
     assert api.get(f"/api/releases/{release['id']}").json["release"]["rollout"] == 1000
 
 
-def test_another_apps_proposal_and_a_viewer_get_nowhere(proposed: FlaskClient, sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_another_apps_proposal_and_a_viewer_get_nowhere(
+    proposed: FlaskClient, sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     admin = sign_in(EMAILS[Role.ADMIN])
     token = csrf_of(admin.get("/apps"))
     admin.post("/apps", data={"name": "Other", "slug": "other", "csrf_token": token})
@@ -99,7 +118,9 @@ def test_another_apps_proposal_and_a_viewer_get_nowhere(proposed: FlaskClient, s
     viewer = sign_in(EMAILS[Role.VIEWER])
     page = viewer.get(HOME)
     assert "asks:" in words_of(page)
-    assert viewer.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)}).status_code == 403
+    assert (
+        viewer.post("/apps/my-app/proposals/1/approve", data={"csrf_token": csrf_of(page)}).status_code == 403
+    )
 
 
 def test_what_was_decided_on_an_old_state_is_told_and_nobody_is_asked_to_approve_it(

@@ -38,14 +38,32 @@ def make(admin: Api, name: str = "beta", **fields: Any) -> dict[str, Any]:
 
 def test_a_program_makes_lists_changes_and_deletes_a_channel(admin: Api) -> None:
     made = make(admin, falls_back_to=["stable"], approval_above=1000)
-    assert {name: made[name] for name in ("name", "app", "falls_back_to", "approval_above", "is_default", "is_shut_off", "revision")} == {
-        "name": "beta", "app": "my-app", "falls_back_to": ["stable"], "approval_above": 1000, "is_default": False,
-        "is_shut_off": False, "revision": 1,
-    }  # fmt: skip
+    assert {
+        name: made[name]
+        for name in (
+            "name",
+            "app",
+            "falls_back_to",
+            "approval_above",
+            "is_default",
+            "is_shut_off",
+            "revision",
+        )
+    } == {
+        "name": "beta",
+        "app": "my-app",
+        "falls_back_to": ["stable"],
+        "approval_above": 1000,
+        "is_default": False,
+        "is_shut_off": False,
+        "revision": 1,
+    }
     where = f"/api/channels/{made['id']}"
     listed = Api(admin.app, Role.VIEWER).get("/api/channels?app=my-app").json["channels"]
     assert [each["name"] for each in listed] == ["stable", "beta"]
-    assert Api(admin.app, Role.VIEWER).get(where).json["message"] == "Releases above 10 % need a second person."
+    assert (
+        Api(admin.app, Role.VIEWER).get(where).json["message"] == "Releases above 10 % need a second person."
+    )
     changed = admin.patch(where, {"approval_above": 750}).json
     assert (changed["channel"]["falls_back_to"], changed["channel"]["revision"]) == (["stable"], 2)
     assert changed["message"] == "beta is changed. Releases above 7.5 % need a second person."
@@ -92,7 +110,9 @@ def test_a_device_on_a_channel_gets_what_it_falls_back_to(admin: Api, api: Api) 
         ({"name": "beta", "app": "nothing"}, "unknown_app", "There is no app 'nothing'."),
     ],
 )
-def test_bad_input_is_refused_with_a_sentence(admin: Api, body: dict[str, Any], code: str, sentence: str) -> None:
+def test_bad_input_is_refused_with_a_sentence(
+    admin: Api, body: dict[str, Any], code: str, sentence: str
+) -> None:
     answer = admin.post("/api/channels", body)
     assert (answer.status_code in {400, 404, 409}, answer.json["code"]) == (True, code), answer.text
     assert sentence in answer.json["message"]
@@ -118,12 +138,21 @@ def test_bad_changes_are_refused_with_a_sentence(admin: Api) -> None:
     assert admin.delete("/api/channels/1").json["code"] == "default_channel"
     assert admin.delete(f"/api/channels/{nightly['id']}").status_code == 200
     for path in ("/api/channels/999", f"/api/channels/{2**40}"):
-        assert admin.get(path).json["code"] == admin.patch(path, {}).json["code"] == admin.delete(path).json["code"] == "unknown_channel"
+        assert (
+            admin.get(path).json["code"]
+            == admin.patch(path, {}).json["code"]
+            == admin.delete(path).json["code"]
+            == "unknown_channel"
+        )
 
 
 def test_publishers_use_the_kill_switch_and_nothing_else_of_a_channel(api: Api, admin: Api) -> None:
     beta = make(admin)
-    for answer in (api.post("/api/channels", {"name": "x"}), api.patch(f"/api/channels/{beta['id']}", {}), api.delete("/api/channels/1")):
+    for answer in (
+        api.post("/api/channels", {"name": "x"}),
+        api.patch(f"/api/channels/{beta['id']}", {}),
+        api.delete("/api/channels/1"),
+    ):
         assert (answer.status_code, answer.json["code"]) == (403, "not_allowed")
     assert Api(api.app, Role.VIEWER).post("/api/apps/my-app/shut-off").status_code == 403
     assert api.post(f"/api/channels/{beta['id']}/shut-off").status_code == 200
@@ -135,7 +164,12 @@ def test_a_program_shuts_off_and_turns_on_as_often_as_it_likes(api: Api, admin: 
     for path, channel in (("/api/apps/my-app", None), (f"/api/channels/{beta['id']}", "beta")):
         for is_changed in (True, False):
             answer = api.post(f"{path}/shut-off").json
-            assert (answer["app"], answer["channel"], answer["is_shut_off"], answer["changed"]) == ("my-app", channel, True, is_changed)
+            assert (answer["app"], answer["channel"], answer["is_shut_off"], answer["changed"]) == (
+                "my-app",
+                channel,
+                True,
+                is_changed,
+            )
         assert api.check(channel=channel)["reason"] == "shut_off"
         for is_changed in (True, False):
             answer = api.post(f"{path}/turn-on").json
@@ -145,7 +179,9 @@ def test_a_program_shuts_off_and_turns_on_as_often_as_it_likes(api: Api, admin: 
     assert api.post("/api/channels/99/turn-on").json["code"] == "unknown_channel"
 
 
-def test_the_page_shows_each_channel_and_teaches_the_first_one(browser: FlaskClient, admin: Api, api: Api) -> None:
+def test_the_page_shows_each_channel_and_teaches_the_first_one(
+    browser: FlaskClient, admin: Api, api: Api
+) -> None:
     page = browser.get(CHANNELS).text
     assert "So far every device follows stable" in page
     assert "One person is enough to publish." in page
@@ -177,8 +213,15 @@ def test_an_administrator_makes_and_changes_a_channel_in_the_browser(browser: Fl
     made = api.get("/api/channels").json["channels"][1]
     assert (made["falls_back_to"], made["approval_above"]) == ([], 900)
     stale = browser.post(where, data={**data, "approval_above": "5"})
-    assert (stale.status_code, "What is there now" in stale.text, 'value="5"' in stale.text) == (409, True, True)
-    assert browser.post(where, data={**data, "approval_above": "5", "revision": revision_of(stale)}).status_code == 303
+    assert (stale.status_code, "What is there now" in stale.text, 'value="5"' in stale.text) == (
+        409,
+        True,
+        True,
+    )
+    assert (
+        browser.post(where, data={**data, "approval_above": "5", "revision": revision_of(stale)}).status_code
+        == 303
+    )
     deletion = f"{CHANNELS}/{made['id']}/delete"
     assert "Nothing was ever released on it" in browser.get(deletion, headers=HX).text
     assert browser.post(deletion, data={"csrf_token": token}).status_code == 303
@@ -201,10 +244,14 @@ def test_an_administrator_makes_and_changes_a_channel_in_the_browser(browser: Fl
         ({"falls_back_to": [HOSTILE]}, "&lt;img src=x"),
     ],
 )
-def test_what_was_typed_wrongly_comes_back_with_a_sentence(browser: FlaskClient, typed: dict[str, Any], sentence: str) -> None:
+def test_what_was_typed_wrongly_comes_back_with_a_sentence(
+    browser: FlaskClient, typed: dict[str, Any], sentence: str
+) -> None:
     form = {"csrf_token": csrf_of(browser.get(CHANNELS)), "name": "beta", **typed}
     answer = browser.post(CHANNELS, data=form)
-    assert (answer.status_code, sentence in answer.text, HOSTILE in answer.text) == (422, True, False), answer.text
+    assert (answer.status_code, sentence in answer.text, HOSTILE in answer.text) == (422, True, False), (
+        answer.text
+    )
 
 
 def test_a_circle_in_the_edit_form_is_shown_in_place(browser: FlaskClient, admin: Api) -> None:
@@ -217,7 +264,9 @@ def test_a_circle_in_the_edit_form_is_shown_in_place(browser: FlaskClient, admin
     assert (answer.status_code, "beta -&gt; nightly -&gt; beta" in answer.text) == (422, True)
 
 
-def test_the_kill_switch_asks_first_and_every_page_then_says_so(sign_in: Callable[..., FlaskClient], app: Flask, api: Api) -> None:
+def test_the_kill_switch_asks_first_and_every_page_then_says_so(
+    sign_in: Callable[..., FlaskClient], app: Flask, api: Api
+) -> None:
     api.published()
     api.check()
     drain(app)
@@ -278,6 +327,10 @@ def test_a_channel_is_found_only_under_its_own_app(browser: FlaskClient, admin: 
 
 def test_a_publisher_sees_no_buttons_that_are_not_for_them(sign_in: Callable[..., FlaskClient]) -> None:
     page = sign_in().get(CHANNELS).text
-    assert (f"{CHANNELS}/1/shut-off" in page, f"{CHANNELS}/1/edit" in page, "New channel" in page) == (True, False, False)
+    assert (f"{CHANNELS}/1/shut-off" in page, f"{CHANNELS}/1/edit" in page, "New channel" in page) == (
+        True,
+        False,
+        False,
+    )
     page = sign_in(EMAILS[Role.VIEWER]).get(CHANNELS).text
     assert ("shut-off" in page, "Kill switch" in page) == (False, False)

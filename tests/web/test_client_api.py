@@ -31,28 +31,40 @@ pytestmark = pytest.mark.sqlite_suffices
         ("text", "invalid_field"),
     ],
 )
-def test_a_check_that_can_not_be_read_says_what_was_expected(client: FlaskClient, body: Any, code: str) -> None:
+def test_a_check_that_can_not_be_read_says_what_was_expected(
+    client: FlaskClient, body: Any, code: str
+) -> None:
     answer = client.post("/api/updates/check", json=body)
     assert (answer.status_code, answer.json["ok"], answer.json["code"]) == (400, False, code)
     assert len(answer.json["message"]) > 20
 
 
 @pytest.mark.parametrize(
-    ("fields", "status", "code"), [({"app": "nowhere"}, 404, "unknown_app"), ({"channel": "nowhere"}, 404, "unknown_channel")]
+    ("fields", "status", "code"),
+    [({"app": "nowhere"}, 404, "unknown_app"), ({"channel": "nowhere"}, 404, "unknown_channel")],
 )
-def test_an_unknown_app_or_channel_is_not_found(client: FlaskClient, fields: dict[str, str], status: int, code: str) -> None:
-    answer = client.post("/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", **fields})
+def test_an_unknown_app_or_channel_is_not_found(
+    client: FlaskClient, fields: dict[str, str], status: int, code: str
+) -> None:
+    answer = client.post(
+        "/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1", **fields}
+    )
     assert (answer.status_code, answer.json["code"]) == (status, code)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b'{"platform": "android",}', b"[" * 5_000, b'{"platform": "\\ud800"}', b"NaN"])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"\xff\xfe", b'{"platform": "android",}', b"[" * 5_000, b'{"platform": "\\ud800"}', b"NaN"],
+)
 def test_what_is_not_json_is_refused_in_words(client: FlaskClient, raw: bytes) -> None:
     answer = client.post("/api/updates/check", data=raw, content_type="application/json")
     assert (answer.status_code, answer.json["ok"]) == (400, False)
     assert answer.json["code"] in {"malformed_json", "invalid_field", "missing_field"}
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
 def test_another_content_type_is_refused(client: FlaskClient, content_type: str) -> None:
     answer = client.post("/api/updates/check", data=b'{"platform": "android"}', content_type=content_type)
     assert (answer.status_code, answer.json["code"]) == (415, "wrong_content_type")
@@ -63,11 +75,18 @@ def test_texts_that_a_database_can_not_hold_are_no_accident(client: FlaskClient)
         body = {"platform": "android", "current_version": "1.0.0+1", field: "a\u0000b"}
         answer = client.post("/api/updates/check", json=body)
         assert (answer.status_code, answer.json["code"]) == (400, "invalid_text"), field
-    for path in ("/api/updates/latest?platform=android&app=%00", "/downloads/%00/android/1/x", "/api/uploads/%00"):
+    for path in (
+        "/api/updates/latest?platform=android&app=%00",
+        "/downloads/%00/android/1/x",
+        "/api/uploads/%00",
+    ):
         assert client.get(path).status_code == 404, path
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/api/updates/check"), ("DELETE", "/api/updates/latest"), ("PUT", "/api/uploads")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/api/updates/check"), ("DELETE", "/api/updates/latest"), ("PUT", "/api/uploads")],
+)
 def test_a_wrong_method_is_answered_in_json(client: FlaskClient, method: str, path: str) -> None:
     answer = client.open(path, method=method)
     assert (answer.status_code, answer.json["code"]) == (405, "method_not_allowed")
@@ -96,6 +115,10 @@ def test_health_is_503_when_the_storage_is_gone(api: Api) -> None:
     folder = api.app.extensions["ota_settings"].storage_path / "artifacts"
     folder.rmdir()
     answer = api.client.get("/api/system/health")
-    assert (answer.status_code, answer.json["ok"], answer.json["components"]["storage"]["state"]) == (503, False, "down")
+    assert (answer.status_code, answer.json["ok"], answer.json["components"]["storage"]["state"]) == (
+        503,
+        False,
+        "down",
+    )
     folder.mkdir()
     assert api.client.get("/api/system/health").status_code == 200

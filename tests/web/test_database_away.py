@@ -42,17 +42,31 @@ def own_app(own_server: servers.PostgresServer, tmp_path: Path) -> Flask:
     return app
 
 
-def test_everybody_gets_an_answer_while_the_database_is_away_and_afterwards(own_app: Flask, own_server: servers.PostgresServer) -> None:
+def test_everybody_gets_an_answer_while_the_database_is_away_and_afterwards(
+    own_app: Flask, own_server: servers.PostgresServer
+) -> None:
     api, browser = Api(own_app), own_app.test_client()
-    login = {"email": next(iter(EMAILS.values())), "password": PASSWORD, "csrf_token": csrf_of(browser.get("/login"))}
+    login = {
+        "email": next(iter(EMAILS.values())),
+        "password": PASSWORD,
+        "csrf_token": csrf_of(browser.get("/login")),
+    }
     assert browser.post("/login", data=login).status_code == 303
     api.published()
     own_server.stop()
 
     health = api.client.get("/api/system/health")
-    assert (health.status_code, health.json["status"], health.json["components"]["database"]["state"]) == (503, "down", "down")
+    assert (health.status_code, health.json["status"], health.json["components"]["database"]["state"]) == (
+        503,
+        "down",
+        "down",
+    )
     check = api.client.post("/api/updates/check", json={"platform": "android", "current_version": "0.1.0+0"})
-    assert (check.status_code, check.json["code"], check.headers["Retry-After"]) == (503, "database_unavailable", "5")
+    assert (check.status_code, check.json["code"], check.headers["Retry-After"]) == (
+        503,
+        "database_unavailable",
+        "5",
+    )
     page = browser.get("/apps/my-app/versions")
     assert (page.status_code, "does not answer at the moment" in page.text) == (503, True)
     assert browser.get("/apps/my-app/versions", headers={"HX-Request": "true"}).status_code == 503
@@ -66,7 +80,9 @@ def test_everybody_gets_an_answer_while_the_database_is_away_and_afterwards(own_
     assert api.upload(apk(code=2))["status"] == "ready"
 
 
-def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(own_app: Flask, own_server: servers.PostgresServer) -> None:
+def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(
+    own_app: Flask, own_server: servers.PostgresServer
+) -> None:
     api = Api(own_app)
     api.published(2, "1.1.0")
     device = {"device_id": "phone", "platform": "android"}
@@ -74,14 +90,26 @@ def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(ow
     own_server.stop()
     events = [
         {"event_id": "1", "event": "installed", "version": "1.1.0+2"},
-        {"event_id": "2", "event": "crash", "version": "1.1.0+2", "signature": "x" * 300, "text": "y" * 5_000},
+        {
+            "event_id": "2",
+            "event": "crash",
+            "version": "1.1.0+2",
+            "signature": "x" * 300,
+            "text": "y" * 5_000,
+        },
         {"event_id": "3", "event": "installed", "version": "9.9.9+9"},
         {"event_id": "4", "event": "exploded", "version": "1.1.0+2"},
         {"event": "installed"},
     ]
     answer = api.client.post("/api/updates/events", json={**device, "events": events})
-    assert (answer.status_code, answer.json["taken"], [each["index"] for each in answer.json["refused"]]) == (202, 4, [4])
-    done = api.client.post("/api/updates/complete", json={**device, "from_version": "1.0.0+1", "to_version": "1.1.0+2"})
+    assert (answer.status_code, answer.json["taken"], [each["index"] for each in answer.json["refused"]]) == (
+        202,
+        4,
+        [4],
+    )
+    done = api.client.post(
+        "/api/updates/complete", json={**device, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
+    )
     assert (done.status_code, "when the database answers again" in done.json["message"]) == (202, True)
     with pytest.raises(OperationalError):
         drain(own_app)
@@ -111,8 +139,15 @@ def test_a_database_that_goes_away_in_the_middle_spoils_no_answer(
     with monkeypatch.context() as patched:
         patched.setattr(telemetry, "sender", last_word)
         event = {"event_id": "1", "event": "installed", "version": "1.1.0+2"}
-        answer = api.client.post("/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]})
+        answer = api.client.post(
+            "/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}
+        )
     assert (answer.status_code, answer.json["taken"]) == (202, 1)
     own_server.start()
-    assert api.client.post("/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}).status_code == 202
+    assert (
+        api.client.post(
+            "/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}
+        ).status_code
+        == 202
+    )
     assert drain(own_app) == 2

@@ -16,7 +16,16 @@ from sqlalchemy import func, select
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.models import App, CheckCount, Device, DeviceGroupMember, Event, ReleaseDevice, UpdateCheck, UpdateCompletion
+from ota.models import (
+    App,
+    CheckCount,
+    Device,
+    DeviceGroupMember,
+    Event,
+    ReleaseDevice,
+    UpdateCheck,
+    UpdateCompletion,
+)
 from ota.services import devices
 from tests.conftest import EMAILS, Api, bearer, csrf_of, drain
 from tests.web.release_helpers import words_of
@@ -35,7 +44,13 @@ def lived(app: Flask, api: Api) -> Flask:
     for _ in range(3):
         api.check("1.0.0+1", device_id=ID, sdk=34, abis=["arm64-v8a"])
     api.check("1.1.0+2", device_id=ID)
-    crash = {"event_id": "<b>1", "event": "crash", "version": "1.1.0+2", "signature": "<script>alert(1)</script>", "duration_ms": 2500}
+    crash = {
+        "event_id": "<b>1",
+        "event": "crash",
+        "version": "1.1.0+2",
+        "signature": "<script>alert(1)</script>",
+        "duration_ms": 2500,
+    }
     api.client.post("/api/updates/events", json={"device_id": ID, "platform": "android", "events": [crash]})
     api.check("1.0.0+1", device_id="other")
     drain(app)
@@ -50,17 +65,28 @@ def test_a_device_is_told_by_its_id_and_by_its_hash(lived: Flask, api: Api) -> N
     found = story(Api(lived, Role.VIEWER)).json
     assert found == {**story(api, device_id=HASH).json}
     (device,) = found["devices"]
-    assert (device["device_hash"], device["app_version"], device["sdk"], device["abis"]) == (HASH, "1.1.0+2", 34, ["arm64-v8a"])
+    assert (device["device_hash"], device["app_version"], device["sdk"], device["abis"]) == (
+        HASH,
+        "1.1.0+2",
+        34,
+        ["arm64-v8a"],
+    )
     assert found["groups"] == ["Testers"]
     (way,) = found["releases"]
     assert (way["version"], way["is_control"], way["failure"]) == ("1.1.0", False, "crash")
     assert None not in {way["offered_at"], way["installed_at"], way["failed_at"]}
-    told = sorted((each["what"], each.get("version"), each.get("offered"), each.get("reason")) for each in found["moments"])
+    told = sorted(
+        (each["what"], each.get("version"), each.get("offered"), each.get("reason"))
+        for each in found["moments"]
+    )
     assert told == [
-        ("check", "1.0.0+1", "1.1.0", "update_available"), ("check", "1.0.0+1", "1.1.0", "update_available"),
-        ("check", "1.0.0+1", "1.1.0", "update_available"), ("check", "1.1.0+2", None, "up_to_date"),
-        ("completion", "1.0.0+1", None, None), ("crash", "1.1.0+2", None, None),
-    ]  # fmt: skip
+        ("check", "1.0.0+1", "1.1.0", "update_available"),
+        ("check", "1.0.0+1", "1.1.0", "update_available"),
+        ("check", "1.0.0+1", "1.1.0", "update_available"),
+        ("check", "1.1.0+2", None, "up_to_date"),
+        ("completion", "1.0.0+1", None, None),
+        ("crash", "1.1.0+2", None, None),
+    ]
     assert found["message"] == "It runs 1.1.0+2."
 
 
@@ -81,7 +107,8 @@ def test_what_happened_at_one_moment_is_told_together(lived: Flask, api: Api) ->
     at = utcnow() - timedelta(hours=1)
     with lived.app_context(), transaction() as session:
         session.add_all(
-            Event(app_id=1, device_id=HASH, event_id=f"same {number}", kind="anr", at=at, received_at=at) for number in range(30)
+            Event(app_id=1, device_id=HASH, event_id=f"same {number}", kind="anr", at=at, received_at=at)
+            for number in range(30)
         )
     first = story(api, limit=8).json
     assert len(first["moments"]) == 36
@@ -102,7 +129,9 @@ def test_what_happened_at_one_moment_is_told_together(lived: Flask, api: Api) ->
         ({"app": "nobodys"}, 404, "unknown_app"),
     ],
 )
-def test_wrong_questions_get_sentences(lived: Flask, api: Api, query: dict[str, Any], status: int, code: str) -> None:
+def test_wrong_questions_get_sentences(
+    lived: Flask, api: Api, query: dict[str, Any], status: int, code: str
+) -> None:
     answer = story(api, **query)
     assert (answer.status_code, answer.json["code"]) == (status, code)
 
@@ -123,12 +152,26 @@ def many(app: Flask) -> Iterator[Flask]:
         with transaction() as session:
             for number in range(13):
                 seen = now - timedelta(days=min(number, 11))  # Two that were seen at the same moment.
-                session.add(Device(
-                    app_id=1, platform="ios" if number == 12 else "android", device_hash=f"{number:064}", first_seen_at=seen,
-                    app_version="<i>" if number == 12 else f"1.{number % 2}.0+{number % 2 + 1}", last_seen_at=seen,
-                ))  # fmt: skip
-            session.add(Device(app_id=1, platform="android", device_hash=f"{99:064}", app_version="1.0.0+1", first_seen_at=now,
-                               last_seen_at=now - timedelta(days=11)))  # fmt: skip
+                session.add(
+                    Device(
+                        app_id=1,
+                        platform="ios" if number == 12 else "android",
+                        device_hash=f"{number:064}",
+                        first_seen_at=seen,
+                        app_version="<i>" if number == 12 else f"1.{number % 2}.0+{number % 2 + 1}",
+                        last_seen_at=seen,
+                    )
+                )
+            session.add(
+                Device(
+                    app_id=1,
+                    platform="android",
+                    device_hash=f"{99:064}",
+                    app_version="1.0.0+1",
+                    first_seen_at=now,
+                    last_seen_at=now - timedelta(days=11),
+                )
+            )
         yield app
 
 
@@ -151,7 +194,10 @@ def test_devices_are_listed_by_when_they_were_seen_last_page_by_page(many: Flask
     assert hashes(api.get("/api/apps/my-app/devices?platform=ios").json) == [12]
     for wrong in ("after=x", "after=1-2-3", "limit=0", "limit=201", "unseen_days=0", "platform=windows"):
         assert api.get(f"/api/apps/my-app/devices?{wrong}").status_code == 400, wrong
-    assert hashes(api.get("/api/apps/my-app/devices?limit=2&after=99999999999999999-9999999999").json) == [0, 1]
+    assert hashes(api.get("/api/apps/my-app/devices?limit=2&after=99999999999999999-9999999999").json) == [
+        0,
+        1,
+    ]
 
 
 def test_the_page_lists_and_filters_and_escapes(many: Flask, sign_in: Callable[..., FlaskClient]) -> None:
@@ -202,12 +248,19 @@ def test_looking_up_keeps_the_id_out_of_addresses(lived: Flask, sign_in: Callabl
 def known(app: Flask) -> dict[str, int]:
     with app.app_context():
         counted = {
-            model.__tablename__: reader().scalar(select(func.count()).select_from(model).where(column == HASH)) or 0
-            for model, column in (
-                (Device, Device.device_hash), (UpdateCheck, UpdateCheck.device_id), (UpdateCompletion, UpdateCompletion.device_id),
-                (Event, Event.device_id), (ReleaseDevice, ReleaseDevice.device_id), (DeviceGroupMember, DeviceGroupMember.device_hash),
+            model.__tablename__: reader().scalar(
+                select(func.count()).select_from(model).where(column == HASH)
             )
-        }  # fmt: skip
+            or 0
+            for model, column in (
+                (Device, Device.device_hash),
+                (UpdateCheck, UpdateCheck.device_id),
+                (UpdateCompletion, UpdateCompletion.device_id),
+                (Event, Event.device_id),
+                (ReleaseDevice, ReleaseDevice.device_id),
+                (DeviceGroupMember, DeviceGroupMember.device_hash),
+            )
+        }
         reader().rollback()
         return counted
 
@@ -227,12 +280,17 @@ def test_an_administrator_forgets_a_device_by_program(lived: Flask, api: Api) ->
         assert reader().scalar(select(func.count()).select_from(Device)) == 1
 
 
-def test_an_administrator_forgets_a_device_on_its_page(lived: Flask, sign_in: Callable[..., FlaskClient]) -> None:
+def test_an_administrator_forgets_a_device_on_its_page(
+    lived: Flask, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     assert "Forget this device" in browser.get(f"{WHERE}/{HASH}").text
     confirm = browser.get(f"{WHERE}/{HASH}/forget")
     assert "that it is in Testers" in words_of(confirm)
-    assert browser.post(f"{WHERE}/{HASH}/forget", data={"csrf_token": csrf_of(confirm)}).headers["Location"] == WHERE
+    assert (
+        browser.post(f"{WHERE}/{HASH}/forget", data={"csrf_token": csrf_of(confirm)}).headers["Location"]
+        == WHERE
+    )
     assert set(known(lived).values()) == {0}
     assert "forgot a device" in browser.get("/apps/my-app/activity").text
     assert sign_in().get(f"{WHERE}/{HASH}/forget").status_code == 403

@@ -55,7 +55,8 @@ def test_head_says_the_same_without_the_bytes(live: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "start", "end"), [("bytes=0-99", 0, 100), ("bytes=1000-", 1000, None), ("bytes=-50", -50, None), ("bytes=5-5", 5, 6)]
+    ("asked", "start", "end"),
+    [("bytes=0-99", 0, 100), ("bytes=1000-", 1000, None), ("bytes=-50", -50, None), ("bytes=5-5", 5, 6)],
 )
 def test_a_range_is_answered_with_that_part(live: Api, asked: str, start: int, end: int | None) -> None:
     answer = get(live, Range=asked)
@@ -98,7 +99,9 @@ def test_a_range_outside_the_file_is_416(live: Api) -> None:
     assert answer.headers["Content-Range"] == f"bytes */{len(BUILD)}"
 
 
-@pytest.mark.parametrize("asked", ["apples=1-2", "bytes=", "bytes=a-b", "bytes=0-1,5-6", "bytes=--5", "bytes", "bytes=-99999999"])
+@pytest.mark.parametrize(
+    "asked", ["apples=1-2", "bytes=", "bytes=a-b", "bytes=0-1,5-6", "bytes=--5", "bytes", "bytes=-99999999"]
+)
 def test_a_range_that_may_be_ignored_brings_the_whole_file(live: Api, asked: str) -> None:
     answer = get(live, Range=asked)
     assert (answer.status_code, len(answer.data)) == (200, len(BUILD))
@@ -107,7 +110,12 @@ def test_a_range_that_may_be_ignored_brings_the_whole_file(live: Api, asked: str
 def test_no_file_stays_open_after_any_kind_of_answer(live: Api) -> None:
     folder = Path("/proc/self/fd")
     before = len(list(folder.iterdir()))
-    for headers in ({}, {"Range": "bytes=0-1"}, {"Range": "bytes=99999999-"}, {"If_None_Match": f'"{DIGEST}"'}):
+    for headers in (
+        {},
+        {"Range": "bytes=0-1"},
+        {"Range": "bytes=99999999-"},
+        {"If_None_Match": f'"{DIGEST}"'},
+    ):
         get(live, **headers)
         live.client.head(PATH).close()
     assert len(list(folder.iterdir())) <= before

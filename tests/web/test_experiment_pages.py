@@ -26,9 +26,14 @@ def browser(sign_in: Callable[..., FlaskClient]) -> FlaskClient:
 
 def start(browser: FlaskClient, **fields: str) -> object:
     form = {
-        "name": "Short onboarding", "channel": "stable", "version_1": "1", "percent_1": "30", "version_2": "2", "percent_2": "33.33",
+        "name": "Short onboarding",
+        "channel": "stable",
+        "version_1": "1",
+        "percent_1": "30",
+        "version_2": "2",
+        "percent_2": "33.33",
         **fields,
-    }  # fmt: skip
+    }
     return browser.post(f"{WHERE}/new", data={"csrf_token": csrf_of(browser.get(f"{WHERE}/new")), **form})
 
 
@@ -46,7 +51,9 @@ def test_the_empty_page_says_what_an_experiment_is_for(browser: FlaskClient) -> 
     assert "Upload another build" in browser.get(f"{WHERE}/new").text
 
 
-def test_an_experiment_shows_its_arms_as_one_divided_bar(app: Flask, browser: FlaskClient, running: str) -> None:
+def test_an_experiment_shows_its_arms_as_one_divided_bar(
+    app: Flask, browser: FlaskClient, running: str
+) -> None:
     with_devices(app, 10, "1.1.0", 2)
     for path in (running, WHERE, HOME):
         page = browser.get(path)
@@ -71,7 +78,9 @@ def test_an_experiment_shows_its_arms_as_one_divided_bar(app: Flask, browser: Fl
         ({"version_2": "999"}, "Not a valid choice"),
     ],
 )
-def test_arms_that_can_not_be_come_back_as_they_were_typed(browser: FlaskClient, api: Api, fields: dict[str, str], told: str) -> None:
+def test_arms_that_can_not_be_come_back_as_they_were_typed(
+    browser: FlaskClient, api: Api, fields: dict[str, str], told: str
+) -> None:
     api.version(1, "1.0.0")
     api.version(2, "1.1.0")
     answer = start(browser, **fields)
@@ -84,7 +93,9 @@ def test_a_second_one_on_the_same_devices_is_refused(browser: FlaskClient, api: 
     assert (answer.status_code, "end that one first" in answer.text) == (409, True)  # type: ignore[attr-defined]
 
 
-def test_the_end_says_whom_each_winner_leaves_behind(app: Flask, browser: FlaskClient, api: Api, running: str) -> None:
+def test_the_end_says_whom_each_winner_leaves_behind(
+    app: Flask, browser: FlaskClient, api: Api, running: str
+) -> None:
     with_devices(app, 3, "1.0.0", 1)
     with_devices(app, 5, "1.1.0", 2)
     confirm = browser.get(f"{running}/end")
@@ -105,7 +116,10 @@ def test_it_ends_without_a_winner(browser: FlaskClient, api: Api, running: str) 
     assert send(browser, f"{running}/end", again, winner="0").status_code == 409
 
 
-@pytest.mark.parametrize(("fields", "status"), [({"winner": "99"}, 422), ({"winner": "1", "revision": "7"}, 409), ({"revision": ""}, 409)])
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"winner": "99"}, 422), ({"winner": "1", "revision": "7"}, 409), ({"revision": ""}, 409)],
+)
 def test_a_wrong_winner_or_a_stale_form_ends_nothing(
     browser: FlaskClient, api: Api, running: str, fields: dict[str, str], status: int
 ) -> None:
@@ -114,7 +128,9 @@ def test_a_wrong_winner_or_a_stale_form_ends_nothing(
     assert api.get("/api/experiments/1").json["experiment"]["state"] == "running"
 
 
-def test_a_winner_for_everybody_waits_for_another_person(app: Flask, browser: FlaskClient, api: Api, running: str) -> None:
+def test_a_winner_for_everybody_waits_for_another_person(
+    app: Flask, browser: FlaskClient, api: Api, running: str
+) -> None:
     with_channels(app, approval_above=5000)
     confirm = browser.get(f"{running}/end")
     assert "needs another person" in words_of(confirm)
@@ -129,10 +145,18 @@ def arrived(app: Flask, arm: int, offered: int, installed: int, failed: int) -> 
     with app.app_context(), transaction() as session:
         for number in range(offered):
             has_it = at if number < installed else None
-            session.add(ReleaseDevice(
-                release_id=arm, device_id=f"{arm}-{number}", is_control=False, version_code=arm, offered_at=at, installed_at=has_it,
-                enrolled_at=has_it, failed_at=at if number < failed else None,
-            ))  # fmt: skip
+            session.add(
+                ReleaseDevice(
+                    release_id=arm,
+                    device_id=f"{arm}-{number}",
+                    is_control=False,
+                    version_code=arm,
+                    offered_at=at,
+                    installed_at=has_it,
+                    enrolled_at=has_it,
+                    failed_at=at if number < failed else None,
+                )
+            )
 
 
 def test_the_results_say_what_is_beyond_chance(app: Flask, browser: FlaskClient, running: str) -> None:
@@ -144,7 +168,10 @@ def test_the_results_say_what_is_beyond_chance(app: Flask, browser: FlaskClient,
     assert "beyond chance Installed more often than 1.0.0: +30.0 points (+18.8 to +41.2)." in told
     assert "could be chance Against 1.0.0: -0.1 points" in told
     confirm = words_of(browser.get(f"{running}/end"))
-    assert "Installed by 320 of 400 devices (installed more often than 1.0.0), failed on 3 of 320 (no difference beyond chance)." in confirm
+    assert (
+        "Installed by 320 of 400 devices (installed more often than 1.0.0), failed on 3 of 320 (no difference beyond chance)."
+        in confirm
+    )
 
 
 def test_few_devices_are_said_to_be_too_few(app: Flask, browser: FlaskClient, running: str) -> None:
@@ -158,4 +185,7 @@ def test_why_an_arm_is_halted_is_said_above_the_results(api: Api, browser: Flask
     assert "is halted" not in words_of(browser.get(running))
     assert api.post("/api/releases/2/halt", {"reason": "12 of 40 devices failed."}).status_code == 200
     told = words_of(browser.get(running))
-    assert "1.1.0 is halted: 12 of 40 devices failed. Devices that would be in this arm are offered what everybody else is." in told
+    assert (
+        "1.1.0 is halted: 12 of 40 devices failed. Devices that would be in this arm are offered what everybody else is."
+        in told
+    )

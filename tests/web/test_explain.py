@@ -56,26 +56,48 @@ def random_catalog(app: Flask, dice: random.Random) -> None:
         session.add(group)
         session.flush()
         for number in range(0, 25, 3):
-            session.add(DeviceGroupMember(group_id=group.id, device_hash=hashed(f"device-{number}"), added_at=now, added_by="dice"))
+            session.add(
+                DeviceGroupMember(
+                    group_id=group.id, device_hash=hashed(f"device-{number}"), added_at=now, added_by="dice"
+                )
+            )
         for code in range(1, 9):
             version = Version(
-                app_id=owner.id, platform=Platform.ANDROID, version=f"1.{code // 3}.{code % 3}", version_code=code,
-                download_url="https://files.example.com/a.apk", checksum="ab" * 32, is_mandatory=dice.random() < 0.2, is_active=True,
-                min_supported_version=dice.choice([None, None, "1.0.2", "1.1.0+4"]), created_at=now, published_at=now,
-                min_sdk=dice.choice([None, 24]), abis=dice.choice([None, None, "arm64-v8a"]),
-            )  # fmt: skip
+                app_id=owner.id,
+                platform=Platform.ANDROID,
+                version=f"1.{code // 3}.{code % 3}",
+                version_code=code,
+                download_url="https://files.example.com/a.apk",
+                checksum="ab" * 32,
+                is_mandatory=dice.random() < 0.2,
+                is_active=True,
+                min_supported_version=dice.choice([None, None, "1.0.2", "1.1.0+4"]),
+                created_at=now,
+                published_at=now,
+                min_sdk=dice.choice([None, 24]),
+                abis=dice.choice([None, None, "arm64-v8a"]),
+            )
             session.add(version)
             session.flush()
             session.add(
                 Release(
-                    channel_id=dice.choice([stable.id, beta.id]), version_id=version.id, platform=Platform.ANDROID,
-                    state=dice.choice([*sorted(LIVE_STATES), "active", "active"]), rollout=dice.choice([0, 500, 5_000, 10_000, 10_000]),
-                    salt=f"salt-{code}", starts_at=now + timedelta(hours=dice.choice([-1, -1, -1, 1])),
-                    mandatory_from=dice.choice([None, None, now - timedelta(hours=1), now + timedelta(hours=1)]),
-                    critical_below=dice.choice([None, None, "1.1.0"]), groups=dice.choice([[], [], [group]]),
-                    is_floor=dice.random() < 0.2, created_at=now, created_by="dice",
+                    channel_id=dice.choice([stable.id, beta.id]),
+                    version_id=version.id,
+                    platform=Platform.ANDROID,
+                    state=dice.choice([*sorted(LIVE_STATES), "active", "active"]),
+                    rollout=dice.choice([0, 500, 5_000, 10_000, 10_000]),
+                    salt=f"salt-{code}",
+                    starts_at=now + timedelta(hours=dice.choice([-1, -1, -1, 1])),
+                    mandatory_from=dice.choice(
+                        [None, None, now - timedelta(hours=1), now + timedelta(hours=1)]
+                    ),
+                    critical_below=dice.choice([None, None, "1.1.0"]),
+                    groups=dice.choice([[], [], [group]]),
+                    is_floor=dice.random() < 0.2,
+                    created_at=now,
+                    created_by="dice",
                 )
-            )  # fmt: skip
+            )
         catalogs.touch(session, owner.id)
 
 
@@ -85,19 +107,38 @@ def test_what_is_explained_is_what_the_device_is_told(app: Flask, api: Api, seed
     random_catalog(app, dice)
     for number in range(25):
         asked: dict[str, Any] = {
-            "channel": dice.choice(["stable", "beta"]), "device_id": f"device-{number}",
+            "channel": dice.choice(["stable", "beta"]),
+            "device_id": f"device-{number}",
             "user_initiated": dice.random() < 0.2,
-            "sdk": dice.choice([21, 34]), "abis": dice.choice([["arm64-v8a"], ["x86", "x86_64"]]),
-        }  # fmt: skip
+            "sdk": dice.choice([21, 34]),
+            "abis": dice.choice([["arm64-v8a"], ["x86", "x86_64"]]),
+        }
         current = dice.choice(["1.0.0", "1.0.1", "1.1.0+3", "1.0.0+0", "1.0.1+1", "1.1.2+5", "9.0.0+99"])
         told = api.check(current, **asked)
         explained = explain(
-            api, current, **{**asked, "user_initiated": str(asked["user_initiated"]).lower(), "abis": ",".join(asked["abis"])}
+            api,
+            current,
+            **{
+                **asked,
+                "user_initiated": str(asked["user_initiated"]).lower(),
+                "abis": ",".join(asked["abis"]),
+            },
         )
         decision = explained["decision"]
-        for ours, theirs in (("version", "latest_version"), ("version_code", "version_code"), ("reason", "reason"), ("message", "message")):
+        for ours, theirs in (
+            ("version", "latest_version"),
+            ("version_code", "version_code"),
+            ("reason", "reason"),
+            ("message", "message"),
+        ):
             assert decision[ours] == told[theirs], (asked, current, explained)
-        for name in ("update_available", "is_mandatory", "blocked", "release_notes", "current_version_withdrawn"):
+        for name in (
+            "update_available",
+            "is_mandatory",
+            "blocked",
+            "release_notes",
+            "current_version_withdrawn",
+        ):
             assert decision[name] == told[name], (asked, current, explained)
         assert explained["steps"][0]["rule"] == "shut_off"
 
@@ -127,7 +168,11 @@ def test_a_known_device_need_not_say_what_it_is(app: Flask, api: Api) -> None:
     assert (explained["query"]["sdk"], explained["query"]["abis"]) == (21, ["arm64-v8a", "x86"])
     assert (explained["device"]["app_version"], explained["device"]["sdk"]) == ("1.0.0+1", 21)
     said = explain(api, "1.1.0+2", device_id="known", sdk=34)
-    assert (said["query"]["sdk"], said["query"]["remembered"], said["decision"]["reason"]) == (34, ["abis"], "up_to_date")
+    assert (said["query"]["sdk"], said["query"]["remembered"], said["decision"]["reason"]) == (
+        34,
+        ["abis"],
+        "up_to_date",
+    )
 
 
 def test_what_is_remembered_of_a_device_counts(app: Flask, api: Api) -> None:
@@ -139,7 +184,9 @@ def test_what_is_remembered_of_a_device_counts(app: Flask, api: Api) -> None:
     write_sightings(app)
     explained = explain(api, None, device_id="old-phone")
     assert explained["decision"]["reason"] == "os_too_old"
-    assert any("the device has Android 5.0 (API 21), which is too old" in step["text"] for step in explained["steps"])
+    assert any(
+        "the device has Android 5.0 (API 21), which is too old" in step["text"] for step in explained["steps"]
+    )
 
 
 def test_the_members_of_a_group_are_let_in(app: Flask, api: Api) -> None:
@@ -150,12 +197,17 @@ def test_the_members_of_a_group_are_let_in(app: Flask, api: Api) -> None:
         group = DeviceGroup(app_id=1, name="testers", created_at=now)
         session.add(group)
         session.flush()
-        session.add(DeviceGroupMember(group_id=group.id, device_hash=hashed("tester"), added_at=now, added_by="test"))
+        session.add(
+            DeviceGroupMember(group_id=group.id, device_hash=hashed("tester"), added_at=now, added_by="test")
+        )
         session.get_one(Release, made["release"]["id"]).groups = [group]
         catalogs.touch(session, 1)
     inside = explain(api, device_id="tester")
     assert (inside["decision"]["version"], inside["query"]["groups"]) == ("1.1.0", ["testers"])
-    assert any("device groups that this device is in, whatever its percentage: testers" in step["text"] for step in inside["steps"])
+    assert any(
+        "device groups that this device is in, whatever its percentage: testers" in step["text"]
+        for step in inside["steps"]
+    )
     assert explain(api, device_id="stranger")["decision"]["reason"] == "not_in_rollout"
 
 
@@ -166,11 +218,18 @@ def test_channels_that_are_shut_off_are_named(app: Flask, api: Api) -> None:
         beta = Channel(app_id=1, name="beta", created_at=utcnow())
         beta.falls_back_to = [apps.find_channel(owner, None)]
         session.add(beta)
-    assert explain(api, channel="beta")["catalog"] == {"channels": ["beta", "stable"], "shut_off": [], "releases": 1}
+    assert explain(api, channel="beta")["catalog"] == {
+        "channels": ["beta", "stable"],
+        "shut_off": [],
+        "releases": 1,
+    }
     with app.app_context(), transaction() as session:
         apps.find_channel(session.get_one(App, 1), "stable").is_shut_off = True
     found = explain(api, channel="beta")
-    assert (found["catalog"], found["decision"]["reason"]) == ({"channels": ["beta"], "shut_off": ["stable"], "releases": 0}, "no_release")
+    assert (found["catalog"], found["decision"]["reason"]) == (
+        {"channels": ["beta"], "shut_off": ["stable"], "releases": 0},
+        "no_release",
+    )
 
 
 def test_the_notes_come_in_the_language_that_is_asked_for(api: Api) -> None:
@@ -210,7 +269,9 @@ def test_a_plus_that_became_a_space_is_still_a_plus(api: Api) -> None:
         ({**ASKED, "current_version": "1.0.0", "device_id": "x" * 201}, 400, "invalid_field", "device_id"),
     ],
 )
-def test_a_question_that_can_not_be_read_is_answered_in_words(api: Api, asked: dict[str, str], status: int, code: str, field: str) -> None:
+def test_a_question_that_can_not_be_read_is_answered_in_words(
+    api: Api, asked: dict[str, str], status: int, code: str, field: str
+) -> None:
     answer = api.get("/api/releases/explain?" + urlencode(asked))
     assert (answer.status_code, answer.json["code"], answer.json["details"]["field"]) == (status, code, field)
     assert len(answer.json["message"]) > 20
@@ -223,7 +284,9 @@ def test_a_viewer_may_ask_and_nobody_leaves_a_trace(app: Flask, api: Api) -> Non
         explain(api, None, device_id="asked-about")
 
 
-def test_the_page_shows_the_answer_first_and_then_the_way_to_it(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_the_page_shows_the_answer_first_and_then_the_way_to_it(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     api.published(1, "1.0.0")
     newest = api.published(2, "1.1.0")
     api.post(f"/api/releases/{newest['release']['id']}/pause")
@@ -231,13 +294,19 @@ def test_the_page_shows_the_answer_first_and_then_the_way_to_it(api: Api, sign_i
     assert "What was looked at" not in browser.get("/apps/my-app/explain").text
     page = browser.get("/apps/my-app/explain?current_version=0.9.0%2B0&device_id=device-1")
     assert page.status_code == 200
-    assert page.text.index("is offered</span>") < page.text.index("What was looked at") < page.text.index("paused by a person")
+    assert (
+        page.text.index("is offered</span>")
+        < page.text.index("What was looked at")
+        < page.text.index("paused by a person")
+    )
     assert 'value="0.9.0+0"' in page.text
     assert 'href="/apps/my-app/versions/2">1.1.0 (+2) on stable</a>: the release is paused' in page.text
     assert 'aria-current="page"' in page.text
 
 
-def test_the_page_says_of_a_device_what_it_last_said(app: Flask, api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_the_page_says_of_a_device_what_it_last_said(
+    app: Flask, api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="known", sdk=34)
     write_sightings(app)
@@ -260,7 +329,9 @@ def test_the_page_says_of_a_device_what_it_last_said(app: Flask, api: Api, sign_
         ("current_version=1&device_id=" + "x" * 201, "At most 200 characters"),
     ],
 )
-def test_the_page_shows_what_is_wrong_in_place(sign_in: Callable[..., FlaskClient], query: str, sentence: str) -> None:
+def test_the_page_shows_what_is_wrong_in_place(
+    sign_in: Callable[..., FlaskClient], query: str, sentence: str
+) -> None:
     page = sign_in().get(f"/apps/my-app/explain?{query}")
     assert page.status_code == 422
     assert sentence in page.text.replace("&#39;", "'")

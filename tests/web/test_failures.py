@@ -36,7 +36,9 @@ def without_tables(app: Flask) -> Flask:
 
 
 def test_a_device_gets_json_and_no_trace(without_tables: Flask) -> None:
-    answer = without_tables.test_client().post("/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1"})
+    answer = without_tables.test_client().post(
+        "/api/updates/check", json={"platform": "android", "current_version": "1.0.0+1"}
+    )
     assert answer.status_code in {500, 503}
     assert answer.json["ok"] is False
     assert "Traceback" not in answer.text
@@ -60,4 +62,8 @@ def test_a_bug_is_answered_without_its_trace(app: Flask, api: Api) -> None:
     app.view_functions["client_api.latest"] = broken
     broken.__access__ = app.view_functions["client_api.check"].__access__  # type: ignore[attr-defined]
     answer = api.client.get("/api/updates/latest?platform=android")
-    assert (answer.status_code, answer.json["code"], "secret detail" in answer.text) == (500, "internal_error", False)
+    assert (answer.status_code, answer.json["code"], "secret detail" in answer.text) == (
+        500,
+        "internal_error",
+        False,
+    )

@@ -41,7 +41,9 @@ def test_a_program_makes_fills_lists_and_deletes_a_group(api: Api) -> None:
     answer = api.post(f"{where}/devices", {"add": ["two", "four"], "remove": ["two", "one"]}).json
     assert (answer["group"]["devices"], answer["message"]) == (3, "2 added, 0 were in it already, 2 removed.")
     viewer = Api(api.app, Role.VIEWER)
-    assert [(each["name"], each["devices"]) for each in viewer.get("/api/groups").json["groups"]] == [("Testers", 3)]
+    assert [(each["name"], each["devices"]) for each in viewer.get("/api/groups").json["groups"]] == [
+        ("Testers", 3)
+    ]
     shown = viewer.get(where).json
     assert sorted(str(member["note"]) for member in shown["members"]) == ["Anna", "None", "None"]
     assert "four" not in str(shown)
@@ -67,7 +69,9 @@ def test_a_program_makes_fills_lists_and_deletes_a_group(api: Api) -> None:
         ({"name": "x", "app": "nothing"}, "unknown_app", "no app 'nothing'"),
     ],
 )
-def test_bad_groups_are_refused_with_a_sentence(api: Api, body: dict[str, Any], code: str, sentence: str) -> None:
+def test_bad_groups_are_refused_with_a_sentence(
+    api: Api, body: dict[str, Any], code: str, sentence: str
+) -> None:
     where = make(api, "Taken")
     answer = api.post("/api/groups", body)
     assert (answer.status_code in {400, 404, 409}, answer.json["code"]) == (True, code), answer.text
@@ -84,7 +88,11 @@ def test_bad_groups_are_refused_with_a_sentence(api: Api, body: dict[str, Any], 
         ({"add": []}, "nothing_to_do", "expected ids of devices"),
         ({"add": "one"}, "invalid_field", "add: expected array"),
         ({"add": [1]}, "invalid_field", "expected text"),
-        ({"add": ["one", ""]}, "bad_device_id", "add: Device 2 of 2 has an id of 0 characters; expected 1 to 200"),
+        (
+            {"add": ["one", ""]},
+            "bad_device_id",
+            "add: Device 2 of 2 has an id of 0 characters; expected 1 to 200",
+        ),
         ({"add": ["x" * 201]}, "bad_device_id", "has an id of 201 characters"),
         ({"remove": ["x" * 201]}, "bad_device_id", "remove: Device 1 of 1"),
         ({"add": ["one"], "note": "x" * 121}, "bad_note", "one line of at most 120"),
@@ -95,7 +103,9 @@ def test_bad_groups_are_refused_with_a_sentence(api: Api, body: dict[str, Any], 
         ({"add": ["one"], "hashes": []}, "unknown_field", "no such field"),
     ],
 )
-def test_bad_devices_are_refused_with_a_sentence_and_none_is_added(api: Api, body: dict[str, Any], code: str, sentence: str) -> None:
+def test_bad_devices_are_refused_with_a_sentence_and_none_is_added(
+    api: Api, body: dict[str, Any], code: str, sentence: str
+) -> None:
     where = make(api)
     answer = api.post(f"{where}/devices", body)
     assert (answer.status_code in {400, 413}, answer.json["code"]) == (True, code), answer.text
@@ -121,22 +131,35 @@ def test_a_stale_name_gets_409_and_viewers_change_nothing(api: Api) -> None:
     where = make(api)
     api.patch(where, {"name": "Friends"})
     answer = api.patch(where, {"name": "Else", "revision": 1})
-    assert (answer.status_code, answer.json["code"], answer.json["current"]["name"]) == (409, "stale_revision", "Friends")
+    assert (answer.status_code, answer.json["code"], answer.json["current"]["name"]) == (
+        409,
+        "stale_revision",
+        "Friends",
+    )
     viewer = Api(api.app, Role.VIEWER)
-    for refused in (viewer.patch(where, {"name": "x"}), viewer.delete(where), viewer.post(f"{where}/devices", {"add": ["x"]})):
+    for refused in (
+        viewer.patch(where, {"name": "x"}),
+        viewer.delete(where),
+        viewer.post(f"{where}/devices", {"add": ["x"]}),
+    ):
         assert refused.status_code == 403
     for path in ("/api/groups/999", f"/api/groups/{2**40}"):
         assert api.get(path).json["code"] == api.delete(path).json["code"] == "unknown_group"
 
 
-def test_the_first_page_teaches_and_the_whole_way_works_without_javascript(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_the_first_page_teaches_and_the_whole_way_works_without_javascript(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     page = browser.get(GROUPS)
     assert "Make the first group" in page.text
     token = csrf_of(page)
     made = browser.post(GROUPS, data={"csrf_token": token, "name": "Testers"})
     where = made.headers["Location"]
     assert made.status_code == 303
-    pasted = browser.post(f"{where}/devices", data={"csrf_token": token, "add": " device-1 \r\n\r\ndevice-2\ndevice-2\n", "note": "Anna"})
+    pasted = browser.post(
+        f"{where}/devices",
+        data={"csrf_token": token, "add": " device-1 \r\n\r\ndevice-2\ndevice-2\n", "note": "Anna"},
+    )
     assert pasted.status_code == 303
     page = browser.get(where).text
     assert "2 devices are added." in page
@@ -163,13 +186,20 @@ def test_the_first_page_teaches_and_the_whole_way_works_without_javascript(app: 
         ({"add": " \n \n"}, "Paste at least one device id."),
         ({"add": "ok\n" + "x" * 201}, "Device 2 of 2 has an id of 201 characters"),
         ({"add": "ok", "note": "x" * 121}, "120"),
-        ({"add": "\n".join(str(number) for number in range(5_001)), "note": HOSTILE}, "at most 5,000 devices"),
+        (
+            {"add": "\n".join(str(number) for number in range(5_001)), "note": HOSTILE},
+            "at most 5,000 devices",
+        ),
     ],
 )
-def test_what_was_pasted_wrongly_comes_back_with_a_sentence(browser: FlaskClient, api: Api, form: dict[str, str], sentence: str) -> None:
+def test_what_was_pasted_wrongly_comes_back_with_a_sentence(
+    browser: FlaskClient, api: Api, form: dict[str, str], sentence: str
+) -> None:
     where = make(api).replace("/api/", "/apps/my-app/")
     answer = browser.post(f"{where}/devices", data={"csrf_token": csrf_of(browser.get(where)), **form})
-    assert (answer.status_code, sentence in answer.text, HOSTILE in answer.text) == (422, True, False), answer.text[:3000]
+    assert (answer.status_code, sentence in answer.text, HOSTILE in answer.text) == (422, True, False), (
+        answer.text[:3000]
+    )
     if form["add"].startswith("ok"):
         assert "ok" in answer.text
 
@@ -182,7 +212,11 @@ def test_renaming_and_deleting_in_the_browser(browser: FlaskClient, api: Api) ->
     form = {"csrf_token": token, "name": "Friends", "revision": revision_of(page)}
     assert browser.post(f"{where}/rename", data=form).status_code == 303
     stale = browser.post(f"{where}/rename", data={**form, "name": "Else"})
-    assert (stale.status_code, "it is now called Friends" in stale.text, 'value="Else"' in stale.text) == (409, True, True)
+    assert (stale.status_code, "it is now called Friends" in stale.text, 'value="Else"' in stale.text) == (
+        409,
+        True,
+        True,
+    )
     assert browser.post(f"{where}/rename", data={**form, "name": ""}).status_code == 422
     release_id = api.published()["release"]["id"]
     with api.app.app_context(), transaction() as session:
@@ -198,7 +232,9 @@ def test_renaming_and_deleting_in_the_browser(browser: FlaskClient, api: Api) ->
     assert "deleted the device group" in browser.get("/apps/my-app/activity").text
 
 
-def test_a_viewer_reads_and_a_foreign_group_is_not_found(sign_in: Callable[..., FlaskClient], api: Api) -> None:
+def test_a_viewer_reads_and_a_foreign_group_is_not_found(
+    sign_in: Callable[..., FlaskClient], api: Api
+) -> None:
     where = make(api).replace("/api/", "/apps/my-app/")
     viewer = sign_in(EMAILS[Role.VIEWER])
     page = viewer.get(where).text
@@ -208,6 +244,13 @@ def test_a_viewer_reads_and_a_foreign_group_is_not_found(sign_in: Callable[..., 
     token = csrf_of(admin.get("/apps"))
     admin.post("/apps", data={"csrf_token": token, "name": "Other", "slug": "other"})
     assert admin.get("/apps/other/groups/1").status_code == 404
-    for verb, more in (("devices", {"add": "x"}), ("remove", {"device": "x"}), ("rename", {"name": "x", "revision": "1"}), ("delete", {})):
-        assert admin.post(f"/apps/other/groups/1/{verb}", data={"csrf_token": token, **more}).status_code == 404, verb
+    for verb, more in (
+        ("devices", {"add": "x"}),
+        ("remove", {"device": "x"}),
+        ("rename", {"name": "x", "revision": "1"}),
+        ("delete", {}),
+    ):
+        assert (
+            admin.post(f"/apps/other/groups/1/{verb}", data={"csrf_token": token, **more}).status_code == 404
+        ), verb
     assert api.get("/api/groups/1").json["group"]["name"] == "Testers"

@@ -30,7 +30,10 @@ PLAIN: dict[str, Any] = {"platform": "android", "current_version": "0.9.0+0", "d
 
 def both(client: FlaskClient, behind: Client, **request: Any) -> tuple[int, bytes, set[tuple[str, str]]]:
     """Ask both doors the same; answers what they agree on."""
-    seen = [(found.status_code, found.data, set(found.headers)) for found in (each.post(PATH, **request) for each in (client, behind))]
+    seen = [
+        (found.status_code, found.data, set(found.headers))
+        for found in (each.post(PATH, **request) for each in (client, behind))
+    ]
     assert seen[0] == seen[1]
     return seen[0]
 
@@ -66,7 +69,9 @@ def both(client: FlaskClient, behind: Client, **request: Any) -> tuple[int, byte
         {"abis": ["no such; thing"]},
     ],
 )
-def test_both_doors_give_the_same_answers(api: Api, client: FlaskClient, behind: Client, fields: dict[str, Any]) -> None:
+def test_both_doors_give_the_same_answers(
+    api: Api, client: FlaskClient, behind: Client, fields: dict[str, Any]
+) -> None:
     api.published(release_notes="What is new")
     status, body, headers = both(client, behind, json={**PLAIN, **fields})
     assert ("Cache-Control", "no-store") in headers
@@ -96,7 +101,9 @@ def test_both_doors_give_the_same_answers(api: Api, client: FlaskClient, behind:
         {"data": json.dumps(PLAIN) + " " * 200_000},
     ],
 )
-def test_both_doors_treat_odd_requests_alike(api: Api, client: FlaskClient, behind: Client, request_: dict[str, Any]) -> None:
+def test_both_doors_treat_odd_requests_alike(
+    api: Api, client: FlaskClient, behind: Client, request_: dict[str, Any]
+) -> None:
     api.published()
     both(client, behind, **{"content_type": "application/json", **request_})
 
@@ -145,7 +152,10 @@ def test_a_change_in_the_same_process_is_seen_at_once(api: Api) -> None:
     rows = api.get(f"/api/versions/{release['version']['id']}").json["version"]["releases"]
     api.post(f"/api/releases/{rows[0]['id']}/pause")
     assert api.check()["version_code"] == 4
-    api.patch(f"/api/versions/{api.get('/api/versions').json['versions'][1]['id']}", {"release_notes": "Other words"})
+    api.patch(
+        f"/api/versions/{api.get('/api/versions').json['versions'][1]['id']}",
+        {"release_notes": "Other words"},
+    )
     assert api.check()["release_notes"] == "Other words"
 
 
@@ -174,7 +184,10 @@ def test_members_of_a_group_are_known_by_their_keyed_hash(api: Api, app: Flask, 
         session.add(group)
         session.flush()
         member = DeviceGroupMember(
-            group_id=group.id, device_hash=devices.hashed(settings.secret_key, "the tester's"), added_at=utcnow(), added_by="somebody"
+            group_id=group.id,
+            device_hash=devices.hashed(settings.secret_key, "the tester's"),
+            added_at=utcnow(),
+            added_by="somebody",
         )
         session.add(member)
         release.rollout, release.groups = 0, [group]
@@ -211,7 +224,9 @@ def test_a_device_on_a_withdrawn_version_is_told(api: Api) -> None:
         ("x" * 5_000, "What is new"),
     ],
 )
-def test_notes_come_in_the_language_that_the_device_wants(api: Api, app: Flask, locale: str | None, notes: str) -> None:
+def test_notes_come_in_the_language_that_the_device_wants(
+    api: Api, app: Flask, locale: str | None, notes: str
+) -> None:
     made = api.published(release_notes="What is new")
     with app.app_context(), transaction() as session:
         version = session.get_one(Version, made["version"]["id"])
@@ -224,7 +239,11 @@ def test_notes_come_in_the_language_that_the_device_wants(api: Api, app: Flask, 
 def test_a_long_body_is_counted_without_being_kept(api: Api, app: Flask) -> None:
     api.check("1.0.0+1", device_id="phone", sdk=30, locale="x" * 50_000, more="y" * 50_000)
     api.check("1.0.0+1", device_id="phone")
-    kept = [each for segment in segments(app.extensions["ota_settings"].journal_path) for each, _ in segment.records(0)]
+    kept = [
+        each
+        for segment in segments(app.extensions["ota_settings"].journal_path)
+        for each, _ in segment.records(0)
+    ]
     assert [len(each) < 1_000 for each in kept] == [True, True]
     assert drain(app) == 2
     with app.app_context():

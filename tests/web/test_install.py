@@ -25,7 +25,17 @@ from ota.services import apps, sharing
 from ota.services.audit import SYSTEM
 from ota.web import addresses
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
-from tests.web.sharing_helpers import IPHONE, MAC, PHONE, UDID, png, profile, publish_android, publish_ios, read_as
+from tests.web.sharing_helpers import (
+    IPHONE,
+    MAC,
+    PHONE,
+    UDID,
+    png,
+    profile,
+    publish_android,
+    publish_ios,
+    read_as,
+)
 
 pytestmark = pytest.mark.sqlite_suffices
 
@@ -53,14 +63,23 @@ def set_access(app: Flask, access: InstallAccess) -> None:
         apps.find(session, None).install_access = access
 
 
-def test_an_android_phone_gets_one_big_button_and_what_it_is_about(app: Flask, client: FlaskClient, api: Api) -> None:
+def test_an_android_phone_gets_one_big_button_and_what_it_is_about(
+    app: Flask, client: FlaskClient, api: Api
+) -> None:
     publish_ios(api)
     version_id = publish_android(api, 45, "2.4.0", notes="Sign in with a passkey")
     read_as(app, version_id, icon=png(), label="Field Service", min_sdk=26)
     page = see(client)
     assert page.count("button-main") == 1
     assert page.index("Download for Android") < page.index("For iPhone and iPad")
-    for told in ("<h1>Field Service</h1>", "2.4.0", "(45)", "Sign in with a passkey", "Android 8.0 or newer", "from this source"):
+    for told in (
+        "<h1>Field Service</h1>",
+        "2.4.0",
+        "(45)",
+        "Sign in with a passkey",
+        "Android 8.0 or newer",
+        "from this source",
+    ):
         assert told in page
     assert f'src="/install/my-app/icon/{version_id}.png"' in page
     assert "<script" not in page
@@ -77,7 +96,13 @@ def test_the_android_button_leads_to_the_file(client: FlaskClient, api: Api) -> 
 
 def test_a_file_that_lives_elsewhere_is_led_to(client: FlaskClient, api: Api) -> None:
     elsewhere = "https://files.example.com/app.apk"
-    body = {"platform": "android", "version": "3.0.0", "version_code": 50, "download_url": elsewhere, "checksum": "ab" * 32}
+    body = {
+        "platform": "android",
+        "version": "3.0.0",
+        "version_code": 50,
+        "download_url": elsewhere,
+        "checksum": "ab" * 32,
+    }
     assert api.post("/api/updates/publish", body).status_code == 201
     assert "3.0.0" in see(client)
     assert client.get("/install/my-app/android").headers["Location"] == elsewhere
@@ -93,14 +118,27 @@ def test_an_iphone_gets_a_manifest_that_names_the_build(app: Flask, client: Flas
     url = manifest_url(page)
     assert url == "https://updates.example.com/install/my-app/ios.plist"
     answer = client.get(urlsplit(url).path)
-    assert (answer.status_code, answer.mimetype, "Set-Cookie" in answer.headers) == (200, "application/xml", False)
+    assert (answer.status_code, answer.mimetype, "Set-Cookie" in answer.headers) == (
+        200,
+        "application/xml",
+        False,
+    )
     item = plistlib.loads(answer.data)["items"][0]
     assert item["metadata"] == {
-        "bundle-identifier": "com.example.app", "bundle-version": "1.2.0", "kind": "software", "title": "A & B <dict>",
-    }  # fmt: skip
+        "bundle-identifier": "com.example.app",
+        "bundle-version": "1.2.0",
+        "kind": "software",
+        "title": "A & B <dict>",
+    }
     assets = {asset["kind"]: asset["url"] for asset in item["assets"]}
-    assert assets["software-package"] == "https://updates.example.com/downloads/my-app/ios/7/my-app-1.2.0-7.ipa"
-    assert assets["display-image"] == assets["full-size-image"] == f"https://updates.example.com/install/my-app/icon/{version_id}.png"
+    assert (
+        assets["software-package"] == "https://updates.example.com/downloads/my-app/ios/7/my-app-1.2.0-7.ipa"
+    )
+    assert (
+        assets["display-image"]
+        == assets["full-size-image"]
+        == f"https://updates.example.com/install/my-app/icon/{version_id}.png"
+    )
     assert client.head(urlsplit(assets["software-package"]).path).status_code == 200
     assert client.get(urlsplit(assets["display-image"]).path).data == png()
 
@@ -148,7 +186,11 @@ def test_only_what_is_open_to_everybody_is_shown(client: FlaskClient, api: Api) 
 
 
 def test_an_app_without_a_version_says_so(client: FlaskClient, api: Api) -> None:
-    for agent, told in ((PHONE, "No version for Android"), (IPHONE, "No version for iOS"), (MAC, "No version for Android")):
+    for agent, told in (
+        (PHONE, "No version for Android"),
+        (IPHONE, "No version for iOS"),
+        (MAC, "No version for Android"),
+    ):
         page = see(client, agent)
         assert told in page
         assert "button-large" not in page
@@ -180,7 +222,9 @@ def test_without_https_iphones_are_told_and_android_is_warned(tmp_path: Path) ->
     assert (refused.status_code, "begin with https" in refused.text) == (404, True)
 
 
-def test_an_expired_profile_is_said_instead_of_a_button_that_fails(app: Flask, client: FlaskClient, api: Api) -> None:
+def test_an_expired_profile_is_said_instead_of_a_button_that_fails(
+    app: Flask, client: FlaskClient, api: Api
+) -> None:
     version_id = publish_ios(api)
     read_as(app, version_id, profile=profile(utcnow() - timedelta(seconds=5)))
     page = see(client, IPHONE)
@@ -194,7 +238,9 @@ def test_an_expired_profile_is_said_instead_of_a_button_that_fails(app: Flask, c
 
 
 def test_an_enterprise_build_says_how_to_trust_it(app: Flask, client: FlaskClient, api: Api) -> None:
-    read_as(app, publish_ios(api), profile=profile(utcnow() + timedelta(days=300), ProfileType.ENTERPRISE, ()))
+    read_as(
+        app, publish_ios(api), profile=profile(utcnow() + timedelta(days=300), ProfileType.ENTERPRISE, ())
+    )
     page = see(client, IPHONE)
     assert "tap Trust" in page
     assert "registered" not in page
@@ -214,7 +260,11 @@ def test_an_enterprise_build_says_how_to_trust_it(app: Flask, client: FlaskClien
 def test_a_visitor_learns_whether_their_own_device_is_registered(
     app: Flask, client: FlaskClient, api: Api, udid: str, status: int, told: str
 ) -> None:
-    read_as(app, publish_ios(api), profile=profile(utcnow() + timedelta(days=300), devices=(UDID.lower().replace("-", ""), "f" * 40)))
+    read_as(
+        app,
+        publish_ios(api),
+        profile=profile(utcnow() + timedelta(days=300), devices=(UDID.lower().replace("-", ""), "f" * 40)),
+    )
     page = client.get("/install/my-app", headers={"User-Agent": IPHONE})
     assert "Only works on the 2 devices registered in its profile." in page.text
     assert "f" * 40 not in page.text
@@ -225,7 +275,9 @@ def test_a_visitor_learns_whether_their_own_device_is_registered(
     assert "f" * 40 not in answer.text
 
 
-def test_only_those_with_a_link_or_nobody_gets_in_when_the_app_says_so(app: Flask, client: FlaskClient, api: Api) -> None:
+def test_only_those_with_a_link_or_nobody_gets_in_when_the_app_says_so(
+    app: Flask, client: FlaskClient, api: Api
+) -> None:
     android = publish_android(api)
     publish_ios(api)
     read_as(app, android, icon=png())
@@ -236,18 +288,30 @@ def test_only_those_with_a_link_or_nobody_gets_in_when_the_app_says_so(app: Flas
         assert (answer.status_code, "opens only with a link" in answer.text) == (403, True), path
     assert client.get(f"/install/my-app/icon/{android}.png").status_code == 404
     with app.app_context(), transaction() as session:
-        link_id = sharing.create(session, SYSTEM, apps.find(session, "my-app"), name="testers", now=utcnow()).id
+        link_id = sharing.create(
+            session, SYSTEM, apps.find(session, "my-app"), name="testers", now=utcnow()
+        ).id
     with app.test_request_context():
         address = addresses.share_url(reader().get_one(ShareLink, link_id))
-    assert 'src="data:image/png;base64,' in client.get(address.removeprefix("https://updates.example.com")).text
+    assert (
+        'src="data:image/png;base64,' in client.get(address.removeprefix("https://updates.example.com")).text
+    )
     set_access(app, InstallAccess.OFF)
     for path in (*paths, f"/install/my-app/icon/{android}.png"):
         assert client.get(path).status_code == 404, path
-    assert client.get("/install/my-app").text.replace("my-app", "") == client.get("/install/no-app").text.replace("no-app", "")
+    assert client.get("/install/my-app").text.replace("my-app", "") == client.get(
+        "/install/no-app"
+    ).text.replace("no-app", "")
 
 
 @pytest.mark.parametrize(
-    "path", ["/install/nothing", "/install/nothing/android", "/install/nothing/ios.plist", "/install/nothing/icon/1.png"]
+    "path",
+    [
+        "/install/nothing",
+        "/install/nothing/android",
+        "/install/nothing/ios.plist",
+        "/install/nothing/icon/1.png",
+    ],
 )
 def test_an_unknown_app_is_not_found(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
@@ -271,7 +335,9 @@ def test_an_unknown_app_is_not_found(client: FlaskClient, path: str) -> None:
         ("GET", "/install/my-app/ios.plist?token=%00", 404),
     ],
 )
-def test_a_strange_request_is_refused_calmly(client: FlaskClient, method: str, path: str, status: int) -> None:
+def test_a_strange_request_is_refused_calmly(
+    client: FlaskClient, method: str, path: str, status: int
+) -> None:
     assert client.open(path, method=method).status_code == status
 
 
@@ -302,7 +368,9 @@ def test_an_icon_is_found_only_under_its_own_app(app: Flask, client: FlaskClient
     assert client.get(f"/install/other/icon/{version_id}.png").status_code == 404
 
 
-def test_an_administrator_decides_who_may_install(app: Flask, sign_in: Callable[..., FlaskClient], client: FlaskClient) -> None:
+def test_an_administrator_decides_who_may_install(
+    app: Flask, sign_in: Callable[..., FlaskClient], client: FlaskClient
+) -> None:
     admin = sign_in(EMAILS[Role.ADMIN])
     page = admin.get("/apps/my-app/settings")
     form = {"install_access": "off", "revision": "1", "csrf_token": csrf_of(page)}
@@ -311,12 +379,16 @@ def test_an_administrator_decides_who_may_install(app: Flask, sign_in: Callable[
     stale = admin.post("/apps/my-app/install-access", data={**form, "install_access": "open"})
     assert (stale.status_code, "Somebody changed this app meanwhile" in stale.text) == (409, True)
     assert client.get("/install/my-app").status_code == 404
-    wrong = admin.post("/apps/my-app/install-access", data={**form, "install_access": "banana", "revision": "2"})
+    wrong = admin.post(
+        "/apps/my-app/install-access", data={**form, "install_access": "banana", "revision": "2"}
+    )
     assert wrong.status_code == 422
     assert "changed who may install" in admin.get("/apps/my-app/activity").text
     publisher = sign_in()
     token = csrf_of(publisher.get("/account"))
-    assert publisher.post("/apps/my-app/install-access", data={**form, "csrf_token": token}).status_code == 403
+    assert (
+        publisher.post("/apps/my-app/install-access", data={**form, "csrf_token": token}).status_code == 403
+    )
 
 
 def test_a_publisher_finds_the_install_page(api: Api, sign_in: Callable[..., FlaskClient]) -> None:

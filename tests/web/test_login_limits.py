@@ -47,7 +47,11 @@ def test_the_refusal_says_when_to_come_back(tmp_path: Path) -> None:
         data={"email": "a@example.com", "password": "x", "csrf_token": csrf_of(browser.get("/login"))},
         environ_base={"REMOTE_ADDR": "10.0.0.1"},
     )
-    assert (answer.status_code, answer.headers["Retry-After"], "Too many tries" in answer.text) == (429, "60", True)
+    assert (answer.status_code, answer.headers["Retry-After"], "Too many tries" in answer.text) == (
+        429,
+        "60",
+        True,
+    )
 
 
 def test_web_processes_share_the_count_in_redis(tmp_path: Path, redis_server: RedisServer) -> None:

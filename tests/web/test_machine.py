@@ -12,7 +12,14 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import select
 
 from ota.clock import utcnow
@@ -40,9 +47,17 @@ OF_ANOTHER_APP = 1_000
 platforms = st.sampled_from(list(Platform))
 channels = st.sampled_from([STABLE, BETA])
 parts = st.sampled_from([10_000, 10_000, 5_000, 2_500, 0])
-releases = st.tuples(platforms, st.sampled_from(CODES), channels, parts, st.sampled_from([False, False, True]))
+releases = st.tuples(
+    platforms, st.sampled_from(CODES), channels, parts, st.sampled_from([False, False, True])
+)
 which = st.integers(0, 7)
-VERBS = {"pause": "paused", "resume": "active", "halt": "halted", "rollback": "rolled_back", "withdraw": "withdrawn"}
+VERBS = {
+    "pause": "paused",
+    "resume": "active",
+    "halt": "halted",
+    "rollback": "rolled_back",
+    "withdraw": "withdrawn",
+}
 numbers = count()
 
 
@@ -55,13 +70,21 @@ class Server(RuleBasedStateMachine):
         self.slug = f"app-{next(numbers)}"
         self.versions: dict[tuple[Platform, int], int] = {}
 
-    @initialize(mandatory=st.lists(st.booleans(), min_size=8, max_size=8), published=st.lists(releases, min_size=4, max_size=8))
-    def there_is_an_app(self, mandatory: list[bool], published: list[tuple[Platform, int, str, int, bool]]) -> None:
+    @initialize(
+        mandatory=st.lists(st.booleans(), min_size=8, max_size=8),
+        published=st.lists(releases, min_size=4, max_size=8),
+    )
+    def there_is_an_app(
+        self, mandatory: list[bool], published: list[tuple[Platform, int, str, int, bool]]
+    ) -> None:
         with self.app.app_context(), transaction() as session:
             apps.create(session, SYSTEM, slug=self.slug, name=self.slug, now=utcnow())
         made = self.boss.post("/api/channels", {"app": self.slug, "name": BETA, "falls_back_to": [STABLE]})
         assert made.status_code == 201, made.text
-        self.channels = {each["name"]: each["id"] for each in self.api.get(f"/api/channels?app={self.slug}").json["channels"]}
+        self.channels = {
+            each["name"]: each["id"]
+            for each in self.api.get(f"/api/channels?app={self.slug}").json["channels"]
+        }
         for (platform, code), is_mandatory in zip(product(Platform, CODES), mandatory, strict=True):
             self.versions[platform, code] = add(self.app, self.slug, platform, code, is_mandatory)
         for release in published:
@@ -114,7 +137,10 @@ class Server(RuleBasedStateMachine):
             where = {"app": self.slug, "platform": release.platform, "channel": release.channel.name}
         assert self._send("/api/updates/rollback", where)
 
-    @rule(what=st.sampled_from(["app", STABLE, BETA]), verb=st.sampled_from(["shut-off", "turn-on", "turn-on", "turn-on"]))
+    @rule(
+        what=st.sampled_from(["app", STABLE, BETA]),
+        verb=st.sampled_from(["shut-off", "turn-on", "turn-on", "turn-on"]),
+    )
     def shut_off_or_turn_on(self, what: str, verb: str) -> None:
         path = f"/api/apps/{self.slug}" if what == "app" else f"/api/channels/{self.channels[what]}"
         assert self._send(f"{path}/{verb}")
@@ -130,7 +156,13 @@ class Server(RuleBasedStateMachine):
             withdrawn, is_off = gone(app_row), app_row.is_shut_off
         for (platform, channel), candidates in streams.items():
             for device, code, by_hand in [*product(DEVICES, [1], [False]), ("d1", 1, True), ("d2", 3, False)]:
-                asked = {"app": self.slug, "channel": channel, "platform": platform, "device_id": device, "user_initiated": by_hand}
+                asked = {
+                    "app": self.slug,
+                    "channel": channel,
+                    "platform": platform,
+                    "device_id": device,
+                    "user_initiated": by_hand,
+                }
                 told = self.api.check(f"1.{code}.0+{code}", **asked)
                 query = UpdateQuery(parse_current_version(f"1.{code}.0+{code}"), device, by_hand)
                 wanted = oracle.answer(query, candidates, utcnow(), is_off or channel in off)
@@ -147,7 +179,12 @@ class Server(RuleBasedStateMachine):
 
     def _live(self) -> list[int]:
         with self.app.app_context():
-            query = select(Release.id).join(Version).join(App).where(App.slug == self.slug, Release.state.in_(LIVE_STATES))
+            query = (
+                select(Release.id)
+                .join(Version)
+                .join(App)
+                .where(App.slug == self.slug, Release.state.in_(LIVE_STATES))
+            )
             return list(reader().scalars(query.order_by(Release.id)))
 
     def _pick(self, n: int) -> int:
@@ -161,9 +198,13 @@ def address(slug: str, platform: Platform, code: int) -> str:
 
 def add(app: Flask, slug: str | None, platform: Platform, code: int, is_mandatory: bool = False) -> int:
     draft = VersionDraft(
-        platform=platform, version=f"1.{code}.0", version_code=code, download_url=address(slug or "", platform, code),
-        checksum=f"{code:064x}", is_mandatory=is_mandatory,
-    )  # fmt: skip
+        platform=platform,
+        version=f"1.{code}.0",
+        version_code=code,
+        download_url=address(slug or "", platform, code),
+        checksum=f"{code:064x}",
+        is_mandatory=is_mandatory,
+    )
     with app.app_context(), transaction() as session:
         return versions.add(session, SYSTEM, apps.find(session, slug), draft, artifact=None, now=utcnow()).id
 
@@ -172,33 +213,57 @@ def rows(app: App, platform: Platform, channel: str, off: set[str]) -> list[Cand
     """The rows of one stream, read without the code that answers are made with."""
     reached = [] if channel in off else REACHED[channel] - off
     found = select(Release, Version).join(Release.version).join(Channel, Channel.id == Release.channel_id)
-    found = found.where(Version.app_id == app.id, Version.platform == platform, Channel.name.in_(reached), Release.state.in_(LIVE_STATES))
+    found = found.where(
+        Version.app_id == app.id,
+        Version.platform == platform,
+        Channel.name.in_(reached),
+        Release.state.in_(LIVE_STATES),
+    )
     return [
         Candidate(
-            release_id=release.id, version_id=version.id, version=version.version, version_code=version.version_code,
-            rollout=release.rollout, salt=release.salt, state=ReleaseState(release.state), is_mandatory=version.is_mandatory,
-            starts_at=release.starts_at, is_floor=release.is_floor,
+            release_id=release.id,
+            version_id=version.id,
+            version=version.version,
+            version_code=version.version_code,
+            rollout=release.rollout,
+            salt=release.salt,
+            state=ReleaseState(release.state),
+            is_mandatory=version.is_mandatory,
+            starts_at=release.starts_at,
+            is_floor=release.is_floor,
         )
         for release, version in reader().execute(found)
-    ]  # fmt: skip
+    ]
 
 
 def gone(app: App) -> set[tuple[str, int]]:
     """The versions that were withdrawn and are not offered again."""
-    of_app = reader().scalars(select(Version).where(Version.app_id == app.id, Version.withdrawn_at.is_not(None)))
-    return {(version.platform, version.version_code) for version in of_app if not any(each.is_live for each in version.releases)}
+    of_app = reader().scalars(
+        select(Version).where(Version.app_id == app.id, Version.withdrawn_at.is_not(None))
+    )
+    return {
+        (version.platform, version.version_code)
+        for version in of_app
+        if not any(each.is_live for each in version.releases)
+    }
 
 
 @pytest.mark.timeout(120 + EXAMPLES)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_whatever_publishers_do_devices_are_told_what_the_semantics_say(app: Flask, api: Api) -> None:
     for platform in Platform:
-        assert api.post(f"/api/versions/{add(app, None, platform, OF_ANOTHER_APP)}/activate").status_code == 200
+        assert (
+            api.post(f"/api/versions/{add(app, None, platform, OF_ANOTHER_APP)}/activate").status_code == 200
+        )
     run_state_machine_as_test(
         lambda: Server(app),
         settings=settings(
-            max_examples=max(12, EXAMPLES // 20), stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck),
+            max_examples=max(12, EXAMPLES // 20),
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
             # Each release draws its own salt, so that a failure is shown as it was found: it can't be made smaller.
-            phases=[Phase.generate], database=None,
+            phases=[Phase.generate],
+            database=None,
         ),
-    )  # fmt: skip
+    )

@@ -39,14 +39,34 @@ def names(found: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("tag", "kept"), [("de", "de"), ("pt-BR", "pt-br"), (" pt_BR ", "pt-br"), ("zh-Hant-TW", "zh-hant-tw"), ("es-419", "es-419")]
+    ("tag", "kept"),
+    [
+        ("de", "de"),
+        ("pt-BR", "pt-br"),
+        (" pt_BR ", "pt-br"),
+        ("zh-Hant-TW", "zh-hant-tw"),
+        ("es-419", "es-419"),
+    ],
 )
 def test_a_language_tag_has_one_form(tag: str, kept: str) -> None:
     assert normal(tag) == kept
 
 
 @pytest.mark.parametrize(
-    "tag", ["", "d", "de-", "-de", "de--at", "deutsch, bitte", "<b>", "123", "d" * 36, "de-" + "a" * 9, "\u0434\u0435"]
+    "tag",
+    [
+        "",
+        "d",
+        "de-",
+        "-de",
+        "de--at",
+        "deutsch, bitte",
+        "<b>",
+        "123",
+        "d" * 36,
+        "de-" + "a" * 9,
+        "\u0434\u0435",
+    ],
 )
 def test_what_is_no_language_tag_is_refused(tag: str) -> None:
     with pytest.raises(ValueError, match="Expected one such as de or pt-BR"):
@@ -67,7 +87,9 @@ def test_languages_are_added_changed_and_removed_one_by_one(api: Api) -> None:
     assert notes_of(api, version["id"]) == {"pt-br": "Novo"}
 
 
-def test_the_history_tells_only_of_the_languages_that_changed(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_the_history_tells_only_of_the_languages_that_changed(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     version = api.version(1, "1.0.0")
     api.patch(f"/api/versions/{version['id']}", {"localized_notes": {"de": "Alt", "fr": "Bonjour"}})
     api.patch(f"/api/versions/{version['id']}", {"localized_notes": {"de": "Neu", "fr": "Bonjour"}})
@@ -87,23 +109,33 @@ def test_the_history_tells_only_of_the_languages_that_changed(api: Api, sign_in:
         ({"klingon language": "x"}, "bad_language"),
         ({"de": "x" * (MAX_NOTES + 1)}, "notes_too_long"),
         ({"pt-BR": "x", "pt_br": "y"}, "language_twice"),
-        ({f"x{chr(97 + n // 26)}{chr(97 + n % 26)}": "x" for n in range(MAX_LANGUAGES + 1)}, "too_many_languages"),
+        (
+            {f"x{chr(97 + n // 26)}{chr(97 + n % 26)}": "x" for n in range(MAX_LANGUAGES + 1)},
+            "too_many_languages",
+        ),
         ("de", "invalid_field"),
         ({"de": 5}, "invalid_field"),
     ],
 )
 def test_notes_that_can_not_be_are_refused_and_nothing_is_kept(api: Api, notes: Any, code: str) -> None:
     version = api.version(1, "1.0.0")
-    answer = api.patch(f"/api/versions/{version['id']}", {"localized_notes": notes, "release_notes": "changed"})
+    answer = api.patch(
+        f"/api/versions/{version['id']}", {"localized_notes": notes, "release_notes": "changed"}
+    )
     assert (answer.status_code, answer.json["code"]) == (400, code)
     assert api.get(f"/api/versions/{version['id']}").json["version"]["release_notes"] is None
 
 
 def test_the_one_call_that_publishes_takes_them_too(api: Api) -> None:
     body = {
-        "version": "1.0.0", "version_code": 1, "platform": "android", "download_url": "https://files.example.com/a.apk",
-        "checksum": "ab" * 32, "release_notes": "News", "localized_notes": {"de": "Neues"},
-    }  # fmt: skip
+        "version": "1.0.0",
+        "version_code": 1,
+        "platform": "android",
+        "download_url": "https://files.example.com/a.apk",
+        "checksum": "ab" * 32,
+        "release_notes": "News",
+        "localized_notes": {"de": "Neues"},
+    }
     assert api.post("/api/updates/publish", body).json["version"]["localized_notes"] == {"de": "Neues"}
     latest = "/api/updates/latest?platform=android"
     assert api.client.get(f"{latest}&locale=de-AT").json["release_notes"] == "Neues"
@@ -116,7 +148,10 @@ def test_publishing_an_uploaded_build_adds_languages_to_those_it_has(api: Api) -
     version = api.version(1, "1.0.0")
     api.patch(f"/api/versions/{version['id']}", {"localized_notes": {"fr": "Du neuf"}})
     body = {"version": "1.0.0", "version_code": 1, "platform": "android", "localized_notes": {"de": "Neues"}}
-    assert api.post("/api/updates/publish", body).json["version"]["localized_notes"] == {"de": "Neues", "fr": "Du neuf"}
+    assert api.post("/api/updates/publish", body).json["version"]["localized_notes"] == {
+        "de": "Neues",
+        "fr": "Du neuf",
+    }
 
 
 def form_of(browser: FlaskClient, *rows: tuple[str, str], **more: str) -> dict[str, Any]:
@@ -124,30 +159,47 @@ def form_of(browser: FlaskClient, *rows: tuple[str, str], **more: str) -> dict[s
     revision = re.search(r'name="revision" type="hidden" value="(\d+)"', page.text)
     assert revision
     return {
-        "csrf_token": csrf_of(page), "revision": revision[1], "release_notes": "For all",
-        "notes_language": [language for language, _ in rows], "notes_text": [text for _, text in rows], **more,
-    }  # fmt: skip
+        "csrf_token": csrf_of(page),
+        "revision": revision[1],
+        "release_notes": "For all",
+        "notes_language": [language for language, _ in rows],
+        "notes_text": [text for _, text in rows],
+        **more,
+    }
 
 
-def test_people_edit_them_in_rows_of_which_one_is_always_empty(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_people_edit_them_in_rows_of_which_one_is_always_empty(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     api.version(1, "1.0.0")
     browser = sign_in()
     where = "/apps/my-app/versions/1/edit"
     assert browser.get(where).text.count('name="notes_language"') == 1
-    assert browser.post(where, data=form_of(browser, ("pt-BR", "Novo"), ("", ""), ("de", "Neu"))).status_code == 303
+    assert (
+        browser.post(where, data=form_of(browser, ("pt-BR", "Novo"), ("", ""), ("de", "Neu"))).status_code
+        == 303
+    )
     assert notes_of(api, 1) == {"de": "Neu", "pt-br": "Novo"}
     shown = browser.get(where).text
     assert shown.count('name="notes_language"') == 3
-    assert '<details class="more language-shown"><summary>In pt-br</summary>' in browser.get("/apps/my-app/versions/1").text
+    assert (
+        '<details class="more language-shown"><summary>In pt-br</summary>'
+        in browser.get("/apps/my-app/versions/1").text
+    )
     # A row whose text was emptied, or that is gone, is a language that is gone.
     assert browser.post(where, data=form_of(browser, ("de", ""), ("", ""))).status_code == 303
     assert notes_of(api, 1) == {}
 
 
-def test_one_more_row_is_added_without_saving_what_was_typed(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_one_more_row_is_added_without_saving_what_was_typed(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     api.version(1, "1.0.0")
     browser = sign_in()
-    more = browser.post("/apps/my-app/versions/1/edit", data=form_of(browser, ("de", "Neu"), ("fr", "Du neuf"), more_notes="1"))
+    more = browser.post(
+        "/apps/my-app/versions/1/edit",
+        data=form_of(browser, ("de", "Neu"), ("fr", "Du neuf"), more_notes="1"),
+    )
     assert (more.status_code, more.text.count('name="notes_language"')) == (200, 4)
     assert "Du neuf" in more.text
     assert ">For all</textarea>" in more.text.replace("\r\n", "")
@@ -175,7 +227,9 @@ def test_wrong_rows_come_back_as_they_were_typed(
     assert answer.text.count('name="notes_language"') == len(rows) + 1
 
 
-def test_a_stale_form_shows_both_and_a_form_without_rows_removes_nothing(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_a_stale_form_shows_both_and_a_form_without_rows_removes_nothing(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     api.version(1, "1.0.0")
     browser = sign_in()
     form = form_of(browser, ("de", "Meins"))
@@ -197,7 +251,11 @@ def test_what_is_new_is_everything_between_the_device_and_everybody(api: Api) ->
     found = changelog(api, "&since=1.0.0%2B1")
     assert (found["since"], found["latest_version"], names(found)) == ("1.0.0+1", "1.2.0", ["1.2.0", "1.1.0"])
     middle = found["versions"][1]
-    assert (middle["version_code"], middle["release_notes"], middle["is_mandatory"]) == (2, "What 1.1.0 brings", True)
+    assert (middle["version_code"], middle["release_notes"], middle["is_mandatory"]) == (
+        2,
+        "What 1.1.0 brings",
+        True,
+    )
     assert middle["published_at"].endswith("Z")
     assert names(changelog(api, "&since=1.1.0")) == ["1.2.0"]
     assert names(changelog(api, "&since=1.1.0+2")) == ["1.2.0"]
@@ -250,9 +308,12 @@ def test_the_changelog_speaks_the_language_of_the_device(api: Api) -> None:
 def test_the_newest_twenty_are_enough_for_whoever_says_nothing(app: Flask, api: Api) -> None:
     for code in range(1, 24):
         body = {
-            "version": f"1.{code}.0", "version_code": code, "platform": "android", "download_url": "https://files.example.com/a.apk",
+            "version": f"1.{code}.0",
+            "version_code": code,
+            "platform": "android",
+            "download_url": "https://files.example.com/a.apk",
             "checksum": "ab" * 32,
-        }  # fmt: skip
+        }
         assert api.post("/api/updates/publish", body).status_code == 201
     assert names(changelog(api)) == [f"1.{code}.0" for code in range(23, 3, -1)]
     assert len(changelog(api, "&since=0.1.0")["versions"]) == 23
@@ -262,7 +323,10 @@ def test_the_newest_twenty_are_enough_for_whoever_says_nothing(app: Flask, api: 
 def test_caches_may_keep_the_changelog_for_a_minute_but_no_failure(api: Api) -> None:
     good = api.client.get("/api/updates/changelog?platform=android")
     assert (good.headers["Cache-Control"], "Set-Cookie" in good.headers) == ("public, max-age=60", False)
-    assert api.client.get("/api/updates/changelog?platform=android&since=x").headers["Cache-Control"] == "no-store"
+    assert (
+        api.client.get("/api/updates/changelog?platform=android&since=x").headers["Cache-Control"]
+        == "no-store"
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,7 +343,9 @@ def test_caches_may_keep_the_changelog_for_a_minute_but_no_failure(api: Api) -> 
         ("platform=android&limit=many", 400, "invalid_field"),
     ],
 )
-def test_a_changelog_that_can_not_be_says_why(client: FlaskClient, query: str, status: int, code: str) -> None:
+def test_a_changelog_that_can_not_be_says_why(
+    client: FlaskClient, query: str, status: int, code: str
+) -> None:
     answer = client.get(f"/api/updates/changelog?{query}")
     assert (answer.status_code, answer.json["code"]) == (status, code)
     assert len(answer.json["message"]) > 20

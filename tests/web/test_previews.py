@@ -23,7 +23,13 @@ from tests.conftest import EMAILS, Api
 
 
 def put_devices(
-    app: Flask, number: int, current: str = "1.0.0+1", *, prefix: str = "d", seen: datetime | None = None, **more: Any
+    app: Flask,
+    number: int,
+    current: str = "1.0.0+1",
+    *,
+    prefix: str = "d",
+    seen: datetime | None = None,
+    **more: Any,
 ) -> list[str]:
     """So many devices that asked lately; answers their ids."""
     ids = [f"{prefix}-{count}" for count in range(number)]
@@ -32,10 +38,16 @@ def put_devices(
         for each in ids:
             session.add(
                 Device(
-                    app_id=1, platform=Platform.ANDROID, device_hash=hashed(each), app_version=current,
-                    version_code=int(current.rpartition("+")[2]) if "+" in current else None, first_seen_at=when, last_seen_at=when, **more,
+                    app_id=1,
+                    platform=Platform.ANDROID,
+                    device_hash=hashed(each),
+                    app_version=current,
+                    version_code=int(current.rpartition("+")[2]) if "+" in current else None,
+                    first_seen_at=when,
+                    last_seen_at=when,
+                    **more,
                 )
-            )  # fmt: skip
+            )
     return ids
 
 
@@ -45,7 +57,11 @@ def put_group(app: Flask, name: str, members: list[str]) -> None:
         session.add(group)
         session.flush()
         for each in members:
-            session.add(DeviceGroupMember(group_id=group.id, device_hash=hashed(each), added_at=utcnow(), added_by="test"))
+            session.add(
+                DeviceGroupMember(
+                    group_id=group.id, device_hash=hashed(each), added_at=utcnow(), added_by="test"
+                )
+            )
 
 
 def preview(api: Api, version: dict[str, Any], **body: Any) -> dict[str, Any]:
@@ -63,9 +79,16 @@ def test_everybody_who_runs_something_older_would_get_it(app: Flask, api: Api) -
     put_devices(app, 5, prefix="gone", seen=utcnow() - timedelta(days=31))
     found = preview(api, api.version(2, "1.1.0"))
     assert found == {
-        "ok": True, "active": 10, "offered": 7, "mandatory": 0, "current": 3, "held_back": {}, "is_simulated": False, "is_sampled": False,
+        "ok": True,
+        "active": 10,
+        "offered": 7,
+        "mandatory": 0,
+        "current": 3,
+        "held_back": {},
+        "is_simulated": False,
+        "is_sampled": False,
         "message": "Of your 10 active devices, about 7 would get it now.",
-    }  # fmt: skip
+    }
 
 
 def test_a_percentage_reaches_about_so_many_and_nothing_is_made(app: Flask, api: Api) -> None:
@@ -129,7 +152,9 @@ def test_the_members_of_its_groups_are_counted_by_name(app: Flask, api: Api) -> 
     assert (found["active"], found["offered"], found["held_back"]) == (20, 3, {"not_in_rollout": 17})
 
 
-def test_of_very_many_a_sample_is_scaled_and_the_members_stay_exact(app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_a_sample_is_scaled_and_the_members_stay_exact(
+    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(previews, "MOST", 50)
     ids = put_devices(app, 300)
     put_devices(app, 100, "1.1.0+2", prefix="there")
@@ -194,7 +219,11 @@ def test_what_the_preview_promises_is_what_the_release_then_does(app: Flask, api
         draft = previews.draft(reader(), versions.get(reader(), version["id"]), stable, now=now)
         promised: Preview = previews.preview(reader(), draft, now)
     api.post(f"/api/versions/{version['id']}/activate")
-    assert promised.offered == sum(api.check("1.0.0+1", device_id=each)["version_code"] == 2 for each in ids) == 40
+    assert (
+        promised.offered
+        == sum(api.check("1.0.0+1", device_id=each)["version_code"] == 2 for each in ids)
+        == 40
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +242,9 @@ def test_what_the_preview_promises_is_what_the_release_then_does(app: Flask, api
         ({"mandatory_from": "2026-01-01T00:00:00"}, 400, "invalid_field"),
     ],
 )
-def test_a_release_that_can_not_be_is_refused_in_words(api: Api, body: dict[str, Any], status: int, code: str) -> None:
+def test_a_release_that_can_not_be_is_refused_in_words(
+    api: Api, body: dict[str, Any], status: int, code: str
+) -> None:
     version = api.version(2, "1.1.0")
     answer = api.post(f"/api/versions/{version['id']}/preview", body)
     assert (answer.status_code, answer.json["code"]) == (status, code), answer.text
@@ -227,7 +258,9 @@ def test_a_viewer_may_preview_and_the_body_may_be_left_out(app: Flask, api: Api)
     assert api.get("/api/releases/99/preview").status_code == 404
 
 
-def test_the_fragment_says_it_in_a_sentence(app: Flask, api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_the_fragment_says_it_in_a_sentence(
+    app: Flask, api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     made = api.published(2, "1.1.0")
     put_devices(app, 1_200)
     browser = sign_in(EMAILS[Role.VIEWER])
@@ -250,7 +283,9 @@ def test_the_fragment_says_it_in_a_sentence(app: Flask, api: Api, sign_in: Calla
         ("rollout=10&channel=nowhere", "has no channel"),
     ],
 )
-def test_the_fragment_says_what_is_wrong(api: Api, sign_in: Callable[..., FlaskClient], query: str, sentence: str) -> None:
+def test_the_fragment_says_what_is_wrong(
+    api: Api, sign_in: Callable[..., FlaskClient], query: str, sentence: str
+) -> None:
     api.published(2, "1.1.0")
     answer = sign_in().get(f"/apps/my-app/versions/1/preview?{query}")
     assert answer.status_code == 422

@@ -32,13 +32,24 @@ def test_nothing_is_offered_before_somebody_publishes(api: Api) -> None:
 def test_a_published_version_is_offered_with_its_digest(api: Api) -> None:
     version = api.published(2, "1.1.0")["version"]
     offer = api.check("1.0.0+1")
-    assert (offer["version_code"], offer["checksum"], offer["file_size"]) == (2, version["checksum"], version["file_size"])
-    assert offer["download_url"] == "https://updates.example.com/downloads/my-app/android/2/my-app-1.1.0-2.apk"
+    assert (offer["version_code"], offer["checksum"], offer["file_size"]) == (
+        2,
+        version["checksum"],
+        version["file_size"],
+    )
+    assert (
+        offer["download_url"] == "https://updates.example.com/downloads/my-app/android/2/my-app-1.1.0-2.apk"
+    )
 
 
 def test_publishing_by_the_seeds_call_finds_an_uploaded_build(api: Api) -> None:
     made = api.version(2, "1.1.0")
-    body = {"version": "1.1.0", "version_code": 2, "platform": "android", "checksum": f"sha256:{made['checksum'].upper()}"}
+    body = {
+        "version": "1.1.0",
+        "version_code": 2,
+        "platform": "android",
+        "checksum": f"sha256:{made['checksum'].upper()}",
+    }
     answer = api.post("/api/updates/publish", body)
     assert (answer.status_code, answer.json["version"]["id"]) == (201, made["id"])
 
@@ -100,7 +111,11 @@ def test_deactivating_takes_a_version_out_of_the_answers(api: Api) -> None:
 def test_deactivating_what_is_not_active_is_a_conflict(api: Api) -> None:
     made = api.version()
     answer = api.post(f"/api/updates/deactivate/{made['id']}")
-    assert (answer.status_code, answer.json["code"], answer.json["current"]["is_active"]) == (409, "not_active", False)
+    assert (answer.status_code, answer.json["code"], answer.json["current"]["is_active"]) == (
+        409,
+        "not_active",
+        False,
+    )
 
 
 def test_a_withdrawn_version_can_be_activated_again(api: Api) -> None:
@@ -130,7 +145,11 @@ def test_rolling_back_twice_is_a_conflict(api: Api) -> None:
     release = api.published()["release"]
     api.post(f"/api/releases/{release['id']}/rollback")
     answer = api.post(f"/api/releases/{release['id']}/rollback")
-    assert (answer.status_code, answer.json["code"], answer.json["current"]["state"]) == (409, "wrong_state", "rolled_back")
+    assert (answer.status_code, answer.json["code"], answer.json["current"]["state"]) == (
+        409,
+        "wrong_state",
+        "rolled_back",
+    )
 
 
 def test_pausing_stops_offers_and_resuming_brings_them_back(api: Api) -> None:
@@ -156,7 +175,9 @@ def test_withdrawing_a_release_ends_its_version(api: Api) -> None:
 
 def test_a_release_can_start_small_and_be_opened(api: Api) -> None:
     version = api.version()
-    started = api.post(f"/api/versions/{version['id']}/releases", {"channel": "stable", "rollout": 0}).json["release"]
+    started = api.post(f"/api/versions/{version['id']}/releases", {"channel": "stable", "rollout": 0}).json[
+        "release"
+    ]
     assert api.check()["reason"] == "not_in_rollout"
     opened = api.post(f"/api/releases/{started['id']}/rollout", {"rollout": 10_000}).json["release"]
     assert (opened["rollout"], opened["revision"]) == (10_000, 2)
@@ -186,7 +207,11 @@ def test_a_stale_revision_is_answered_with_the_present_state(api: Api) -> None:
     version = api.version()
     api.patch(f"/api/versions/{version['id']}", {"release_notes": "new", "revision": 1})
     stale = api.post(f"/api/versions/{version['id']}/activate", {"revision": 1})
-    assert (stale.status_code, stale.json["code"], stale.json["current"]["revision"]) == (409, "stale_revision", 2)
+    assert (stale.status_code, stale.json["code"], stale.json["current"]["revision"]) == (
+        409,
+        "stale_revision",
+        2,
+    )
     assert api.post(f"/api/versions/{version['id']}/activate", {"revision": 2}).status_code == 200
 
 
@@ -201,7 +226,9 @@ def test_of_many_who_publish_at_once_one_wins_and_the_others_see_the_state(app: 
     for code in range(1, 6):
         version = Api(app).version(code, f"1.{code}.0")
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _, v=version: Api(app).post(f"/api/versions/{v['id']}/activate"), range(8)))
+            answers = list(
+                pool.map(lambda _, v=version: Api(app).post(f"/api/versions/{v['id']}/activate"), range(8))
+            )
         assert sorted(answer.status_code for answer in answers) == [200, *[409] * 7]
         assert all(answer.json["current"]["is_active"] for answer in answers if answer.status_code == 409)
         assert len(Api(app).get(f"/api/versions/{version['id']}").json["version"]["releases"]) == 1
@@ -213,7 +240,12 @@ def test_a_publisher_and_one_who_rolls_back_never_leave_half_a_state(app: Flask)
         release = api.published(code, f"1.{code}.0")["release"]
         verbs = ["rollback", "pause", "withdraw", "rollback"]
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda verb, r=release: Api(app).post(f"/api/releases/{r['id']}/{verb}", {"revision": 1}), verbs))
+            answers = list(
+                pool.map(
+                    lambda verb, r=release: Api(app).post(f"/api/releases/{r['id']}/{verb}", {"revision": 1}),
+                    verbs,
+                )
+            )
         assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
         version = api.get(f"/api/versions/{release['version_id']}").json["version"]
         assert version["is_active"] is (version["releases"][0]["state"] == "paused")
@@ -221,11 +253,20 @@ def test_a_publisher_and_one_who_rolls_back_never_leave_half_a_state(app: Flask)
 
 def test_versions_are_listed_edited_and_deleted(api: Api) -> None:
     made = api.version()
-    assert [version["id"] for version in api.get("/api/versions?platform=android").json["versions"]] == [made["id"]]
+    assert [version["id"] for version in api.get("/api/versions?platform=android").json["versions"]] == [
+        made["id"]
+    ]
     assert api.get("/api/versions?platform=ios").json["versions"] == []
-    edited = api.patch(f"/api/versions/{made['id']}", {"min_supported_version": "1.0.0", "is_mandatory": True}).json["version"]
+    edited = api.patch(
+        f"/api/versions/{made['id']}", {"min_supported_version": "1.0.0", "is_mandatory": True}
+    ).json["version"]
     assert (edited["min_supported_version"], edited["is_mandatory"], edited["revision"]) == ("1.0.0", True, 2)
-    assert api.patch(f"/api/versions/{made['id']}", {"min_supported_version": ""}).json["version"]["min_supported_version"] is None
+    assert (
+        api.patch(f"/api/versions/{made['id']}", {"min_supported_version": ""}).json["version"][
+            "min_supported_version"
+        ]
+        is None
+    )
     assert api.delete(f"/api/versions/{made['id']}").json["ok"] is True
     assert api.get(f"/api/versions/{made['id']}").status_code == 404
 
@@ -241,7 +282,9 @@ def test_a_published_version_is_not_deleted(api: Api) -> None:
     assert api.delete(f"/api/versions/{version['id']}").json["code"] == "was_published"
 
 
-@pytest.mark.parametrize("path", ["/api/versions/99", "/api/versions/99999999999999999999999", "/api/releases/99/pause"])
+@pytest.mark.parametrize(
+    "path", ["/api/versions/99", "/api/versions/99999999999999999999999", "/api/releases/99/pause"]
+)
 def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
     answer = api.post(path) if path.endswith("pause") else api.get(path)
     assert (answer.status_code, answer.json["ok"]) == (404, False)
@@ -250,7 +293,11 @@ def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
 def test_a_viewer_reads_but_does_not_publish(app: Flask, api: Api) -> None:
     version, viewer = api.version(), Api(app, Role.VIEWER)
     assert viewer.get("/api/versions").status_code == 200
-    for path in (f"/api/versions/{version['id']}/activate", "/api/updates/publish", f"/api/updates/deactivate/{version['id']}"):
+    for path in (
+        f"/api/versions/{version['id']}/activate",
+        "/api/updates/publish",
+        f"/api/updates/deactivate/{version['id']}",
+    ):
         assert viewer.post(path, EXTERNAL).status_code == 403
     assert api.get(f"/api/versions/{version['id']}").json["version"]["is_active"] is False
 
@@ -265,13 +312,21 @@ def test_a_revision_that_can_not_be_is_refused(api: Api, revision: object) -> No
 
 def test_publishing_an_uploaded_build_takes_the_notes_and_flags_along(api: Api) -> None:
     api.upload(apk(version="1.1.0", code=2), release_notes="from the upload")
-    kept = api.post("/api/updates/publish", {"version": "1.1.0", "version_code": 2, "platform": "android", "is_mandatory": True})
-    assert (kept.json["version"]["release_notes"], kept.json["version"]["is_mandatory"]) == ("from the upload", True)
+    kept = api.post(
+        "/api/updates/publish",
+        {"version": "1.1.0", "version_code": 2, "platform": "android", "is_mandatory": True},
+    )
+    assert (kept.json["version"]["release_notes"], kept.json["version"]["is_mandatory"]) == (
+        "from the upload",
+        True,
+    )
 
 
 def test_publishing_with_another_size_is_a_contradiction(api: Api) -> None:
     api.version(2, "1.1.0")
-    answer = api.post("/api/updates/publish", {"version": "1.1.0", "version_code": 2, "platform": "android", "file_size": 5})
+    answer = api.post(
+        "/api/updates/publish", {"version": "1.1.0", "version_code": 2, "platform": "android", "file_size": 5}
+    )
     assert (answer.status_code, answer.json["code"]) == (409, "version_code_taken")
 
 

@@ -37,10 +37,22 @@ def release(app: Flask, api: Api) -> int:
 def install(app: Flask, release_id: int, devices: int, at: datetime, *, failing: int = 0) -> None:
     with app.app_context(), transaction() as session:
         for number in range(devices):
-            session.add(ReleaseDevice(release_id=release_id, device_id=f"{number:064}", is_control=False, version_code=2, enrolled_at=at,
-                                      offered_at=at, installed_at=at, failed_at=at if number < failing else None))  # fmt: skip
+            session.add(
+                ReleaseDevice(
+                    release_id=release_id,
+                    device_id=f"{number:064}",
+                    is_control=False,
+                    version_code=2,
+                    enrolled_at=at,
+                    offered_at=at,
+                    installed_at=at,
+                    failed_at=at if number < failing else None,
+                )
+            )
         for stage, number in (("offered", devices), ("installed", devices), ("failed", failing)):
-            session.add(ReleaseCount(release_id=release_id, hour=at, stage=stage, devices=number, events=number))
+            session.add(
+                ReleaseCount(release_id=release_id, hour=at, stage=stage, devices=number, events=number)
+            )
 
 
 def look(app: Flask, release_id: int) -> None:
@@ -52,14 +64,20 @@ def told(browser: FlaskClient, page: str) -> str:
     """The pill and the sentence of the health of the only release."""
     text = browser.get(f"/apps/my-app/{page}").text
     found = re.search(r'<p>(<span class="pill pill-\w+">[^<]+</span> [^<]+)</p>', text)
-    return unescape(re.sub(r"<[^>]*pill-(\w+)[^>]*>([^<]*)</span>", r"\1: \2.", found[1])).strip() if found else "nothing"
+    return (
+        unescape(re.sub(r"<[^>]*pill-(\w+)[^>]*>([^<]*)</span>", r"\1: \2.", found[1])).strip()
+        if found
+        else "nothing"
+    )
 
 
 def clock(at: datetime) -> str:
     return f"{at:%H:%M} UTC" if at.date() == utcnow().date() else f"{at.day} {at:%b %H:%M} UTC"
 
 
-def test_green_is_said_only_where_devices_are_judged(app: Flask, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+def test_green_is_said_only_where_devices_are_judged(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser = sign_in(EMAILS[Role.VIEWER])
     pages = (f"releases/{release}", "fleet")
     assert "No device has been offered it yet" in browser.get(f"/apps/my-app/{pages[0]}").text
@@ -72,14 +90,18 @@ def test_green_is_said_only_where_devices_are_judged(app: Flask, release: int, s
     assert [told(browser, page) for page in pages] == [early, early]
     with app.app_context(), transaction() as session:
         session.execute(update(ReleaseDevice).values(enrolled_at=at - 2 * HOUR, failed_at=None))
-    assert told(browser, "fleet").endswith("9 devices have been offered it; the first look at them is a matter of a minute.")
+    assert told(browser, "fleet").endswith(
+        "9 devices have been offered it; the first look at them is a matter of a minute."
+    )
     look(app, release)
     judged = [told(browser, page) for page in pages]
     assert judged[0] == judged[1]
     assert judged[0].startswith("good: nothing found. 0 of 9 devices failed")
 
 
-def test_after_a_resume_a_new_test_is_said_to_begin(app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+def test_after_a_resume_a_new_test_is_said_to_begin(
+    app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser, page = sign_in(EMAILS[Role.VIEWER]), f"releases/{release}"
     install(app, release, 60, utcnow() - 4 * HOUR, failing=30)
     look(app, release)
@@ -94,18 +116,30 @@ def test_after_a_resume_a_new_test_is_said_to_begin(app: Flask, api: Api, releas
     assert said.endswith("None has been yet.")
     look(app, release)
     assert told(browser, page) == said
-    assert api.get(f"/api/releases/{release}/health").json["message"] == said.removeprefix("quiet: a new test. ")
+    assert api.get(f"/api/releases/{release}/health").json["message"] == said.removeprefix(
+        "quiet: a new test. "
+    )
 
 
-def test_what_no_device_reports_is_no_zero(app: Flask, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+def test_what_no_device_reports_is_no_zero(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
     install(app, release, 9, utcnow() - HOUR)
     page = sign_in().get(f"/apps/my-app/releases/{release}").text
     levels = re.findall(r"<dt>(\w+)</dt><dd>.*?</dd><dd class=\"right\">(.*?)</dd>", page)
     shown = {stage: re.sub(r"<[^>]+>", "", number) for stage, number in levels}
-    assert shown == {"Offered": "9", "Downloaded": "not reported", "Installed": "9 100 %", "Healthy": "not reported", "Failed": "0 0 %"}
+    assert shown == {
+        "Offered": "9",
+        "Downloaded": "not reported",
+        "Installed": "9 100 %",
+        "Healthy": "not reported",
+        "Failed": "0 0 %",
+    }
 
 
-def test_an_app_that_keeps_nothing_says_what_that_means(app: Flask, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+def test_an_app_that_keeps_nothing_says_what_that_means(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
     with app.app_context(), transaction() as session:
         session.get_one(Release, release).version.app.keeps_devices = False
     browser = sign_in(EMAILS[Role.ADMIN])
@@ -132,7 +166,11 @@ def test_a_halted_release_is_offered_again_only_after_a_look_at_the_numbers(
     assert f'action="{home}/resume"' not in page.text
     assert f'<a class="button " href="{home}/resume"' in page.text
     asked = browser.get(f"{home}/resume")
-    for said in ("about 30 devices of 90 active; 60 run it already", "Halted: 30 of 60 devices failed", "it is halted again"):
+    for said in (
+        "about 30 devices of 90 active; 60 run it already",
+        "Halted: 30 of 60 devices failed",
+        "it is halted again",
+    ):
         assert said in words_of(asked), said
     with app.app_context():
         assert reader().get_one(Release, release).state == "halted"

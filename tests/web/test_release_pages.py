@@ -13,7 +13,15 @@ from flask.testing import FlaskClient
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from tests.conftest import EMAILS, Api
-from tests.web.release_helpers import HOME, revision_of, send, with_channels, with_devices, with_groups, words_of
+from tests.web.release_helpers import (
+    HOME,
+    revision_of,
+    send,
+    with_channels,
+    with_devices,
+    with_groups,
+    words_of,
+)
 
 pytestmark = pytest.mark.sqlite_suffices
 
@@ -40,7 +48,9 @@ def test_without_releases_the_page_teaches_the_next_step(browser: FlaskClient) -
     assert 'href="/apps/my-app/uploads/new"' in page.text
 
 
-def test_the_page_says_what_is_live_for_how_many_and_what_is_underneath(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_the_page_says_what_is_live_for_how_many_and_what_is_underneath(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     api.published(1, "1.0.0")
     with_devices(app, 30, "1.0.0", 1)
     released(api, plan=PLAN)
@@ -58,18 +68,24 @@ def test_without_a_full_release_everybody_else_gets_nothing(browser: FlaskClient
     assert "Everybody else No update." in words_of(browser.get(HOME))
 
 
-def test_no_step_of_a_plan_is_shown_as_taken_before_its_release_starts(browser: FlaskClient, api: Api) -> None:
+def test_no_step_of_a_plan_is_shown_as_taken_before_its_release_starts(
+    browser: FlaskClient, api: Api
+) -> None:
     release = released(api, plan=PLAN, starts_at=(utcnow() + timedelta(hours=5)).isoformat())
     for page in (browser.get(HOME), browser.get(f"{HOME}/{release['id']}")):
         assert "10 % at the start, for 24 h 50 % after 24 h 100 % after 24 h" in words_of(page)
         assert 'aria-current="step"' not in page.text
 
 
-def test_the_reach_of_a_part_names_the_groups_that_come_on_top(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_the_reach_of_a_part_names_the_groups_that_come_on_top(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     with_groups(app, "testers")
     with_devices(app, 30, "1.0.0", 1)
     release = released(api, rollout=1000, groups=["testers"])
-    assert "about 3 of 30 active devices, and whoever is in its groups." in words_of(browser.get(f"{HOME}/{release['id']}"))
+    assert "about 3 of 30 active devices, and whoever is in its groups." in words_of(
+        browser.get(f"{HOME}/{release['id']}")
+    )
 
 
 def test_a_scheduled_release_stands_below_what_is_live(browser: FlaskClient, api: Api) -> None:
@@ -157,7 +173,11 @@ def test_a_plan_is_given_changed_and_ended(browser: FlaskClient, api: Api) -> No
     steps = {"step_percent": ["10", "33.33", "100", "", ""], "step_hours": ["12", "0.5", "", "", ""]}
     assert send(browser, f"{where}/plan", browser.get(where), **steps).status_code == 303
     found = api.get(f"/api/releases/{release['id']}").json["release"]
-    assert [(step["rollout"], step["soak_minutes"]) for step in found["plan"]] == [(1000, 720), (3333, 30), (10_000, 0)]
+    assert [(step["rollout"], step["soak_minutes"]) for step in found["plan"]] == [
+        (1000, 720),
+        (3333, 30),
+        (10_000, 0),
+    ]
     page = browser.get(where)
     assert "10 % now, for 12 h" in words_of(page)
     assert send(browser, f"{where}/plan", page, end="1").status_code == 303
@@ -196,7 +216,12 @@ def test_terms_are_changed_and_their_history_is_told(app: Flask, browser: FlaskC
     with_groups(app, "testers", "store 42")
     release = released(api)
     where = f"{HOME}/{release['id']}"
-    form = {"groups": ["testers"], "mandatory_from": "2030-05-01T08:30", "critical_from": "1.0.0+1", "critical_below": "1.0.0+2"}
+    form = {
+        "groups": ["testers"],
+        "mandatory_from": "2030-05-01T08:30",
+        "critical_from": "1.0.0+1",
+        "critical_below": "1.0.0+2",
+    }
     assert send(browser, f"{where}/terms", browser.get(where), **form).status_code == 303
     found = api.get(f"/api/releases/{release['id']}").json["release"]
     assert (found["groups"], found["mandatory_from"]) == (["testers"], "2030-05-01T08:30:00Z")
@@ -211,7 +236,12 @@ def test_terms_are_changed_and_their_history_is_told(app: Flask, browser: FlaskC
     emptied = {"mandatory_from": "", "critical_from": "", "critical_below": ""}
     assert send(browser, f"{where}/terms", page, **emptied).status_code == 303
     cleared = api.get(f"/api/releases/{release['id']}").json["release"]
-    assert (cleared["groups"], cleared["mandatory_from"], cleared["critical_from"], cleared["critical_below"]) == ([], None, None, None)
+    assert (
+        cleared["groups"],
+        cleared["mandatory_from"],
+        cleared["critical_from"],
+        cleared["critical_below"],
+    ) == ([], None, None, None)
 
 
 def test_wrong_terms_and_stale_ones_keep_what_was_typed(browser: FlaskClient, api: Api) -> None:
@@ -240,7 +270,9 @@ def test_the_start_moves_while_it_lies_ahead(browser: FlaskClient, api: Api) -> 
     assert api.check()["update_available"] is True
 
 
-def test_rolling_back_says_how_many_keep_it_and_shows_the_way_out(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_rolling_back_says_how_many_keep_it_and_shows_the_way_out(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     api.published(1, "1.0.0")
     release = api.published(7, "1.1.0")["release"]
     with_devices(app, 12, "1.1.0", 7)
@@ -257,7 +289,9 @@ def test_rolling_back_says_how_many_keep_it_and_shows_the_way_out(app: Flask, br
     assert "Build the code of 1.0.0 with a version code above 7" in notice
 
 
-def test_the_repair_is_proposed_as_mandatory_for_exactly_those_devices(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_the_repair_is_proposed_as_mandatory_for_exactly_those_devices(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     api.published(1, "1.0.0")
     bad = api.published(7, "1.1.0")["release"]
     with_devices(app, 12, "1.1.0", 7)
@@ -279,7 +313,13 @@ def test_publishing_along_a_preset_later_and_to_groups(app: Flask, browser: Flas
     made = api.version()
     where = f"/apps/my-app/versions/{made['id']}/publish"
     later = f"{utcnow() + timedelta(hours=9):%Y-%m-%dT%H:%M}"
-    form = {"channel": "stable", "rollout": "100", "plan": "1-10-50-100", "starts_at": later, "groups": ["testers"]}
+    form = {
+        "channel": "stable",
+        "rollout": "100",
+        "plan": "1-10-50-100",
+        "starts_at": later,
+        "groups": ["testers"],
+    }
     assert send(browser, where, browser.get(where), **form).status_code == 303
     release = api.get("/api/releases").json["releases"][0]
     assert (release["rollout"], release["groups"], release["starts_at"][:16]) == (100, ["testers"], later)
@@ -289,11 +329,19 @@ def test_publishing_along_a_preset_later_and_to_groups(app: Flask, browser: Flas
 def test_a_start_in_the_past_comes_back_beside_its_field(browser: FlaskClient, api: Api) -> None:
     made = api.version()
     where = f"/apps/my-app/versions/{made['id']}/publish"
-    answer = send(browser, where, browser.get(where), channel="stable", rollout="10", starts_at="2001-01-01T10:00")
-    assert (answer.status_code, "has passed" in answer.text, 'value="2001-01-01T10:00"' in answer.text) == (422, True, True)
+    answer = send(
+        browser, where, browser.get(where), channel="stable", rollout="10", starts_at="2001-01-01T10:00"
+    )
+    assert (answer.status_code, "has passed" in answer.text, 'value="2001-01-01T10:00"' in answer.text) == (
+        422,
+        True,
+        True,
+    )
 
 
-def test_a_version_that_changed_meanwhile_is_shown_before_it_is_published(browser: FlaskClient, api: Api) -> None:
+def test_a_version_that_changed_meanwhile_is_shown_before_it_is_published(
+    browser: FlaskClient, api: Api
+) -> None:
     made = api.version()
     where = f"/apps/my-app/versions/{made['id']}/publish"
     dialog = browser.get(where)
@@ -305,7 +353,9 @@ def test_a_version_that_changed_meanwhile_is_shown_before_it_is_published(browse
     assert send(browser, where, stale, channel="stable", rollout="25").status_code == 303
 
 
-def test_a_version_is_promoted_from_its_page_and_the_dialog_follows_the_channel(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_a_version_is_promoted_from_its_page_and_the_dialog_follows_the_channel(
+    app: Flask, browser: FlaskClient, api: Api
+) -> None:
     with_channels(app, "beta")
     made = api.published()
     page = browser.get(f"/apps/my-app/versions/{made['version']['id']}")
@@ -320,8 +370,13 @@ def test_a_version_is_promoted_from_its_page_and_the_dialog_follows_the_channel(
     assert len(api.get("/api/releases?live=true").json["releases"]) == 2
 
 
-@pytest.mark.parametrize("query", ["rollout=", "rollout=abc", "rollout=nan", "rollout=1e999999999", "rollout=10&channel=nowhere&plan=x"])
-def test_odd_choices_in_the_address_of_the_dialog_are_no_accident(browser: FlaskClient, api: Api, query: str) -> None:
+@pytest.mark.parametrize(
+    "query",
+    ["rollout=", "rollout=abc", "rollout=nan", "rollout=1e999999999", "rollout=10&channel=nowhere&plan=x"],
+)
+def test_odd_choices_in_the_address_of_the_dialog_are_no_accident(
+    browser: FlaskClient, api: Api, query: str
+) -> None:
     api.version()
     assert browser.get(f"/apps/my-app/versions/1/publish?{query}").status_code == 200
 
@@ -335,5 +390,10 @@ def test_another_apps_release_is_not_shown_here(sign_in: Callable[..., FlaskClie
     for path in (where, f"{where}/rollback", f"{where}/withdraw"):
         assert admin.get(path).status_code == 404
     for verb in ("pause", "resume", "advance", "rollback", "withdraw", "plan", "terms", "rollout"):
-        assert admin.post(f"{where}/{verb}", data={"csrf_token": token, "rollout": "5", "revision": "1"}).status_code == 404, verb
+        assert (
+            admin.post(
+                f"{where}/{verb}", data={"csrf_token": token, "rollout": "5", "revision": "1"}
+            ).status_code
+            == 404
+        ), verb
     assert revision_of(admin.get(f"{HOME}/{release['id']}")) == "1"

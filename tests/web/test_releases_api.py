@@ -28,7 +28,11 @@ def group(name: str, *devices: str) -> None:
         session.add(row)
         session.flush()
         for device in devices:
-            session.add(DeviceGroupMember(group_id=row.id, device_hash=hashed(device), added_at=utcnow(), added_by="test"))
+            session.add(
+                DeviceGroupMember(
+                    group_id=row.id, device_hash=hashed(device), added_at=utcnow(), added_by="test"
+                )
+            )
         catalogs.touch(session, app.id)
 
 
@@ -84,13 +88,28 @@ def test_promotion_offers_the_same_version_on_another_channel(app: Flask, api: A
         channel("beta", falls_back_to="stable")
     made = api.version()
     release = start(api, made["id"], channel="beta").json["release"]
-    assert (api.check()["reason"], api.check(channel="beta")["version_code"]) == ("no_release", made["version_code"])
+    assert (api.check()["reason"], api.check(channel="beta")["version_code"]) == (
+        "no_release",
+        made["version_code"],
+    )
     promoted = api.post(f"/api/releases/{release['id']}/promote", {"channel": "stable", "rollout": 10_000})
-    assert (promoted.status_code, promoted.json["release"]["channel"], promoted.json["version"]["id"]) == (201, "stable", made["id"])
+    assert (promoted.status_code, promoted.json["release"]["channel"], promoted.json["version"]["id"]) == (
+        201,
+        "stable",
+        made["id"],
+    )
     assert api.check()["checksum"] == api.check(channel="beta")["checksum"] == made["checksum"]
-    assert api.post(f"/api/releases/{release['id']}/promote", {"channel": "beta"}).json["code"] == "same_channel"
-    assert api.post(f"/api/releases/{release['id']}/promote", {"channel": "stable"}).json["code"] == "already_released"
-    assert api.post(f"/api/releases/{release['id']}/promote", {"channel": "nowhere"}).json["code"] == "unknown_channel"
+    assert (
+        api.post(f"/api/releases/{release['id']}/promote", {"channel": "beta"}).json["code"] == "same_channel"
+    )
+    assert (
+        api.post(f"/api/releases/{release['id']}/promote", {"channel": "stable"}).json["code"]
+        == "already_released"
+    )
+    assert (
+        api.post(f"/api/releases/{release['id']}/promote", {"channel": "nowhere"}).json["code"]
+        == "unknown_channel"
+    )
 
 
 def test_one_call_rolls_back_what_a_channel_offers_first(app: Flask, api: Api) -> None:
@@ -112,13 +131,21 @@ def test_one_call_rolls_back_what_a_channel_offers_first(app: Flask, api: Api) -
 def test_the_history_tells_everything_in_order(app: Flask, api: Api) -> None:
     with app.app_context():
         number = start(api, make(1), rollout=1_000).json["release"]["id"]
-    for verb, body in (("rollout", {"rollout": 2_000}), ("pause", {"reason": "looking"}), ("resume", None), ("rollback", None)):
+    for verb, body in (
+        ("rollout", {"rollout": 2_000}),
+        ("pause", {"reason": "looking"}),
+        ("resume", None),
+        ("rollback", None),
+    ):
         assert api.post(f"/api/releases/{number}/{verb}", body).status_code == 200
     found = api.get(f"/api/releases/{number}").json
     assert [(event["action"], event["after"]["revision"]) for event in found["history"]] == [
-        ("release.started", 1), ("release.rollout_changed", 2), ("release.paused", 3), ("release.resumed", 4),
+        ("release.started", 1),
+        ("release.rollout_changed", 2),
+        ("release.paused", 3),
+        ("release.resumed", 4),
         ("release.rolled_back", 5),
-    ]  # fmt: skip
+    ]
     assert found["history"][1]["before"] == {"rollout": 1_000}
     assert found["history"][2]["after"]["reason"] == "looking"
     assert all(event["actor"].startswith("publisher@example.com") for event in found["history"])
@@ -131,7 +158,9 @@ def test_terms_can_be_changed_and_cleared(app: Flask, api: Api) -> None:
         number = start(api, make(3), critical_from="1.1.0+1", critical_below="1.2.0+2").json["release"]["id"]
     assert (api.check("1.1.0+1")["is_mandatory"], api.check("1.0.0+0")["is_mandatory"]) == (True, False)
     deadline = (utcnow() - timedelta(minutes=1)).isoformat()
-    api.patch(f"/api/releases/{number}", {"mandatory_from": deadline, "critical_from": None, "critical_below": None})
+    api.patch(
+        f"/api/releases/{number}", {"mandatory_from": deadline, "critical_from": None, "critical_below": None}
+    )
     assert (api.check("1.1.0+1")["is_mandatory"], api.check("1.0.0+0")["is_mandatory"]) == (True, True)
     cleared = api.patch(f"/api/releases/{number}", {"mandatory_from": None}).json["release"]
     assert (cleared["mandatory_from"], cleared["critical_below"]) == (None, None)
@@ -164,7 +193,10 @@ def test_a_floor_is_not_jumped_and_can_not_be_closed_by_its_rollout(app: Flask, 
         ({"plan": [{"rollout": 0.1, "soak_minutes": 60}, {"rollout": 1_000}]}, "invalid_field"),
         ({"plan": [{"rollout": 500, "soak_minutes": 60}, {"rollout": 1_000}], "rollout": 600}, "bad_plan"),
         ({"is_floor": True, "rollout": 500}, "floor_unreachable"),
-        ({"is_floor": True, "plan": [{"rollout": 500, "soak_minutes": 60}, {"rollout": 10_000}]}, "floor_unreachable"),
+        (
+            {"is_floor": True, "plan": [{"rollout": 500, "soak_minutes": 60}, {"rollout": 10_000}]},
+            "floor_unreachable",
+        ),
         ({"critical_below": "soon"}, "bad_critical"),
         ({"critical_from": "1.0.0"}, "bad_critical"),
         ({"critical_from": "2.0.0", "critical_below": "1.0.0"}, "bad_critical"),
@@ -173,7 +205,9 @@ def test_a_floor_is_not_jumped_and_can_not_be_closed_by_its_rollout(app: Flask, 
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_terms_that_can_not_be_are_refused_with_a_sentence(app: Flask, api: Api, terms: dict[str, Any], code: str) -> None:
+def test_terms_that_can_not_be_are_refused_with_a_sentence(
+    app: Flask, api: Api, terms: dict[str, Any], code: str
+) -> None:
     with app.app_context():
         version_id = make(1)
     refused = start(api, version_id, **terms)
@@ -192,7 +226,12 @@ def test_a_viewer_looks_and_changes_nothing(app: Flask, api: Api) -> None:
     assert viewer.patch(f"/api/releases/{number}", {"is_floor": True}).status_code == 403
     for verb in ("advance", "promote", "rollout", "pause", "resume", "halt", "rollback", "withdraw"):
         assert viewer.post(f"/api/releases/{number}/{verb}", {}).status_code == 403
-    for path in ("/api/updates/rollback", "/api/experiments", "/api/proposals/1/approve", "/api/proposals/1/decline"):
+    for path in (
+        "/api/updates/rollback",
+        "/api/experiments",
+        "/api/proposals/1/approve",
+        "/api/proposals/1/decline",
+    ):
         assert viewer.post(path, {}).status_code == 403
 
 
@@ -200,20 +239,35 @@ def test_a_stale_revision_shows_what_is_there_now(app: Flask, api: Api) -> None:
     with app.app_context():
         number = start(api, make(1)).json["release"]["id"]
     api.post(f"/api/releases/{number}/pause", {"revision": 1})
-    for path, body in ((f"/api/releases/{number}/rollback", {}), (f"/api/releases/{number}/rollout", {"rollout": 500})):
+    for path, body in (
+        (f"/api/releases/{number}/rollback", {}),
+        (f"/api/releases/{number}/rollout", {"rollout": 500}),
+    ):
         stale = api.post(path, {**body, "revision": 1})
-        assert (stale.status_code, stale.json["code"], stale.json["current"]["state"]) == (409, "stale_revision", "paused")
+        assert (stale.status_code, stale.json["code"], stale.json["current"]["state"]) == (
+            409,
+            "stale_revision",
+            "paused",
+        )
     stale = api.patch(f"/api/releases/{number}", {"groups": [], "revision": 1})
     assert (stale.status_code, stale.json["current"]["revision"]) == (409, 2)
 
 
 def test_a_file_elsewhere_may_say_what_it_needs(app: Flask, api: Api) -> None:
     body = {
-        "version": "2.0.0", "version_code": 2, "platform": "android", "download_url": "https://files.example.com/a.apk",
-        "checksum": "ab" * 32, "min_sdk": 30,
-    }  # fmt: skip
+        "version": "2.0.0",
+        "version_code": 2,
+        "platform": "android",
+        "download_url": "https://files.example.com/a.apk",
+        "checksum": "ab" * 32,
+        "min_sdk": 30,
+    }
     assert api.post("/api/updates/publish", body).status_code == 201
-    assert [api.check(sdk=sdk)["reason"] for sdk in (29, 30, None)] == ["os_too_old", "update_available", "update_available"]
+    assert [api.check(sdk=sdk)["reason"] for sdk in (29, 30, None)] == [
+        "os_too_old",
+        "update_available",
+        "update_available",
+    ]
     with app.app_context():
         make(1, platform=Platform.IOS, min_os="16.4")
     ios = api.get("/api/versions?platform=ios").json["versions"][0]["id"]

@@ -56,7 +56,12 @@ def test_a_completed_update_is_taken_and_counts_once(api: Api, app: Flask) -> No
     drain(app)
     with app.app_context():
         (done,) = reader().scalars(select(UpdateCompletion))
-        assert (done.from_version, done.to_version, done.platform, done.is_inferred) == ("1.0.0+1", "1.1.0+2", "android", False)
+        assert (done.from_version, done.to_version, done.platform, done.is_inferred) == (
+            "1.0.0+1",
+            "1.1.0+2",
+            "android",
+            False,
+        )
         assert reader().scalars(select(ReleaseDevice)).one().installed_at is not None
 
 
@@ -73,7 +78,9 @@ def test_a_completed_update_is_taken_and_counts_once(api: Api, app: Flask) -> No
         ({"device_id": "x" * 201}, 400, "invalid_field"),
     ],
 )
-def test_a_completion_that_makes_no_sense_is_refused(api: Api, change: dict[str, str], status: int, code: str) -> None:
+def test_a_completion_that_makes_no_sense_is_refused(
+    api: Api, change: dict[str, str], status: int, code: str
+) -> None:
     api.published(2, "1.1.0")
     body = {**DEVICE, "from_version": "1.0.0+1", "to_version": "1.1.0+2", **change}
     answer = api.client.post("/api/updates/complete", json=body)
@@ -103,10 +110,19 @@ def test_nothing_valid_is_lost_because_of_its_neighbour(api: Api, app: Flask) ->
     )
     assert (answer["ok"], answer["taken"]) == (True, 3)
     assert codes(answer) == [
-        (1, "unknown_event"), (2, "unknown_version"), (3, "bad_version"), (4, "event_in_the_future"), (5, "event_too_old"),
-        (6, "bad_duration"), (7, "invalid_field"), (8, "missing_field"), (9, "invalid_field"), (10, "invalid_field"),
-        (11, "invalid_field"), (12, "missing_field"),
-    ]  # fmt: skip
+        (1, "unknown_event"),
+        (2, "unknown_version"),
+        (3, "bad_version"),
+        (4, "event_in_the_future"),
+        (5, "event_too_old"),
+        (6, "bad_duration"),
+        (7, "invalid_field"),
+        (8, "missing_field"),
+        (9, "invalid_field"),
+        (10, "invalid_field"),
+        (11, "invalid_field"),
+        (12, "missing_field"),
+    ]
     assert answer["refused"][0]["event_id"] == "e-1"
     assert answer["refused"][8]["event_id"] is None
     assert all(each["message"].endswith((".", "}")) for each in answer["refused"])
@@ -117,7 +133,9 @@ def test_a_clock_that_is_wrong_by_a_day_is_corrected(api: Api, app: Flask) -> No
     api.published(2, "1.1.0")
     for number, wrong in enumerate((timedelta(days=1), timedelta(days=-1))):
         shows = utcnow() + wrong
-        answer = send(api, event(number, at=(shows - timedelta(minutes=10)).isoformat()), sent_at=shows.isoformat())
+        answer = send(
+            api, event(number, at=(shows - timedelta(minutes=10)).isoformat()), sent_at=shows.isoformat()
+        )
         assert answer["taken"] == 1
     for each in kept(app):
         assert abs(each.received_at - each.at - timedelta(minutes=10)) < timedelta(seconds=5)
@@ -132,7 +150,9 @@ def test_a_batch_that_is_too_large_is_taken_as_far_as_it_goes(api: Api, app: Fla
     huge = api.client.post("/api/updates/events", json={**DEVICE, "events": [event(text="x" * 5_000_000)]})
     assert (huge.status_code, huge.json["code"]) == (413, "body_too_large")
     assert "Send fewer events at once: at most 500, and 4194304 bytes." in huge.json["message"]
-    longest = [event(number, event="crash", signature="s" * 200, text="x" * 4_000) for number in range(600, 1_100)]
+    longest = [
+        event(number, event="crash", signature="s" * 200, text="x" * 4_000) for number in range(600, 1_100)
+    ]
     assert send(api, *longest)["taken"] == 500
     assert api.client.post("/api/updates/events", json={**DEVICE, "events": []}).status_code == 400
 
@@ -158,7 +178,12 @@ def server(settings: Settings, **changes: Any) -> Iterator[tuple[Flask, FlaskCli
 def test_an_address_that_forges_a_fleet_is_stopped(settings: Settings, api: Api) -> None:
     api.published(2, "1.1.0")
     with server(settings, report_limit="20 per minute") as (_, client):
-        answers = [client.post("/api/updates/events", json={**DEVICE, "device_id": f"d{n}", "events": [event(n)] * 5}) for n in range(6)]
+        answers = [
+            client.post(
+                "/api/updates/events", json={**DEVICE, "device_id": f"d{n}", "events": [event(n)] * 5}
+            )
+            for n in range(6)
+        ]
     assert [each.status_code for each in answers] == [202] * 4 + [429] * 2
     assert answers[-1].json["code"] == "too_many"
 
@@ -180,7 +205,12 @@ def checks_of(app: Flask) -> int:
     ],
 )
 def test_checks_beyond_the_limit_of_an_address_are_answered_and_not_counted(
-    settings: Settings, api: Api, caplog: pytest.LogCaptureFixture, proxies: int, headers: list[dict[str, str]], counted: int
+    settings: Settings,
+    api: Api,
+    caplog: pytest.LogCaptureFixture,
+    proxies: int,
+    headers: list[dict[str, str]],
+    counted: int,
 ) -> None:
     api.published(2, "1.1.0")
     body = {"platform": "android", "current_version": "1.0.0+1"}
@@ -193,7 +223,9 @@ def test_checks_beyond_the_limit_of_an_address_are_answered_and_not_counted(
     assert len(told) == {3: 1, 6: 1, 7: 0}[counted]
 
 
-def test_without_room_the_device_is_told_to_try_again(api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_room_the_device_is_told_to_try_again(
+    api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.published(2, "1.1.0")
     monkeypatch.setattr(app.extensions["ota_reports"], "keep", lambda record: False)
     body = {**DEVICE, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
@@ -219,11 +251,16 @@ def test_one_event_needs_no_list(api: Api, app: Flask) -> None:
 @pytest.mark.parametrize(
     ("address", "place"),
     [
-        ("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::1", "2001:db8:1:3::/64"), ("::ffff:192.0.2.7", "192.0.2.7"), ("fe80::1%eth0", "fe80::/64"),
-        ("unknown:1", "unknown:1"), ("", ""),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown:1", "unknown:1"),
+        ("", ""),
     ],
-)  # fmt: skip
+)
 def test_a_network_of_ipv6_is_one_address(address: str, place: str) -> None:
     assert place_of(address) == place
 
@@ -234,5 +271,10 @@ def test_addresses_of_one_network_share_a_limit(settings: Settings, api: Api) ->
     with server(settings, check_limit="3 per minute", trusted_proxies=1) as (app, client):
         for number in range(7):
             more = {"X-Forwarded-For": f"2001:db8::{number + 1}"}
-            assert client.post("/api/updates/check", json={**body, "device_id": f"d{number}"}, headers=more).status_code == 200
+            assert (
+                client.post(
+                    "/api/updates/check", json={**body, "device_id": f"d{number}"}, headers=more
+                ).status_code
+                == 200
+            )
         assert checks_of(app) == 3

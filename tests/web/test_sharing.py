@@ -58,12 +58,18 @@ def unlock(browser: FlaskClient, path: str, password: str = PASSWORD, address: s
 
 
 @pytest.mark.parametrize("access", [InstallAccess.OPEN, InstallAccess.LINKS])
-def test_a_link_opens_the_page_and_counts(app: Flask, client: FlaskClient, api: Api, access: InstallAccess) -> None:
+def test_a_link_opens_the_page_and_counts(
+    app: Flask, client: FlaskClient, api: Api, access: InstallAccess
+) -> None:
     publish_android(api, 45, "2.4.0")
     link_id, path = make(api)
     set_access(app, access)
     page = client.get(path)
-    assert (page.status_code, "2.4.0" in page.text, "link that is good until" in page.text) == (200, True, True)
+    assert (page.status_code, "2.4.0" in page.text, "link that is good until" in page.text) == (
+        200,
+        True,
+        True,
+    )
     client.get(path)
     client.head(path)
     assert counts(app, link_id) == (2, 0)
@@ -73,7 +79,9 @@ def test_a_link_opens_the_page_and_counts(app: Flask, client: FlaskClient, api: 
     assert counts(app, link_id) == (3, 1)
 
 
-def test_the_page_that_is_open_to_everybody_counts_for_no_link(app: Flask, client: FlaskClient, api: Api) -> None:
+def test_the_page_that_is_open_to_everybody_counts_for_no_link(
+    app: Flask, client: FlaskClient, api: Api
+) -> None:
     publish_android(api)
     link_id, _ = make(api)
     client.get("/install/my-app")
@@ -145,8 +153,23 @@ def test_a_forged_garbled_or_borrowed_link_opens_nothing(app: Flask, client: Fla
     signed = path.rpartition("/")[2]
     foreign = [URLSafeSerializer("not our key" * 4, salt="ota-share-link").dumps(link_id)]
     foreign += [URLSafeSerializer("k" * 64, salt="session").dumps(link_id)]
-    foreign += [URLSafeSerializer("k" * 64, salt="ota-share-link").dumps(value) for value in (0, -1, 2**70, "1", [1], True, None, 99)]
-    for text in (*foreign, signed[:-1], signed + "x", signed.upper(), "1", ".", "%00", "é", "x" * 3000, "..%2f..", "<script>"):
+    foreign += [
+        URLSafeSerializer("k" * 64, salt="ota-share-link").dumps(value)
+        for value in (0, -1, 2**70, "1", [1], True, None, 99)
+    ]
+    for text in (
+        *foreign,
+        signed[:-1],
+        signed + "x",
+        signed.upper(),
+        "1",
+        ".",
+        "%00",
+        "é",
+        "x" * 3000,
+        "..%2f..",
+        "<script>",
+    ):
         answer = client.get(f"/install/my-app/s/{text}")
         assert answer.status_code == 404, text
         assert "<script>" not in answer.text
@@ -161,10 +184,18 @@ def test_a_password_is_asked_for_once_per_browser_and_link(app: Flask, client: F
     link_id, path = make(api, password=PASSWORD)
     _, second = make(api, password="another one")
     asked = client.get(path)
-    assert (asked.status_code, "This link has a password" in asked.text, "2.4.0" in asked.text) == (200, True, False)
+    assert (asked.status_code, "This link has a password" in asked.text, "2.4.0" in asked.text) == (
+        200,
+        True,
+        False,
+    )
     assert client.get(f"{path}/android").status_code == 403
     wrong = unlock(client, path, "wrong one")
-    assert (wrong.status_code, "The password is wrong." in wrong.text, "wrong one" in wrong.text) == (422, True, False)
+    assert (wrong.status_code, "The password is wrong." in wrong.text, "wrong one" in wrong.text) == (
+        422,
+        True,
+        False,
+    )
     assert counts(app, link_id) == (0, 0)
     assert unlock(client, path).headers["Location"] == path
     assert "2.4.0" in client.get(path).text
@@ -175,9 +206,19 @@ def test_a_password_is_asked_for_once_per_browser_and_link(app: Flask, client: F
 
 
 @pytest.mark.parametrize(
-    ("password", "status"), [("", 422), ("\0", 422), ("open\0 sesame", 303), ("x" * 300, 422), ("é" * 200, 422), ("x" * 10_000_000, 413)]
+    ("password", "status"),
+    [
+        ("", 422),
+        ("\0", 422),
+        ("open\0 sesame", 303),
+        ("x" * 300, 422),
+        ("é" * 200, 422),
+        ("x" * 10_000_000, 413),
+    ],
 )
-def test_a_strange_password_is_refused_calmly(client: FlaskClient, api: Api, password: str, status: int) -> None:
+def test_a_strange_password_is_refused_calmly(
+    client: FlaskClient, api: Api, password: str, status: int
+) -> None:
     _, path = make(api, password=PASSWORD)
     assert unlock(client, path, password).status_code == status
 
@@ -188,7 +229,9 @@ def test_a_password_that_another_site_sends_is_refused(client: FlaskClient, api:
     assert (answer.status_code, "out of date" in answer.text) == (400, True)
 
 
-@pytest.mark.parametrize(("method", "ending"), [("PUT", ""), ("DELETE", ""), ("POST", "/android"), ("GET", "/device")])
+@pytest.mark.parametrize(
+    ("method", "ending"), [("PUT", ""), ("DELETE", ""), ("POST", "/android"), ("GET", "/device")]
+)
 def test_a_wrong_method_is_refused(client: FlaskClient, api: Api, method: str, ending: str) -> None:
     _, path = make(api)
     assert client.open(path + ending, method=method).status_code in {400, 405}
@@ -200,7 +243,9 @@ def test_guessing_a_password_is_limited_by_link_and_by_address_and_costs_no_logi
     make_cast(app, settings)
     api = Api(app)
     (_, path), (_, other) = make(api, password=PASSWORD), make(api, password=PASSWORD)
-    tries = [unlock(app.test_client(), path, "wrong one", f"10.0.0.{number}").status_code for number in range(4)]
+    tries = [
+        unlock(app.test_client(), path, "wrong one", f"10.0.0.{number}").status_code for number in range(4)
+    ]
     assert tries == [422, 422, 422, 429]
     assert unlock(app.test_client(), path, PASSWORD, "10.0.0.9").status_code == 429
     assert unlock(app.test_client(), other, PASSWORD, "10.0.0.9").status_code == 303
@@ -208,7 +253,11 @@ def test_guessing_a_password_is_limited_by_link_and_by_address_and_costs_no_logi
         unlock(app.test_client(), other, "wrong one", "10.0.0.8")
     assert unlock(app.test_client(), make(api, password=PASSWORD)[1], PASSWORD, "10.0.0.9").status_code == 303
     browser = app.test_client()
-    form = {"email": EMAILS[Role.ADMIN], "password": "correct horse battery", "csrf_token": csrf_of(browser.get("/login"))}
+    form = {
+        "email": EMAILS[Role.ADMIN],
+        "password": "correct horse battery",
+        "csrf_token": csrf_of(browser.get("/login")),
+    }
     assert browser.post("/login", data=form, environ_base={"REMOTE_ADDR": "10.0.0.9"}).status_code == 303
 
 
@@ -220,11 +269,16 @@ def test_a_device_is_checked_through_a_link_too(app: Flask, client: FlaskClient,
         token = csrf_of(browser.get(make(api, password=PASSWORD)[1]))
         answer = browser.post(f"{path}/device", data={"udid": "0" * 40, "csrf_token": token})
         assert answer.status_code == 200
-        assert browser.post("/install/my-app/device", data={"udid": "0" * 40, "csrf_token": token}).status_code == 403
+        assert (
+            browser.post("/install/my-app/device", data={"udid": "0" * 40, "csrf_token": token}).status_code
+            == 403
+        )
     assert counts(app, link_id) == (0, 0)
 
 
-def test_a_publisher_makes_shows_and_revokes_a_link(api: Api, sign_in: Callable[..., FlaskClient], client: FlaskClient) -> None:
+def test_a_publisher_makes_shows_and_revokes_a_link(
+    api: Api, sign_in: Callable[..., FlaskClient], client: FlaskClient
+) -> None:
     publish_android(api, 45, "2.4.0")
     browser = sign_in()
     page = browser.get("/apps/my-app/share")
@@ -263,21 +317,38 @@ def test_a_publisher_makes_shows_and_revokes_a_link(api: Api, sign_in: Callable[
         ({"password": "short"}, "6 to 256"),
     ],
 )
-def test_a_wrong_form_comes_back_with_what_was_typed(sign_in: Callable[..., FlaskClient], wrong: dict[str, str], sentence: str) -> None:
+def test_a_wrong_form_comes_back_with_what_was_typed(
+    sign_in: Callable[..., FlaskClient], wrong: dict[str, str], sentence: str
+) -> None:
     browser = sign_in()
-    form = {"name": "Testers", "days": "30", "csrf_token": csrf_of(browser.get("/apps/my-app/share")), **wrong}
+    form = {
+        "name": "Testers",
+        "days": "30",
+        "csrf_token": csrf_of(browser.get("/apps/my-app/share")),
+        **wrong,
+    }
     answer = browser.post("/apps/my-app/share", data=form)
     assert (answer.status_code, sentence in answer.text) == (422, True)
 
 
-def test_links_are_for_publishers_and_for_their_own_app(app: Flask, api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_links_are_for_publishers_and_for_their_own_app(
+    app: Flask, api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     link_id, _ = make(api)
     with app.app_context(), transaction() as session:
         apps.create(session, SYSTEM, slug="other", name="Other", now=utcnow())
     browser, viewer = sign_in(), sign_in(EMAILS[Role.VIEWER])
-    for path in (f"/apps/other/share/{link_id}", f"/apps/other/share/{link_id}/revoke", "/apps/my-app/share/99999999999999999999"):
+    for path in (
+        f"/apps/other/share/{link_id}",
+        f"/apps/other/share/{link_id}/revoke",
+        "/apps/my-app/share/99999999999999999999",
+    ):
         assert browser.get(path).status_code == 404
-    for path in ("/apps/my-app/share", f"/apps/my-app/share/{link_id}", f"/apps/my-app/share/{link_id}/revoke"):
+    for path in (
+        "/apps/my-app/share",
+        f"/apps/my-app/share/{link_id}",
+        f"/apps/my-app/share/{link_id}/revoke",
+    ):
         assert viewer.get(path).status_code == 403
     assert "/apps/my-app/share" not in viewer.get("/apps/my-app/versions").text
     assert Api(app, Role.VIEWER).get("/api/share-links").status_code == 403
@@ -286,12 +357,17 @@ def test_links_are_for_publishers_and_for_their_own_app(app: Flask, api: Api, si
 def test_a_program_lists_makes_and_revokes_links(app: Flask, api: Api, client: FlaskClient) -> None:
     link_id, path = make(api, days=7, password=PASSWORD)
     listed = api.get("/api/share-links?app=my-app").json["share_links"]
-    assert [(link["id"], link["state"], link["has_password"], link["views"]) for link in listed] == [(link_id, "active", True, 0)]
+    assert [(link["id"], link["state"], link["has_password"], link["views"]) for link in listed] == [
+        (link_id, "active", True, 0)
+    ]
     assert urlsplit(listed[0]["url"]).path == path
     assert "password_hash" not in listed[0]
     revoked = api.post(f"/api/share-links/{link_id}/revoke")
     assert (revoked.status_code, revoked.json["share_link"]["state"]) == (200, "revoked")
-    assert api.post(f"/api/share-links/{link_id}/revoke").json["share_link"]["revoked_at"] == revoked.json["share_link"]["revoked_at"]
+    assert (
+        api.post(f"/api/share-links/{link_id}/revoke").json["share_link"]["revoked_at"]
+        == revoked.json["share_link"]["revoked_at"]
+    )
     assert client.get(path).status_code == 410
 
 

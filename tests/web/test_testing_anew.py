@@ -32,11 +32,26 @@ def evaluate(app: Flask, release_id: int) -> dict[str, Any]:
 def fails(app: Flask, release_id: int, numbers: range) -> None:
     at = utcnow() - timedelta(hours=3)
     with app.app_context(), transaction() as session:
-        session.connection().exec_driver_sql(f"UPDATE releases SET starts_at = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'")
-        session.connection().exec_driver_sql(f"UPDATE releases SET full_since = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'")
+        session.connection().exec_driver_sql(
+            f"UPDATE releases SET starts_at = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'"
+        )
+        session.connection().exec_driver_sql(
+            f"UPDATE releases SET full_since = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'"
+        )
         for number in numbers:
-            session.add(ReleaseDevice(release_id=release_id, device_id=f"{number:064}", is_control=False, version_code=2, offered_at=at,
-                                      enrolled_at=at, installed_at=at, failed_at=at, crashed_at=at))  # fmt: skip
+            session.add(
+                ReleaseDevice(
+                    release_id=release_id,
+                    device_id=f"{number:064}",
+                    is_control=False,
+                    version_code=2,
+                    offered_at=at,
+                    enrolled_at=at,
+                    installed_at=at,
+                    failed_at=at,
+                    crashed_at=at,
+                )
+            )
 
 
 @pytest.fixture
@@ -46,7 +61,9 @@ def release(app: Flask, api: Api) -> int:
     return found
 
 
-def test_where_it_is_only_told_a_person_begins_a_new_test(app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]) -> None:
+def test_where_it_is_only_told_a_person_begins_a_new_test(
+    app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
     path = f"/api/releases/{release}/test-anew"
     assert (api.post(path).status_code, api.post(path).json["code"]) == (409, "not_found_bad")
     fails(app, release, range(40))
@@ -63,7 +80,9 @@ def test_where_it_is_only_told_a_person_begins_a_new_test(app: Flask, api: Api, 
     assert evaluate(app, release) == {"is_bad": False, "state": "active"}
 
 
-def test_a_release_that_was_found_bad_while_paused_is_tested_anew_when_it_is_resumed(app: Flask, api: Api, release: int) -> None:
+def test_a_release_that_was_found_bad_while_paused_is_tested_anew_when_it_is_resumed(
+    app: Flask, api: Api, release: int
+) -> None:
     Api(app, Role.ADMIN).patch("/api/apps/my-app/health-policy", {"action": "halt"})
     api.post(f"/api/releases/{release}/pause")
     fails(app, release, range(40))

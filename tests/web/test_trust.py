@@ -45,9 +45,16 @@ def checks_of(api: Api, version: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_what_was_read_from_the_file_is_in_the_api(api: Api) -> None:
-    made = api.version(permissions=["android.permission.CAMERA"], files={"lib/arm64-v8a/libown.so": b"\x7fELF"})
+    made = api.version(
+        permissions=["android.permission.CAMERA"], files={"lib/arm64-v8a/libown.so": b"\x7fELF"}
+    )
     build = made["build"]
-    assert (build["label"], build["min_sdk"], build["target_sdk"], build["abis"]) == ("Example", 24, 34, ["arm64-v8a"])
+    assert (build["label"], build["min_sdk"], build["target_sdk"], build["abis"]) == (
+        "Example",
+        24,
+        34,
+        ["arm64-v8a"],
+    )
     assert build["permissions"] == ["android.permission.CAMERA"]
     signature = build["signature"]
     assert (signature["scheme"], signature["signer"]) == ("v2", signature["certificate"]["sha256"])
@@ -86,33 +93,48 @@ def test_phones_that_still_have_the_old_key_are_not_forgotten(api: Api) -> None:
     published(api, apk(by=OLD))
     published(api, rotated(2, OLD, NEW))
     upload = api.upload(apk(code=3, min_sdk=28, by=NEW))
-    assert (upload["reason_code"], ":".join(re.findall("..", OLD.sha256.upper())) in upload["reason"]) == ("other_signer", True)
+    assert (upload["reason_code"], ":".join(re.findall("..", OLD.sha256.upper())) in upload["reason"]) == (
+        "other_signer",
+        True,
+    )
 
 
 def test_a_signer_whom_only_some_phones_look_at_must_follow_too(api: Api) -> None:
     other = signer("Somebody else")
     published(api, apk(by=OLD, min_sdk=28))
     hidden = signed(
-        archive(apk_entries(code=2, min_sdk=28)), v3=[By(other, last=32)], v31=[By(NEW, first=33, attributes=[lineage(OLD, other, NEW)])]
+        archive(apk_entries(code=2, min_sdk=28)),
+        v3=[By(other, last=32)],
+        v31=[By(NEW, first=33, attributes=[lineage(OLD, other, NEW)])],
     )
     assert api.upload(hidden)["reason_code"] in {"other_signer", "bad_signature", "stripped_signature"}
 
 
 def test_files_elsewhere_can_be_forbidden(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
     allow(sign_in(EMAILS[Role.ADMIN]))
-    body = {"version": "3.0.0", "version_code": 30, "platform": "android", "download_url": "https://files.example.com/a.apk"}
+    body = {
+        "version": "3.0.0",
+        "version_code": 30,
+        "platform": "android",
+        "download_url": "https://files.example.com/a.apk",
+    }
     answer = api.post("/api/updates/publish", {**body, "checksum": "ab" * 32})
     assert (answer.status_code, answer.json["code"]) == (409, "preflight_blocked")
     assert api.get("/api/versions").json["versions"] == []
 
 
-def test_an_exception_that_has_ended_is_no_reason_to_resume_or_widen(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_an_exception_that_has_ended_is_no_reason_to_resume_or_widen(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     allow(browser, "allows_debuggable")
     made = api.version(application={"debuggable": True})
     release = api.post(f"/api/versions/{made['id']}/releases", {"rollout": 100}).json["release"]
     allow(browser)
-    assert api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 200}).json["code"] == "preflight_blocked"
+    assert (
+        api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 200}).json["code"]
+        == "preflight_blocked"
+    )
     assert api.post(f"/api/releases/{release['id']}/rollout", {"rollout": 50}).status_code == 200
     api.post(f"/api/releases/{release['id']}/pause")
     assert api.post(f"/api/releases/{release['id']}/resume").json["code"] == "preflight_blocked"
@@ -154,7 +176,9 @@ def test_a_block_stops_every_door(api: Api) -> None:
     assert api.get(f"/api/versions/{second['id']}").json["version"]["is_active"] is False
 
 
-def test_a_debug_build_is_blocked_until_the_app_allows_it(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_a_debug_build_is_blocked_until_the_app_allows_it(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     made = api.version(application={"debuggable": True})
     assert checks_of(api, made)["debuggable"]["verdict"] == "block"
     assert api.post(f"/api/versions/{made['id']}/activate").status_code == 409
@@ -175,7 +199,9 @@ def v1_only(min_sdk: int) -> bytes:
     return archive(jar(apk_entries(min_sdk=min_sdk, target_sdk=29), OLD))
 
 
-def test_v1_alone_is_refused_from_android_7_on_until_the_app_allows_it(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_v1_alone_is_refused_from_android_7_on_until_the_app_allows_it(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     upload = api.upload(v1_only(24))
     assert (upload["reason_code"], "v2 or newer" in upload["reason"]) == ("v1_only", True)
     allow(sign_in(EMAILS[Role.ADMIN]), "allows_v1_only")
@@ -189,7 +215,9 @@ def test_v1_alone_is_taken_from_apps_for_old_phones(api: Api) -> None:
 def test_a_stale_exception_is_a_conflict(sign_in: Callable[..., FlaskClient]) -> None:
     browser = sign_in(EMAILS[Role.ADMIN])
     page = browser.get("/apps/my-app/settings")
-    answer = browser.post("/apps/my-app/trust", data={"csrf_token": csrf_of(page), "revision": "99", "allows_v1_only": "y"})
+    answer = browser.post(
+        "/apps/my-app/trust", data={"csrf_token": csrf_of(page), "revision": "99", "allows_v1_only": "y"}
+    )
     assert answer.status_code == 409
 
 
@@ -198,9 +226,15 @@ def test_an_administrator_can_let_an_app_start_anew(api: Api, sign_in: Callable[
     browser = sign_in(EMAILS[Role.ADMIN])
     page = browser.get("/apps/my-app/settings")
     assert OLD.sha256[:10] in page.text
-    assert browser.post("/apps/my-app/signer/android/forget", data={"csrf_token": csrf_of(page)}).status_code == 303
+    assert (
+        browser.post("/apps/my-app/signer/android/forget", data={"csrf_token": csrf_of(page)}).status_code
+        == 303
+    )
     assert api.upload(apk(code=2, by=NEW))["status"] == "ready"
-    assert browser.post("/apps/my-app/signer/android/forget", data={"csrf_token": csrf_of(page)}).status_code == 409
+    assert (
+        browser.post("/apps/my-app/signer/android/forget", data={"csrf_token": csrf_of(page)}).status_code
+        == 409
+    )
     assert "forgot the signer" in browser.get("/apps/my-app/activity").text
 
 
@@ -235,8 +269,12 @@ def test_another_team_is_another_signer_on_ios(api: Api) -> None:
     assert (upload["reason_code"], "OTHERTEAM1" in upload["reason"]) == ("other_signer", True)
 
 
-def test_a_paused_release_is_not_resumed_after_its_profile_expired(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = api.upload(ipa(profile=profile(expires_at=datetime.now(UTC) + timedelta(days=5))), "app.ipa")["version"]
+def test_a_paused_release_is_not_resumed_after_its_profile_expired(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = api.upload(ipa(profile=profile(expires_at=datetime.now(UTC) + timedelta(days=5))), "app.ipa")[
+        "version"
+    ]
     release = api.post(f"/api/versions/{made['id']}/activate").json["release"]
     api.post(f"/api/releases/{release['id']}/pause")
     later = datetime.now(UTC) + timedelta(days=6)
@@ -247,9 +285,12 @@ def test_a_paused_release_is_not_resumed_after_its_profile_expired(api: Api, mon
 
 def test_a_file_that_lives_elsewhere_was_never_read_and_says_so(api: Api) -> None:
     body = {
-        "version": "3.0.0", "version_code": 30, "platform": "android", "download_url": "https://files.example.com/a.apk",
+        "version": "3.0.0",
+        "version_code": 30,
+        "platform": "android",
+        "download_url": "https://files.example.com/a.apk",
         "checksum": "ab" * 32,
-    }  # fmt: skip
+    }
     made = api.post("/api/updates/publish", body).json["version"]
     assert made["build"] is None
     assert checks_of(api, made)["signature"]["verdict"] == "warn"
@@ -329,9 +370,19 @@ def test_a_devices_id_is_not_kept(app: Flask, api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("sdk", 0), ("sdk", "34"), ("sdk", 10**9), ("os_version", "17.2; drop"), ("os_version", "1" * 30),
-     ("os_version", "17\n"), ("abis", "arm"), ("abis", ["a b"]), ("abis", ["x"] * 9), ("abis", [1])],
-)  # fmt: skip
+    [
+        ("sdk", 0),
+        ("sdk", "34"),
+        ("sdk", 10**9),
+        ("os_version", "17.2; drop"),
+        ("os_version", "1" * 30),
+        ("os_version", "17\n"),
+        ("abis", "arm"),
+        ("abis", ["a b"]),
+        ("abis", ["x"] * 9),
+        ("abis", [1]),
+    ],
+)
 def test_a_device_that_describes_itself_wrongly_is_told_which_field(api: Api, field: str, value: Any) -> None:
     body = {"platform": "android", "current_version": "1.0.0+1", field: value}
     answer = api.client.post("/api/updates/check", json=body)
@@ -339,9 +390,13 @@ def test_a_device_that_describes_itself_wrongly_is_told_which_field(api: Api, fi
     assert answer.json["details"]["field"].startswith(field)
 
 
-def test_the_version_page_shows_the_build_and_what_changed(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_the_version_page_shows_the_build_and_what_changed(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     published(api, apk(files=library("arm64-v8a", "x86")))
-    made = api.version(2, "1.1.0", permissions=["android.permission.CAMERA"], files=library("arm64-v8a"), min_sdk=26)
+    made = api.version(
+        2, "1.1.0", permissions=["android.permission.CAMERA"], files=library("arm64-v8a"), min_sdk=26
+    )
     text = sign_in().get(f"/apps/my-app/versions/{made['id']}").text
     for words in (
         "What changed since",
@@ -355,7 +410,9 @@ def test_the_version_page_shows_the_build_and_what_changed(api: Api, sign_in: Ca
         assert words in text
 
 
-def test_the_dialog_shows_the_preflight_and_a_blocked_version_has_no_button(api: Api, sign_in: Callable[..., FlaskClient]) -> None:
+def test_the_dialog_shows_the_preflight_and_a_blocked_version_has_no_button(
+    api: Api, sign_in: Callable[..., FlaskClient]
+) -> None:
     made = api.version(application={"debuggable": True})
     browser = sign_in()
     page = browser.get(f"/apps/my-app/versions/{made['id']}/publish")

@@ -79,7 +79,9 @@ def test_a_file_of_just_the_right_size_is_taken(small: Flask) -> None:
 
 def test_a_stranger_is_refused_before_the_body_is_read(small: Flask) -> None:
     body = Counted(MIB)
-    answer = small.test_client().post("/api/uploads", input_stream=body, content_type="multipart/form-data; boundary=x")
+    answer = small.test_client().post(
+        "/api/uploads", input_stream=body, content_type="multipart/form-data; boundary=x"
+    )
     assert (answer.status_code, answer.json["code"]) == (401, "token_missing")
     assert body.count == 0
 
@@ -108,7 +110,12 @@ def test_a_full_disk_is_507_and_leaves_nothing(api: Api, monkeypatch: pytest.Mon
 def test_a_chunked_json_body_that_is_too_large_is_413_too(client: FlaskClient) -> None:
     body = b'{"platform": "' + b"x" * 300_000 + b'"}'
     environ = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
-    answer = client.post("/api/updates/check", input_stream=Unsized(body), content_type="application/json", environ_base=environ)
+    answer = client.post(
+        "/api/updates/check",
+        input_stream=Unsized(body),
+        content_type="application/json",
+        environ_base=environ,
+    )
     assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
 
 

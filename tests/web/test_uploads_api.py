@@ -31,7 +31,11 @@ def test_an_apk_becomes_an_inactive_version(api: Api, settings: Settings) -> Non
     version = upload["version"]
     assert (upload["status"], upload["reason"]) == ("ready", None)
     assert (version["version"], version["version_code"], version["platform"]) == ("1.2.3", 7, "android")
-    assert (version["package_id"], version["is_active"], version["published_at"]) == ("com.example.app", False, None)
+    assert (version["package_id"], version["is_active"], version["published_at"]) == (
+        "com.example.app",
+        False,
+        None,
+    )
     assert (version["release_notes"], version["is_mandatory"]) == ("Fixed login", True)
     assert incoming(settings) == []
     assert [path.name for path in artifacts(settings)] == [version["checksum"]]
@@ -61,17 +65,34 @@ def test_a_64_bit_version_code_is_read(api: Api) -> None:
         (apk()[:-30], "app.apk", "damaged_archive", "cut off or damaged"),
         (archive({"readme.txt": b"hello"}), "app.apk", "not_a_package", "neither an APK"),
         (archive({"AndroidManifest.xml": b"<manifest/>"}), "app.apk", "unreadable_manifest", "can't be read"),
-        (archive({"AndroidManifest.xml": manifest(package=None)}), "app.apk", "no_package_id", "names no package"),
-        (archive({"base/manifest/AndroidManifest.xml": b"x", "BundleConfig.pb": b""}), "app.aab", "app_bundle", "App Bundle"),
+        (
+            archive({"AndroidManifest.xml": manifest(package=None)}),
+            "app.apk",
+            "no_package_id",
+            "names no package",
+        ),
+        (
+            archive({"base/manifest/AndroidManifest.xml": b"x", "BundleConfig.pb": b""}),
+            "app.aab",
+            "app_bundle",
+            "App Bundle",
+        ),
         (archive({"base.apk": b"x", "toc.pb": b""}), "app.apks", "split_apks", "universal APK"),
-        (archive({"Payload/A.app/Info.plist": b"nonsense"}), "app.ipa", "unreadable_info_plist", "can't be read"),
+        (
+            archive({"Payload/A.app/Info.plist": b"nonsense"}),
+            "app.ipa",
+            "unreadable_info_plist",
+            "can't be read",
+        ),
         (ipa(build="1.2.3"), "app.ipa", "no_version_code", "not a whole number"),
         (apk(version=None), "app.apk", "no_version", "names no version"),
         (apk(version="9" * 60), "app.apk", "bad_version", "1 to 50 characters"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_bad_file_is_rejected_with_a_sentence(api: Api, settings: Settings, content: bytes, name: str, code: str, words: str) -> None:
+def test_a_bad_file_is_rejected_with_a_sentence(
+    api: Api, settings: Settings, content: bytes, name: str, code: str, words: str
+) -> None:
     upload = api.upload(content, name)
     assert (upload["status"], upload["reason_code"], upload["version"]) == ("rejected", code, None)
     assert words in upload["reason"]
@@ -87,7 +108,9 @@ def test_every_truncation_of_an_apk_is_rejected_and_never_kept(api: Api, setting
 
 
 def test_a_huge_manifest_is_not_inflated_to_its_end(api: Api) -> None:
-    assert api.upload(archive({"AndroidManifest.xml": b"\0" * 50_000_000}))["reason_code"] == "entry_too_large"
+    assert (
+        api.upload(archive({"AndroidManifest.xml": b"\0" * 50_000_000}))["reason_code"] == "entry_too_large"
+    )
 
 
 def test_a_text_field_fills_what_the_file_does_not_say(api: Api) -> None:
@@ -97,7 +120,11 @@ def test_a_text_field_fills_what_the_file_does_not_say(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
-    [("version", "9.9.9", ("9.9.9", "1.0.0")), ("version_code", "44", ("44", "1")), ("platform", "ios", ("ios", "android"))],
+    [
+        ("version", "9.9.9", ("9.9.9", "1.0.0")),
+        ("version_code", "44", ("44", "1")),
+        ("platform", "ios", ("ios", "android")),
+    ],
 )
 def test_a_contradiction_names_both_values(api: Api, field: str, value: str, words: tuple[str, str]) -> None:
     upload = api.upload(apk(), **{field: value})
@@ -172,7 +199,11 @@ def test_an_empty_file_is_refused(api: Api, settings: Settings) -> None:
 
 @pytest.mark.parametrize("kind", ["nothing", "a text", "another field"])
 def test_a_form_without_a_file_is_refused(api: Api, settings: Settings, kind: str) -> None:
-    data = {"nothing": {}, "a text": {"file": "text"}, "another field": {"other": (io.BytesIO(b"x"), "a.apk")}}[kind]
+    data = {
+        "nothing": {},
+        "a text": {"file": "text"},
+        "another field": {"other": (io.BytesIO(b"x"), "a.apk")},
+    }[kind]
     answer = api.client.post("/api/uploads", data=data, headers=bearer(), content_type="multipart/form-data")
     assert (answer.status_code, answer.json["code"]) == (400, "missing_file")
     assert incoming(settings) == []
@@ -180,7 +211,9 @@ def test_a_form_without_a_file_is_refused(api: Api, settings: Settings, kind: st
 
 def test_a_body_that_ends_too_early_leaves_nothing_behind(api: Api, settings: Settings) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.apk"\r\n\r\n' + b"y" * 5_000
-    answer = api.client.post("/api/uploads", data=body, headers=bearer(), content_type="multipart/form-data; boundary=x")
+    answer = api.client.post(
+        "/api/uploads", data=body, headers=bearer(), content_type="multipart/form-data; boundary=x"
+    )
     assert (answer.status_code, answer.json["code"]) == (400, "missing_file")
     assert incoming(settings) == []
 
@@ -205,7 +238,11 @@ def test_an_unknown_upload_is_not_found(api: Api) -> None:
 def test_a_refused_build_leaves_no_bytes_in_the_store(api: Api, settings: Settings) -> None:
     api.version(4, "1.4.0")
     kept = artifacts(settings)
-    for build, fields in ((apk(code=4, content=b"other"), {}), (apk("com.other.app", code=9), {}), (apk(code=5), {"channel": "nowhere"})):
+    for build, fields in (
+        (apk(code=4, content=b"other"), {}),
+        (apk("com.other.app", code=9), {}),
+        (apk(code=5), {"channel": "nowhere"}),
+    ):
         assert api.upload(build, **fields)["status"] == "rejected"
     assert artifacts(settings) == kept
 
@@ -226,7 +263,10 @@ def test_the_same_file_processed_twice_at_once_is_one_version(app: Flask, api: A
 
 
 def test_two_first_builds_of_two_packages_leave_one_pinned(app: Flask, api: Api) -> None:
-    ids = [api.send(apk(package, code=code)).json["upload"]["id"] for code, package in enumerate(("com.a.a", "com.b.b"), 1)]
+    ids = [
+        api.send(apk(package, code=code)).json["upload"]["id"]
+        for code, package in enumerate(("com.a.a", "com.b.b"), 1)
+    ]
 
     def work(upload_id: str) -> None:
         with app.app_context():
@@ -239,5 +279,7 @@ def test_two_first_builds_of_two_packages_leave_one_pinned(app: Flask, api: Api)
 
 
 def test_an_upload_that_is_no_form_is_told_so(api: Api) -> None:
-    answer = api.client.post("/api/uploads", data=apk(), headers=bearer(), content_type="application/octet-stream")
+    answer = api.client.post(
+        "/api/uploads", data=apk(), headers=bearer(), content_type="application/octet-stream"
+    )
     assert (answer.status_code, answer.json["code"]) == (415, "wrong_content_type")

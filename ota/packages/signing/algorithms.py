@@ -18,9 +18,13 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from ota.packages.signing.refusals import bad, parsing, weak
 
 HASHES: dict[str, hashes.HashAlgorithm] = {
-    "md5": hashes.MD5(), "sha1": hashes.SHA1(), "sha224": hashes.SHA224(),  # noqa: S303 - scheme v1 has them still
-    "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512(),
-}  # fmt: skip
+    "md5": hashes.MD5(),  # noqa: S303 - scheme v1 has them still
+    "sha1": hashes.SHA1(),  # noqa: S303
+    "sha224": hashes.SHA224(),
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
 _MIN_BITS = 1024
 """Of an RSA or DSA key. Shorter ones are within anybody's reach."""
 
@@ -48,16 +52,34 @@ class Algorithm:
 
 
 ALGORITHMS = {
-    0x0101: Algorithm("RSASSA-PSS with SHA-256", rsa.RSAPublicKey, "sha256", Content.CHUNKED_SHA256, is_pss=True),
-    0x0102: Algorithm("RSASSA-PSS with SHA-512", rsa.RSAPublicKey, "sha512", Content.CHUNKED_SHA512, is_pss=True),
+    0x0101: Algorithm(
+        "RSASSA-PSS with SHA-256", rsa.RSAPublicKey, "sha256", Content.CHUNKED_SHA256, is_pss=True
+    ),
+    0x0102: Algorithm(
+        "RSASSA-PSS with SHA-512", rsa.RSAPublicKey, "sha512", Content.CHUNKED_SHA512, is_pss=True
+    ),
     0x0103: Algorithm("RSASSA-PKCS1-v1_5 with SHA-256", rsa.RSAPublicKey, "sha256", Content.CHUNKED_SHA256),
     0x0104: Algorithm("RSASSA-PKCS1-v1_5 with SHA-512", rsa.RSAPublicKey, "sha512", Content.CHUNKED_SHA512),
     0x0201: Algorithm("ECDSA with SHA-256", ec.EllipticCurvePublicKey, "sha256", Content.CHUNKED_SHA256),
     0x0202: Algorithm("ECDSA with SHA-512", ec.EllipticCurvePublicKey, "sha512", Content.CHUNKED_SHA512),
     0x0301: Algorithm("DSA with SHA-256", dsa.DSAPublicKey, "sha256", Content.CHUNKED_SHA256),
-    0x0421: Algorithm("RSASSA-PKCS1-v1_5 with SHA-256 over fs-verity", rsa.RSAPublicKey, "sha256", Content.VERITY_SHA256, since=28),
-    0x0423: Algorithm("ECDSA with SHA-256 over fs-verity", ec.EllipticCurvePublicKey, "sha256", Content.VERITY_SHA256, since=28),
-    0x0425: Algorithm("DSA with SHA-256 over fs-verity", dsa.DSAPublicKey, "sha256", Content.VERITY_SHA256, since=28),
+    0x0421: Algorithm(
+        "RSASSA-PKCS1-v1_5 with SHA-256 over fs-verity",
+        rsa.RSAPublicKey,
+        "sha256",
+        Content.VERITY_SHA256,
+        since=28,
+    ),
+    0x0423: Algorithm(
+        "ECDSA with SHA-256 over fs-verity",
+        ec.EllipticCurvePublicKey,
+        "sha256",
+        Content.VERITY_SHA256,
+        since=28,
+    ),
+    0x0425: Algorithm(
+        "DSA with SHA-256 over fs-verity", dsa.DSAPublicKey, "sha256", Content.VERITY_SHA256, since=28
+    ),
 }
 
 
@@ -69,7 +91,9 @@ def chosen(signatures: Iterable[tuple[int, bytes]], min_sdk: int) -> list[tuple[
     best: dict[int, tuple[Algorithm, bytes]] = {}
     for key, signature in signatures:
         algorithm = ALGORITHMS.get(key)
-        if algorithm and (algorithm.since not in best or algorithm.content > best[algorithm.since][0].content):
+        if algorithm and (
+            algorithm.since not in best or algorithm.content > best[algorithm.since][0].content
+        ):
             best[algorithm.since] = (algorithm, signature)
     if not best or min(best) > min_sdk:
         raise bad("it uses only algorithms that phones which it is meant for don't know")
@@ -92,7 +116,9 @@ def loaded(public_key: bytes) -> Key:
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey):
         raise bad("its key is neither RSA nor EC nor DSA")
     if not isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _MIN_BITS:
-        raise weak(f"its key has {key.key_size} bits, and can be broken. Sign it with an RSA key of 2048 bits or more, or an EC key")
+        raise weak(
+            f"its key has {key.key_size} bits, and can be broken. Sign it with an RSA key of 2048 bits or more, or an EC key"
+        )
     return key
 
 

@@ -89,7 +89,8 @@ def signing_block(archive: Archive) -> SigningBlock | None:
             continue
         if scheme in found:
             raise Rejected(
-                "duplicate_block", f"The APK has two {scheme} signatures. Which one counts differs by reader; build and sign it again."
+                "duplicate_block",
+                f"The APK has two {scheme} signatures. Which one counts differs by reader; build and sign it again.",
             )
         if length > _MAX_SIGNATURES:
             raise bad(f"its {scheme} signature is larger than 8 MiB")

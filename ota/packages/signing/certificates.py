@@ -15,9 +15,16 @@ from ota.packages.signing.algorithms import described, loaded
 from ota.packages.signing.refusals import parsing
 
 _SHORT_NAMES = {
-    "common_name": "CN", "country_name": "C", "locality_name": "L", "state_or_province_name": "ST", "street_address": "STREET",
-    "organization_name": "O", "organizational_unit_name": "OU", "domain_component": "DC", "user_id": "UID",
-}  # fmt: skip
+    "common_name": "CN",
+    "country_name": "C",
+    "locality_name": "L",
+    "state_or_province_name": "ST",
+    "street_address": "STREET",
+    "organization_name": "O",
+    "organizational_unit_name": "OU",
+    "domain_component": "DC",
+    "user_id": "UID",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,10 @@ class SigningCertificate:
                 return False
             extensions = self.parsed["tbs_certificate"]["extensions"]
             # asn1crypto has a name for every extension that Android or Java know; the rest keep their number.
-            return not any(each["critical"].native and each["extn_id"].native == each["extn_id"].dotted for each in extensions)
+            return not any(
+                each["critical"].native and each["extn_id"].native == each["extn_id"].dotted
+                for each in extensions
+            )
 
 
 def _name(name: Any) -> str:

@@ -43,8 +43,14 @@ def content_digests(archive: Archive, block: SigningBlock, wanted: Set[Content])
     for kind, name in _CHUNKED.items():
         if kind in wanted:
             chunks = [part[kind] for part in parts]
-            chunks += [_chunk(name, section[at : at + _CHUNK]) for section in (directory, end) for at in range(0, len(section), _CHUNK)]
-            found[kind] = hashlib.new(name, b"\x5a" + len(chunks).to_bytes(4, "little") + b"".join(chunks)).digest()
+            chunks += [
+                _chunk(name, section[at : at + _CHUNK])
+                for section in (directory, end)
+                for at in range(0, len(section), _CHUNK)
+            ]
+            found[kind] = hashlib.new(
+                name, b"\x5a" + len(chunks).to_bytes(4, "little") + b"".join(chunks)
+            ).digest()
     if Content.VERITY_SHA256 in wanted:
         leaves = b"".join(part[Content.VERITY_SHA256] for part in parts) + _pages(directory + end)
         size = block.start + len(directory) + len(end)

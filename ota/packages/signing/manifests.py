@@ -18,9 +18,14 @@ _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _MODERN = (("SHA-512", "sha512"), ("SHA-384", "sha384"), ("SHA-256", "sha256"), ("SHA1", "sha1"))
 """Android 4.3 and later take the strongest that is there."""
 _ANCIENT = {
-    "MD5": ("md5", 0), "SHA": ("sha1", 0), "SHA1": ("sha1", 0), "SHA-1": ("sha1", 0),
-    "SHA-256": ("sha256", 0), "SHA-384": ("sha384", 9), "SHA-512": ("sha512", 9),
-}  # fmt: skip
+    "MD5": ("md5", 0),
+    "SHA": ("sha1", 0),
+    "SHA1": ("sha1", 0),
+    "SHA-1": ("sha1", 0),
+    "SHA-256": ("sha256", 0),
+    "SHA-384": ("sha384", 9),
+    "SHA-512": ("sha512", 9),
+}
 """Before, the first of a list counted; with the API level that knows the algorithm."""
 _MODERN_SDK = 18
 

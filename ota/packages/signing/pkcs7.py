@@ -22,21 +22,35 @@ _MAX_SIGNER_INFOS = 10
 _RSA, _DSA, _EC = "1.2.840.113549.1.1", "1.2.840.10040.4", "1.2.840.10045"
 _DSA_SHA2, _ECDSA_SHA2 = "2.16.840.1.101.3.4.3", "1.2.840.10045.4.3"
 SUPPORTED_SINCE: dict[tuple[str, str], int] = {
-    ("md5", f"{_RSA}.1"): 0, ("md5", f"{_RSA}.4"): 21,
-    ("sha1", f"{_RSA}.1"): 0, ("sha1", f"{_RSA}.5"): 0,
-    ("sha224", f"{_RSA}.1"): 21, ("sha224", f"{_RSA}.14"): 21,
-    ("sha256", f"{_RSA}.1"): 18, ("sha256", f"{_RSA}.11"): 18,
-    ("sha384", f"{_RSA}.1"): 18, ("sha384", f"{_RSA}.12"): 21,
-    ("sha512", f"{_RSA}.1"): 18, ("sha512", f"{_RSA}.13"): 21,
-    ("sha1", f"{_DSA}.1"): 0, ("sha1", f"{_DSA}.3"): 9,
-    ("sha224", f"{_DSA}.1"): 22, ("sha224", f"{_DSA_SHA2}.1"): 21,
-    ("sha256", f"{_DSA}.1"): 22, ("sha256", f"{_DSA_SHA2}.2"): 21,
-    ("sha1", f"{_EC}.2.1"): 18, ("sha1", f"{_EC}.4.1"): 18,
-    ("sha224", f"{_EC}.2.1"): 21, ("sha224", f"{_ECDSA_SHA2}.1"): 21,
-    ("sha256", f"{_EC}.2.1"): 18, ("sha256", f"{_ECDSA_SHA2}.2"): 21,
-    ("sha384", f"{_EC}.2.1"): 18, ("sha384", f"{_ECDSA_SHA2}.3"): 21,
-    ("sha512", f"{_EC}.2.1"): 18, ("sha512", f"{_ECDSA_SHA2}.4"): 21,
-}  # fmt: skip
+    ("md5", f"{_RSA}.1"): 0,
+    ("md5", f"{_RSA}.4"): 21,
+    ("sha1", f"{_RSA}.1"): 0,
+    ("sha1", f"{_RSA}.5"): 0,
+    ("sha224", f"{_RSA}.1"): 21,
+    ("sha224", f"{_RSA}.14"): 21,
+    ("sha256", f"{_RSA}.1"): 18,
+    ("sha256", f"{_RSA}.11"): 18,
+    ("sha384", f"{_RSA}.1"): 18,
+    ("sha384", f"{_RSA}.12"): 21,
+    ("sha512", f"{_RSA}.1"): 18,
+    ("sha512", f"{_RSA}.13"): 21,
+    ("sha1", f"{_DSA}.1"): 0,
+    ("sha1", f"{_DSA}.3"): 9,
+    ("sha224", f"{_DSA}.1"): 22,
+    ("sha224", f"{_DSA_SHA2}.1"): 21,
+    ("sha256", f"{_DSA}.1"): 22,
+    ("sha256", f"{_DSA_SHA2}.2"): 21,
+    ("sha1", f"{_EC}.2.1"): 18,
+    ("sha1", f"{_EC}.4.1"): 18,
+    ("sha224", f"{_EC}.2.1"): 21,
+    ("sha224", f"{_ECDSA_SHA2}.1"): 21,
+    ("sha256", f"{_EC}.2.1"): 18,
+    ("sha256", f"{_ECDSA_SHA2}.2"): 21,
+    ("sha384", f"{_EC}.2.1"): 18,
+    ("sha384", f"{_ECDSA_SHA2}.3"): 21,
+    ("sha512", f"{_EC}.2.1"): 18,
+    ("sha512", f"{_ECDSA_SHA2}.4"): 21,
+}
 """(digest, algorithm of the signature) -> the API level from which on every phone knows the pair."""
 
 
@@ -51,7 +65,9 @@ def signer_of(block: bytes, signed_file: bytes, min_sdk: int) -> SigningCertific
             raise bad("a v1 signature block is no PKCS #7 signature")
         signed = content["content"]
         choices = (
-            [] if isinstance(signed["certificates"], core.Void) else [each for each in signed["certificates"] if each.name == "certificate"]
+            []
+            if isinstance(signed["certificates"], core.Void)
+            else [each for each in signed["certificates"] if each.name == "certificate"]
         )
         certificates = [SigningCertificate(each.chosen.dump()) for each in choices]
         infos = list(signed["signer_infos"])
@@ -79,7 +95,9 @@ def _verified(
     if not isinstance(attributes, core.Void):
         if min_sdk < _SIGNED_ATTRIBUTES_SDK:
             raise bad("its v1 signature has signed attributes, which protect nothing before Android 4.4")
-        if not _fits(attributes, content_type, hashlib.new(digest, signed_file, usedforsecurity=False).digest()):
+        if not _fits(
+            attributes, content_type, hashlib.new(digest, signed_file, usedforsecurity=False).digest()
+        ):
             return None
         data = b"\x31" + attributes.dump()[1:]  # Signed as a SET, stored under a tag of its own.
     holds = is_made_by(loaded(certificate.public_key), info["signature"].native, data, digest)
@@ -93,7 +111,10 @@ def _named(sid: Any, certificates: list[SigningCertificate]) -> SigningCertifica
             is_same_serial = body["serial_number"].native == sid.chosen["serial_number"].native
             if is_same_serial and body["issuer"] == sid.chosen["issuer"]:
                 return certificate
-        elif certificate.parsed.key_identifier is not None and certificate.parsed.key_identifier == sid.chosen.native:
+        elif (
+            certificate.parsed.key_identifier is not None
+            and certificate.parsed.key_identifier == sid.chosen.native
+        ):
             return certificate
     return None
 

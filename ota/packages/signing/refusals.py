@@ -12,14 +12,24 @@ from ota.errors import Rejected
 # Everything that the parsers of certificates, keys and PKCS #7 raise for hostile bytes. Failures of the disk or of memory
 # aren't among them: those say nothing about the build.
 _FAILURES = (
-    ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, NotImplementedError,
-    InvalidSignature, UnsupportedAlgorithm,
-)  # fmt: skip
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    NotImplementedError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+)
 
 
 def bad(what: str) -> Rejected:
     """The signature does not hold. ``what`` completes "is not valid:"."""
-    return Rejected("bad_signature", f"The APK's signature is not valid: {what}. Build and sign it again, and change nothing afterwards.")
+    return Rejected(
+        "bad_signature",
+        f"The APK's signature is not valid: {what}. Build and sign it again, and change nothing afterwards.",
+    )
 
 
 def stripped(newer: str, older: str) -> Rejected:
@@ -37,7 +47,10 @@ def weak(what: str) -> Rejected:
 
 def unsigned() -> Rejected:
     """No scheme at all."""
-    return Rejected("unsigned", "The APK is not signed. Sign it with your release key, for example with apksigner, and upload it again.")
+    return Rejected(
+        "unsigned",
+        "The APK is not signed. Sign it with your release key, for example with apksigner, and upload it again.",
+    )
 
 
 @contextmanager

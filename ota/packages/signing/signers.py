@@ -28,7 +28,9 @@ class Claim:
 class SignedData:
     """The bytes that were signed, once the signature over them holds. Reads its parts in the order of the layout."""
 
-    def __init__(self, data: bytes, signatures: Reader, public_key: bytes, *, what: str, min_sdk: int) -> None:
+    def __init__(
+        self, data: bytes, signatures: Reader, public_key: bytes, *, what: str, min_sdk: int
+    ) -> None:
         """Raises `Rejected` unless each signature that a phone from ``min_sdk`` on would look at was made by the key."""
         found = [(each.number(), each.value()) for each in signatures.each()]
         self._ids = [key for key, _ in found]

@@ -87,7 +87,12 @@ def _by_name(rest: list[Section], archive: Archive) -> dict[str, Section]:
 
 
 def _covered(
-    parts: list[Section], manifest: bytes, main: Section, listed: Mapping[str, Section], min_sdk: int, found: frozenset[Scheme]
+    parts: list[Section],
+    manifest: bytes,
+    main: Section,
+    listed: Mapping[str, Section],
+    min_sdk: int,
+    found: frozenset[Scheme],
 ) -> frozenset[str] | None:
     """The entries that a signature file vouches for; None for a file that Android ignores. Raises `Rejected`."""
     if not parts or "signature-version" not in parts[0].attributes:
@@ -125,10 +130,18 @@ def _check_not_stripped(head: Section, found: frozenset[Scheme]) -> None:
             raise stripped(scheme, "v1")
 
 
-def _check_entries(archive: Archive, listed: Mapping[str, Section], signers: list[_Signer], min_sdk: int) -> tuple[SigningCertificate, ...]:
+def _check_entries(
+    archive: Archive, listed: Mapping[str, Section], signers: list[_Signer], min_sdk: int
+) -> tuple[SigningCertificate, ...]:
     """Those who signed every entry. Raises `Rejected` when entries have different signers, none, or another content."""
-    entries = [entry for name, entry in archive.entries.items() if not name.startswith(_FOLDER) and not entry.is_folder]
-    groups = {tuple(signer.certificate for signer in signers if entry.name in signer.entries) for entry in entries}
+    entries = [
+        entry
+        for name, entry in archive.entries.items()
+        if not name.startswith(_FOLDER) and not entry.is_folder
+    ]
+    groups = {
+        tuple(signer.certificate for signer in signers if entry.name in signer.entries) for entry in entries
+    }
     if len(groups) != 1 or () in groups:
         raise bad("some of its files are not covered by the v1 signature, or not by every signer")
     with ThreadPoolExecutor(_THREADS) as threads:  # Inflating and hashing let other threads run meanwhile.

@@ -67,12 +67,18 @@ def read(block: bytes, scheme: Scheme) -> SignedV3:
     readers = list(Reader(block, what).nested().each())
     if not 1 <= len(readers) <= MAX_SIGNERS:
         raise bad(f"{what} has {len(readers)} signers")
-    signers = tuple(sorted((_signer(each, what) for each in readers), key=lambda each: (each.last, each.first)))
+    signers = tuple(
+        sorted((_signer(each, what) for each in readers), key=lambda each: (each.last, each.first))
+    )
     for older, newer in pairwise(signers):
-        joins = older.last + _EXCLUSIVE == newer.first or (older.last == newer.first and newer.is_for_development)
+        joins = older.last + _EXCLUSIVE == newer.first or (
+            older.last == newer.first and newer.is_for_development
+        )
         if not joins:
             raise bad(f"{what} has two signers for one version of Android, or none for some")
-        if newer.past[: len(older.past)] != older.past and (older.lineage or older.certificate not in newer.past):
+        if newer.past[: len(older.past)] != older.past and (
+            older.lineage or older.certificate not in newer.past
+        ):
             raise bad(f"{what} has two signers, and no proof that one follows the other")
     return SignedV3(signers)
 
@@ -83,7 +89,9 @@ def check_v3(v3: SignedV3, v31: SignedV3 | None, min_sdk: int) -> None:
         if signer.rotated_from is not None and v31 is None:
             raise stripped("v3.1", "v3")
         if signer.rotated_from is not None and v31 is not None and signer.rotated_from != v31.first:
-            raise bad("its v3 and v3.1 signatures name different versions of Android for the change of the key")
+            raise bad(
+                "its v3 and v3.1 signatures name different versions of Android for the change of the key"
+            )
     needed = _LAST_SDK if v31 is None else max(v31.first, _FIRST_SDK_V31) - 1
     if v3.first > max(min_sdk, _FIRST_SDK) or v3.newest.last < needed:
         raise bad("its v3 signature leaves out versions of Android that it is meant for")
@@ -96,7 +104,9 @@ def check_v31(v31: SignedV3, v3: SignedV3 | None) -> None:
     if v31.newest.last != _LAST_SDK:
         raise bad("its v3.1 signature leaves out versions of Android that it is meant for")
     if any(signer.certificate not in v31.newest.past for signer in v3.signers):
-        raise bad("the signer of its v3.1 signature has no proof that it follows the signer of its v3 signature")
+        raise bad(
+            "the signer of its v3.1 signature has no proof that it follows the signer of its v3 signature"
+        )
 
 
 def _signer(reader: Reader, what: str) -> SignerV3:
@@ -114,4 +124,6 @@ def _signer(reader: Reader, what: str) -> SignerV3:
     if nodes and nodes[-1].certificate != certificate:
         raise bad(f"{what} has a proof of rotation that ends with another signer")
     rotated_from = None if rotation is None else Reader(rotation, what).number()
-    return SignerV3(certificate, claim, first, last, nodes, rotated_from, _FOR_DEVELOPMENT_RELEASE in attributes)
+    return SignerV3(
+        certificate, claim, first, last, nodes, rotated_from, _FOR_DEVELOPMENT_RELEASE in attributes
+    )

@@ -54,7 +54,9 @@ def verify(archive: Archive, *, min_sdk: int, target_sdk: int | None) -> Signatu
         found.schemes.append(Scheme.V1)
     _check_same_people(found)
     if found.schemes == [Scheme.V1] and target_sdk is not None and target_sdk >= _V2_NEEDED_TARGET:
-        raise weak("an app for Android 11 (target SDK 30) or later needs a v2 signature. Sign it with v2 and v3 enabled")
+        raise weak(
+            "an app for Android 11 (target SDK 30) or later needs a v2 signature. Sign it with v2 and v3 enabled"
+        )
     return _answer(found, min_sdk)
 
 
@@ -71,13 +73,17 @@ def _read_block(archive: Archive, block: SigningBlock, min_sdk: int, found: _Fou
         v3.check_v3(found.v3, found.v31, min_sdk)
     if Scheme.V2 in schemes and (min_sdk < _V3_SDK or found.v3 is None):
         found.v2 = v2.read(schemes[Scheme.V2], min_sdk=min_sdk, has_v3=found.v3 is not None)
-    claims = [claim for signed in (found.v31, found.v3, found.v2) if signed is not None for claim in signed.claims]
+    claims = [
+        claim for signed in (found.v31, found.v3, found.v2) if signed is not None for claim in signed.claims
+    ]
     computed = content_digests(archive, block, {content for claim in claims for content in claim.used})
     for claim in claims:
         if any(computed.get(content, digest) != digest for content, digest in claim.digests):
             raise bad("the file was changed after it was signed")
     found.schemes += [
-        scheme for scheme, signed in ((Scheme.V31, found.v31), (Scheme.V3, found.v3), (Scheme.V2, found.v2)) if signed is not None
+        scheme
+        for scheme, signed in ((Scheme.V31, found.v31), (Scheme.V3, found.v3), (Scheme.V2, found.v2))
+        if signed is not None
     ]
 
 
@@ -102,7 +108,9 @@ def _check_same_people(found: _Found) -> None:
     if len(older) != 1:
         raise bad("it has several signers in an old signature and one in the new")
     if newest.newest.past[0] != older[0]:
-        raise bad("its old signature is by somebody else than its v3 signature, or than the first of its proof of rotation")
+        raise bad(
+            "its old signature is by somebody else than its v3 signature, or than the first of its proof of rotation"
+        )
 
 
 def _identity(signers: tuple[SigningCertificate, ...]) -> str:

@@ -30,7 +30,9 @@ def login() -> ResponseReturnValue:
     current_app.extensions["ota_login_limits"].note_try(request.remote_addr or "", form.email.data)
     try:
         with transaction() as writing:
-            user = accounts.authenticate(writing, form.email.data, form.password.data, now=utcnow(), address=request.remote_addr)
+            user = accounts.authenticate(
+                writing, form.email.data, form.password.data, now=utcnow(), address=request.remote_addr
+            )
     except Forbidden as error:
         show_error(form, error)
         return render_page("login.html", form=form), 422
@@ -61,7 +63,9 @@ def settings() -> ResponseReturnValue:
     try:
         with transaction() as writing:
             user = accounts.get(writing, current_user.id)
-            accounts.change_password(writing, actor(), user, current=form.current.data, new=form.password.data, now=utcnow())
+            accounts.change_password(
+                writing, actor(), user, current=form.current.data, new=form.password.data, now=utcnow()
+            )
     except OtaError as error:
         show_error(form, error)
         return render_page("account.html", form=form), 422
@@ -76,5 +80,11 @@ def _own_address(target: str | None) -> str:
         parts = urlsplit(target or "")
     except ValueError:
         return url_for("admin_apps.home")
-    is_own = target is not None and not parts.scheme and not parts.netloc and target.startswith("/") and target[1:2] not in {"/", "\\"}
+    is_own = (
+        target is not None
+        and not parts.scheme
+        and not parts.netloc
+        and target.startswith("/")
+        and target[1:2] not in {"/", "\\"}
+    )
     return target if is_own and target else url_for("admin_apps.home")

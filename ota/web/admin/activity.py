@@ -24,4 +24,11 @@ def index(slug: str) -> ResponseReturnValue:
     app = app_in_view(slug)
     start = start_of_page()
     events = audit.history(reader(), app_id=app.id, limit=PAGE + 1, offset=start)
-    return render_page("activity.html", app=app, events=events[:PAGE], start=start, page_size=PAGE, has_more=len(events) > PAGE)
+    return render_page(
+        "activity.html",
+        app=app,
+        events=events[:PAGE],
+        start=start,
+        page_size=PAGE,
+        has_more=len(events) > PAGE,
+    )

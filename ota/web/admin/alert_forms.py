@@ -38,7 +38,9 @@ class EventsField(SelectMultipleField):  # type: ignore[misc]
 
 
 class WebhookForm(Form):
-    url = StringField("Address", [InputRequired("Enter the address that is sent the events."), Length(max=500)])
+    url = StringField(
+        "Address", [InputRequired("Enter the address that is sent the events."), Length(max=500)]
+    )
     events = EventsField("Events", choices=_CHOICES, default=_ALL)
     is_enabled = BooleanField("Switched on")
     revision = HiddenField()

@@ -44,7 +44,13 @@ def add_webhook(slug: str) -> ResponseReturnValue:
             with transaction() as session:
                 app = apps.find(session, slug)
                 webhook = alerts.add_webhook(
-                    session, actor(), app, url=form.url.data, events=form.events.data, allows_private=allows_private(), now=utcnow()
+                    session,
+                    actor(),
+                    app,
+                    url=form.url.data,
+                    events=form.events.data,
+                    allows_private=allows_private(),
+                    now=utcnow(),
                 )
             return _page(app_in_view(slug), made=webhook, secret=webhook.secret)
         except OtaError as error:
@@ -69,10 +75,16 @@ def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             alerts.edit_webhook(
-                session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), url=form.url.data,
-                events=form.events.data, is_enabled=form.is_enabled.data, revision=seen_revision(form) or 0,
-                allows_private=allows_private(), now=utcnow(),
-            )  # fmt: skip
+                session,
+                actor(),
+                alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+                url=form.url.data,
+                events=form.events.data,
+                is_enabled=form.is_enabled.data,
+                revision=seen_revision(form) or 0,
+                allows_private=allows_private(),
+                now=utcnow(),
+            )
     except OtaError as error:
         if isinstance(error, Conflict):
             form.revision.data = str(alerts.get_webhook(reader(), webhook_id).revision)
@@ -92,7 +104,9 @@ def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
         return _confirm("rotate", "Make a new secret", app=webhook.app, form=form, webhook=webhook)
     with transaction() as session:
         webhook = alerts.get_webhook(session, webhook_id, app=apps.find(session, slug))
-        alerts.edit_webhook(session, actor(), webhook, rotates_secret=True, allows_private=allows_private(), now=utcnow())
+        alerts.edit_webhook(
+            session, actor(), webhook, rotates_secret=True, allows_private=allows_private(), now=utcnow()
+        )
     return _webhook_page(slug, webhook_id, secret=webhook.secret)
 
 
@@ -101,7 +115,12 @@ def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
 def test(slug: str, webhook_id: int) -> ResponseReturnValue:
     """Send it something to try it out."""
     with transaction() as session:
-        alerts.test_webhook(session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), now=utcnow())
+        alerts.test_webhook(
+            session,
+            actor(),
+            alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+            now=utcnow(),
+        )
     flash("A test is on its way. Load the page again in a moment to see what was answered.")
     return _back(slug)
 
@@ -113,9 +132,16 @@ def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
     form, webhook = ConfirmForm(), alerts.get_webhook(reader(), webhook_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         count = deliveries.count(reader(), webhook_id=webhook_id)
-        return _confirm("delete", "Delete the webhook", app=webhook.app, form=form, webhook=webhook, count=count)
+        return _confirm(
+            "delete", "Delete the webhook", app=webhook.app, form=form, webhook=webhook, count=count
+        )
     with transaction() as session:
-        alerts.delete_webhook(session, actor(), alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)), now=utcnow())
+        alerts.delete_webhook(
+            session,
+            actor(),
+            alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+            now=utcnow(),
+        )
     flash("The webhook is deleted.")
     return _back(slug)
 
@@ -129,7 +155,9 @@ def add_recipient(slug: str) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 app = apps.find(session, slug)
-                recipient = alerts.add_recipient(session, actor(), app, email=form.email.data, events=form.events.data, now=utcnow())
+                recipient = alerts.add_recipient(
+                    session, actor(), app, email=form.email.data, events=form.events.data, now=utcnow()
+                )
             flash(f"{recipient.email} gets e-mail from now on.")
             return _back(slug)
         except OtaError as error:
@@ -144,7 +172,9 @@ def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
     form, recipient = ConfirmForm(), alerts.get_recipient(reader(), recipient_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         count = deliveries.count(reader(), recipient_id=recipient_id)
-        return _confirm("remove", "Remove the recipient", app=recipient.app, form=form, recipient=recipient, count=count)
+        return _confirm(
+            "remove", "Remove the recipient", app=recipient.app, form=form, recipient=recipient, count=count
+        )
     email = recipient.email
     with transaction() as session:
         found = alerts.get_recipient(session, recipient_id, app=apps.find(session, slug))
@@ -167,7 +197,9 @@ def resend(slug: str, delivery_id: int) -> ResponseReturnValue:
     """Send something once more."""
     try:
         with transaction() as session:
-            deliveries.resend(session, deliveries.get(session, delivery_id, app=apps.find(session, slug)), now=utcnow())
+            deliveries.resend(
+                session, deliveries.get(session, delivery_id, app=apps.find(session, slug)), now=utcnow()
+            )
         flash("It is sent again. Load the page again in a moment to see what was answered.")
     except Conflict as error:
         flash(error.message, "bad")
@@ -183,23 +215,41 @@ def _back(slug: str) -> Response:
     return redirect(url_for("admin_alerts.index", slug=slug), 303)
 
 
-def _page(app: App, *, form: WebhookForm | None = None, recipient_form: RecipientForm | None = None, **context: Any) -> str:
+def _page(
+    app: App, *, form: WebhookForm | None = None, recipient_form: RecipientForm | None = None, **context: Any
+) -> str:
     return render_page(
-        "alerts.html", app=app, form=form or WebhookForm(formdata=None, prefix="webhook-"),
-        recipient_form=recipient_form or RecipientForm(formdata=None, prefix="recipient-"), webhooks=alerts.webhooks_of(reader(), app),
-        recipients=alerts.recipients_of(reader(), app), has_mail=bool(current_app.extensions["ota_settings"].smtp_url),
-        confirm=ConfirmForm(formdata=None), **_sent(app), **context,
-    )  # fmt: skip
+        "alerts.html",
+        app=app,
+        form=form or WebhookForm(formdata=None, prefix="webhook-"),
+        recipient_form=recipient_form or RecipientForm(formdata=None, prefix="recipient-"),
+        webhooks=alerts.webhooks_of(reader(), app),
+        recipients=alerts.recipients_of(reader(), app),
+        has_mail=bool(current_app.extensions["ota_settings"].smtp_url),
+        confirm=ConfirmForm(formdata=None),
+        **_sent(app),
+        **context,
+    )
 
 
 def _webhook_page(slug: str, webhook_id: int, *, form: WebhookForm | None = None, **context: Any) -> str:
     app = app_in_view(slug)
     webhook = alerts.get_webhook(reader(), webhook_id, app=app)
     shown = form or WebhookForm(
-        formdata=None, url=webhook.url, events=webhook.events, is_enabled=webhook.is_enabled, revision=webhook.revision
+        formdata=None,
+        url=webhook.url,
+        events=webhook.events,
+        is_enabled=webhook.is_enabled,
+        revision=webhook.revision,
     )
     return render_page(
-        "webhook.html", app=app, webhook=webhook, form=shown, confirm=ConfirmForm(formdata=None), **_sent(app, webhook_id), **context
+        "webhook.html",
+        app=app,
+        webhook=webhook,
+        form=shown,
+        confirm=ConfirmForm(formdata=None),
+        **_sent(app, webhook_id),
+        **context,
     )
 
 
@@ -207,6 +257,10 @@ def _sent(app: App, webhook_id: int | None = None) -> dict[str, Any]:
     start = start_of_page()
     found = deliveries.of_app(reader(), app, webhook_id=webhook_id, limit=PAGE + 1, offset=start)
     return {
-        "sent": found[:PAGE], "start": start, "page_size": PAGE, "has_more": len(found) > PAGE, "words": EVENT_WORDS,
+        "sent": found[:PAGE],
+        "start": start,
+        "page_size": PAGE,
+        "has_more": len(found) > PAGE,
+        "words": EVENT_WORDS,
         "max_tries": MAX_TRIES,
-    }  # fmt: skip
+    }

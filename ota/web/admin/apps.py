@@ -70,7 +70,9 @@ def settings(slug: str) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = apps.find(session, slug)
-            apps.rename(session, actor(), found, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow())
+            apps.rename(
+                session, actor(), found, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow()
+            )
     except OtaError as error:
         show_error(form, error)
         return _settings_page(app_in_view(slug), form), 409 if isinstance(error, Conflict) else 422
@@ -99,7 +101,9 @@ def set_install_access(slug: str) -> ResponseReturnValue:
     try:
         with transaction() as session:
             app, access = apps.find(session, slug), InstallAccess(form.install_access.data)
-            apps.set_install_access(session, actor(), app, access, revision=seen_revision(form) or 0, now=utcnow())
+            apps.set_install_access(
+                session, actor(), app, access, revision=seen_revision(form) or 0, now=utcnow()
+            )
     except Conflict as error:
         show_error(form, error)
         return _settings_page(app_in_view(slug), access_form=form), 409
@@ -107,9 +111,14 @@ def set_install_access(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
 
 
-def _settings_page(app: App, form: RenameForm | None = None, access_form: InstallAccessForm | None = None) -> str:
+def _settings_page(
+    app: App, form: RenameForm | None = None, access_form: InstallAccessForm | None = None
+) -> str:
     return render_page(
-        "app_settings.html", app=app, confirm=ConfirmForm(),
+        "app_settings.html",
+        app=app,
+        confirm=ConfirmForm(),
         form=form or RenameForm(formdata=None, name=app.name, revision=app.revision),
-        access_form=access_form or InstallAccessForm(formdata=None, install_access=app.install_access, revision=app.revision),
-    )  # fmt: skip
+        access_form=access_form
+        or InstallAccessForm(formdata=None, install_access=app.install_access, revision=app.revision),
+    )

@@ -39,7 +39,9 @@ class ChannelForm(ChannelEditForm):
 
 
 class GroupForm(Form):
-    name = StringField("Name", [InputRequired("Give the group a name, for example Testers."), Length(max=MAX_NAME)])
+    name = StringField(
+        "Name", [InputRequired("Give the group a name, for example Testers."), Length(max=MAX_NAME)]
+    )
     revision = HiddenField()
 
 

@@ -41,9 +41,14 @@ def create(slug: str) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 channel = channels.create(
-                    session, actor(), apps.find(session, slug), name=form.name.data, falls_back_to=wanted.falls_back_to,
-                    approval_above=wanted.approval_above, now=utcnow(),
-                )  # fmt: skip
+                    session,
+                    actor(),
+                    apps.find(session, slug),
+                    name=form.name.data,
+                    falls_back_to=wanted.falls_back_to,
+                    approval_above=wanted.approval_above,
+                    now=utcnow(),
+                )
             flash(f"The channel {channel.name} is made: devices that send its name follow it.")
             return redirect(url_for("admin_channels.index", slug=slug), 303)
         except OtaError as error:
@@ -58,7 +63,11 @@ def edit(slug: str, channel_id: int) -> ResponseReturnValue:
     app = app_in_view(slug)
     channel = channels.get(reader(), channel_id, app=app)
     now = channels.edit_of(channel)
-    form = ChannelEditForm(falls_back_to=list(now.falls_back_to), approval_above=in_percent(now.approval_above), revision=channel.revision)
+    form = ChannelEditForm(
+        falls_back_to=list(now.falls_back_to),
+        approval_above=in_percent(now.approval_above),
+        revision=channel.revision,
+    )
     if not form.validate_on_submit():
         return _edit_page(app, channel, form), 422 if form.errors else 200
     try:
@@ -77,9 +86,14 @@ def delete(slug: str, channel_id: int) -> ResponseReturnValue:
     channel = channels.get(reader(), channel_id, app=app)
     if not form.validate_on_submit():
         return render_page(
-            "confirm_act.html", "partials/confirm_delete_channel.html", dialog="partials/confirm_delete_channel.html",
-            title=f"Delete {channel.name}", app=app, channel=channel, form=form,
-        )  # fmt: skip
+            "confirm_act.html",
+            "partials/confirm_delete_channel.html",
+            dialog="partials/confirm_delete_channel.html",
+            title=f"Delete {channel.name}",
+            app=app,
+            channel=channel,
+            form=form,
+        )
     name = channel.name
     with transaction() as session:
         found = channels.get(session, channel_id, app=apps.find(session, slug))
@@ -94,7 +108,10 @@ def _edit(channel_id: int, app: App, form: ChannelEditForm) -> str:
         channel = channels.get(session, channel_id, app=app)
         name = channel.name
         outcome = approvals.or_propose(
-            session, actor(), lambda: channels.edit(session, actor(), channel, wanted, revision=revision, now=now), now=now
+            session,
+            actor(),
+            lambda: channels.edit(session, actor(), channel, wanted, revision=revision, now=now),
+            now=now,
         )
     return f"The channel {name} is changed." if isinstance(outcome, Channel) else waits(outcome)
 
@@ -106,7 +123,13 @@ def _page(app: App, form: ChannelForm) -> str:
     for release in release_rows.offered(reader(), app, now=utcnow()):
         live[release.channel_id].append(release)
     rows = [(channel, live[channel.id], _can_go(channel)) for channel in found]
-    return render_page("channels.html", app=app, form=form, rows=rows, active=devices.count_active(reader(), app.id, now=utcnow()))
+    return render_page(
+        "channels.html",
+        app=app,
+        form=form,
+        rows=rows,
+        active=devices.count_active(reader(), app.id, now=utcnow()),
+    )
 
 
 def _can_go(channel: Channel) -> bool:

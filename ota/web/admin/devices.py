@@ -32,7 +32,11 @@ _LOOKED_UP = "device"
 
 class LookUpForm(Form):
     device_id = StringField(
-        "Device id", [InputRequired("Enter the id that the app sends."), Length(max=200, message="At most 200 characters.")]
+        "Device id",
+        [
+            InputRequired("Enter the id that the app sends."),
+            Length(max=200, message="At most 200 characters."),
+        ],
     )
 
 
@@ -67,9 +71,14 @@ def show(slug: str, device_hash: str) -> ResponseReturnValue:
     app = app_in_view(slug)
     found = device_history.story(reader(), app, device_hash, before=_before())
     return render_page(
-        "device.html", app=app, story=found, lines=folded(found.moments), device_id=looked_up(device_hash),
-        older=found.before and found.before.isoformat(), is_newest=_before() is None,
-    )  # fmt: skip
+        "device.html",
+        app=app,
+        story=found,
+        lines=folded(found.moments),
+        device_id=looked_up(device_hash),
+        older=found.before and found.before.isoformat(),
+        is_newest=_before() is None,
+    )
 
 
 @blueprint.route("/<device_hash>/forget", methods=["GET", "POST"])
@@ -78,8 +87,19 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
     """Delete everything that is known of it, after a look at what that means."""
     app, form = app_in_view(slug), ConfirmForm()
     if not form.validate_on_submit():
-        found, dialog = device_history.story(reader(), app, device_hash, limit=1), "partials/confirm_forget.html"
-        return render_page("confirm_act.html", dialog, dialog=dialog, title="Forget this device", app=app, story=found, form=form)
+        found, dialog = (
+            device_history.story(reader(), app, device_hash, limit=1),
+            "partials/confirm_forget.html",
+        )
+        return render_page(
+            "confirm_act.html",
+            dialog,
+            dialog=dialog,
+            title="Forget this device",
+            app=app,
+            story=found,
+            form=form,
+        )
     with transaction() as session:
         device_history.forget(session, actor(), apps.find(session, slug), device_hash, now=utcnow())
     cookie.pop(_LOOKED_UP, None)
@@ -98,12 +118,27 @@ def _index(app: App, form: LookUpForm) -> str:
     unseen, version = request.args.get("unseen", type=int), with_plus(request.args.get("version"))
     unseen = unseen if unseen in UNSEEN else None
     found = device_history.listed(
-        reader(), app.id, platform, now=utcnow(), unseen_days=unseen, version=version or None, after=cursor_of(request.args.get("after"))
+        reader(),
+        app.id,
+        platform,
+        now=utcnow(),
+        unseen_days=unseen,
+        version=version or None,
+        after=cursor_of(request.args.get("after")),
     )
     return render_page(
-        "devices.html", app=app, form=form, found=found, platform=platform, platforms=list(Platform), unseen=unseen, unseens=UNSEEN,
-        version=version or None, after=cursor_text(found.after), is_first=not request.args.get("after"),
-    )  # fmt: skip
+        "devices.html",
+        app=app,
+        form=form,
+        found=found,
+        platform=platform,
+        platforms=list(Platform),
+        unseen=unseen,
+        unseens=UNSEEN,
+        version=version or None,
+        after=cursor_text(found.after),
+        is_first=not request.args.get("after"),
+    )
 
 
 def _before() -> datetime | None:

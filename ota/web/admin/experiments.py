@@ -93,7 +93,9 @@ def create(slug: str) -> ResponseReturnValue:
             show_error(form, error)
             status = 409 if isinstance(error, Conflict) else 422
     status = 422 if form.errors and status == 200 else status
-    return render_page("experiment_new.html", app=app, form=form, arms=ARMS, can_start=len(_publishable(app)) > 1), status
+    return render_page(
+        "experiment_new.html", app=app, form=form, arms=ARMS, can_start=len(_publishable(app)) > 1
+    ), status
 
 
 @blueprint.get("/<int:experiment_id>")
@@ -105,7 +107,9 @@ def show(slug: str, experiment_id: int) -> ResponseReturnValue:
     running = reach.running(reader(), app, now=utcnow())
     active = reach.active(reader(), app, now=utcnow()).get(experiment.platform, 0)
     results = experiment_results.of(reader(), experiment)
-    return render_page("experiment.html", app=app, experiment=experiment, running=running, active=active, results=results)
+    return render_page(
+        "experiment.html", app=app, experiment=experiment, running=running, active=active, results=results
+    )
 
 
 @blueprint.route("/<int:experiment_id>/end", methods=["GET", "POST"])
@@ -137,7 +141,12 @@ def _form(app: App) -> ExperimentForm:
     form.channel.choices = [channel.name for channel in app.channels]
     choices = [SelectChoice("", "none")]
     for version in _publishable(app):
-        choices.append(SelectChoice(str(version.id), f"{version.version} (+{version.version_code}), {Platform(version.platform).label}"))
+        choices.append(
+            SelectChoice(
+                str(version.id),
+                f"{version.version} (+{version.version_code}), {Platform(version.platform).label}",
+            )
+        )
     for number in range(1, ARMS + 1):
         form[f"version_{number}"].choices = choices
     return form
@@ -161,7 +170,9 @@ def _start(slug: str, form: ExperimentForm) -> ResponseReturnValue:
     draft, now = experiments.Draft(name=form.name.data, arms=_arms(form), channel=form.channel.data), utcnow()
     with transaction() as session:
         app_id = app_in_view(slug).id
-        outcome = approvals.or_propose(session, actor(), lambda: experiments.start(session, actor(), app_id, draft, now=now), now=now)
+        outcome = approvals.or_propose(
+            session, actor(), lambda: experiments.start(session, actor(), app_id, draft, now=now), now=now
+        )
         session.flush()
         experiment_id = None if isinstance(outcome, Proposal) else outcome.id
     if experiment_id is None:
@@ -187,7 +198,9 @@ def _end(slug: str, experiment_id: int, form: EndForm) -> ResponseReturnValue:
         name, revision = experiment.name, seen_revision(form) or 0
 
         def act() -> Experiment:
-            return experiments.end(session, actor(), experiment, winner_version_id=winner, revision=revision, now=now)
+            return experiments.end(
+                session, actor(), experiment, winner_version_id=winner, revision=revision, now=now
+            )
 
         is_waiting = isinstance(approvals.or_propose(session, actor(), act, now=now), Proposal)
     if is_waiting:
@@ -204,10 +217,20 @@ def _end_page(app: App, experiment: Experiment, form: EndForm, stale: Stale | No
     successor = release_rows.successor(reader(), experiment.arms[0], now=now) if experiment.arms else None
     above = experiment.channel.approval_above
     return render_page(
-        "confirm.html", dialog, what="end the experiment", dialog=dialog, app=app, experiment=experiment, form=form, endings=endings,
-        on_arms=sum(running.get((arm.platform, arm.version.version_code), 0) for arm in experiment.arms), successor=successor, stale=stale,
-        needs_another=above is not None and above < FULL, results=experiment_results.of(reader(), experiment),
-    )  # fmt: skip
+        "confirm.html",
+        dialog,
+        what="end the experiment",
+        dialog=dialog,
+        app=app,
+        experiment=experiment,
+        form=form,
+        endings=endings,
+        on_arms=sum(running.get((arm.platform, arm.version.version_code), 0) for arm in experiment.arms),
+        successor=successor,
+        stale=stale,
+        needs_another=above is not None and above < FULL,
+        results=experiment_results.of(reader(), experiment),
+    )
 
 
 def _ending(experiment: Experiment, winner: Release, running: Mapping[tuple[str, int], int]) -> Ending:

@@ -35,19 +35,29 @@ _NOT_FORGED: dict[str, Any] = {"csrf": False}
 
 
 class ExplainForm(Form):
-    platform = SelectField("Platform", validate_choice=False, choices=[SelectChoice(each.value, each.label) for each in Platform])
+    platform = SelectField(
+        "Platform", validate_choice=False, choices=[SelectChoice(each.value, each.label) for each in Platform]
+    )
     channel = SelectField("Channel", validate_choice=False)
     device_id = StringField("Device id", [Optional(), Length(max=200, message="At most 200 characters.")])
-    current_version = StringField("Current version", [Optional(), Length(max=200, message="At most 200 characters.")])
-    sdk = IntegerField("Android API level", [Optional(), Between(1, 10_000, "Expected a whole number such as 34.")])
+    current_version = StringField(
+        "Current version", [Optional(), Length(max=200, message="At most 200 characters.")]
+    )
+    sdk = IntegerField(
+        "Android API level", [Optional(), Between(1, 10_000, "Expected a whole number such as 34.")]
+    )
     os_version = StringField(
-        "iOS version", [Optional(), Length(max=20), Regexp(r"[0-9]+(\.[0-9]+)*\Z", message="Expected 17.2 or the like.")]
+        "iOS version",
+        [Optional(), Length(max=20), Regexp(r"[0-9]+(\.[0-9]+)*\Z", message="Expected 17.2 or the like.")],
     )
     abis = StringField(
         "Processor",
         [
             Optional(),
-            Regexp(r"[0-9A-Za-z_-]{1,20}( *, *[0-9A-Za-z_-]{1,20}){0,7}\Z", message="Expected names with commas, such as arm64-v8a."),
+            Regexp(
+                r"[0-9A-Za-z_-]{1,20}( *, *[0-9A-Za-z_-]{1,20}){0,7}\Z",
+                message="Expected names with commas, such as arm64-v8a.",
+            ),
         ],
     )
     user_initiated = BooleanField('"Check for updates" was pressed')
@@ -71,7 +81,9 @@ def show(slug: str) -> ResponseReturnValue:
         device = None
     found = _explained(app, form, device_id) if request.args and not form.form_errors else None
     view = explain_answer(found, device_id=device_id, locale=None) if found else None
-    page_ = render_page("explain.html", app=app, form=form, found=found, view=view, device=device, name_of=name_of)
+    page_ = render_page(
+        "explain.html", app=app, form=form, found=found, view=view, device=device, name_of=name_of
+    )
     return page_, 422 if form.errors or form.form_errors else 200
 
 
@@ -106,10 +118,16 @@ def _explained(app: App, form: ExplainForm, device_id: str | None) -> Explained 
     if not form.validate():
         return None
     inquiry = Inquiry(
-        platform=form.platform.data, channel=form.channel.data, app=app.slug, device_id=device_id,
-        current_version=form.current_version.data, user_initiated=form.user_initiated.data, sdk=form.sdk.data,
-        os_version=form.os_version.data, abis=tuple(each.strip() for each in (form.abis.data or "").split(",") if each.strip()),
-    )  # fmt: skip
+        platform=form.platform.data,
+        channel=form.channel.data,
+        app=app.slug,
+        device_id=device_id,
+        current_version=form.current_version.data,
+        user_initiated=form.user_initiated.data,
+        sdk=form.sdk.data,
+        os_version=form.os_version.data,
+        abis=tuple(each.strip() for each in (form.abis.data or "").split(",") if each.strip()),
+    )
     device_hash = hashed(device_id) if device_id else None
     try:
         return explaining.explain_answer(reader(), inquiry, device_hash=device_hash, now=utcnow())

@@ -41,36 +41,68 @@ def show(slug: str) -> ResponseReturnValue:
     found = _asked(app.id, now)
     by_hour = _hour if found.days <= 7 else _day
     long = fleet_figures.adoption(reader(), app.id, found.platform, days=max(PERIODS), now=now)
-    versions = charts.colours_of((name, _number(name)) for name in (*long.names, *(name for name, _ in found.running[:_RUNNING])))
+    versions = charts.colours_of(
+        (name, _number(name)) for name in (*long.names, *(name for name, _ in found.running[:_RUNNING]))
+    )
     reasons = charts.colours_of((reason.value, number) for number, reason in enumerate(Reason))
-    checks = charts.stacked(found.checks, title="Update checks by answer", label=by_hour, colours=reasons, named=_words)
-    adoption = found.adoption if found.days >= _ADOPTION_DAYS else fleet_figures.adoption(
-        reader(), app.id, found.platform, days=_ADOPTION_DAYS, now=now
-    )  # fmt: skip
-    adoption_chart = charts.stacked(adoption, title="Active devices by version, day by day", label=_day, colours=versions)
+    checks = charts.stacked(
+        found.checks, title="Update checks by answer", label=by_hour, colours=reasons, named=_words
+    )
+    adoption = (
+        found.adoption
+        if found.days >= _ADOPTION_DAYS
+        else fleet_figures.adoption(reader(), app.id, found.platform, days=_ADOPTION_DAYS, now=now)
+    )
+    adoption_chart = charts.stacked(
+        adoption, title="Active devices by version, day by day", label=_day, colours=versions
+    )
     return render_page(
-        "fleet.html", app=app, fleet=found, periods=PERIODS, platforms=list(Platform), adoption=adoption, adoption_chart=adoption_chart,
-        adoption_days=len(adoption.moments), checks_chart=checks, day_label=_day, hour_label=by_hour, words=_words, plain=str,
-        running=[(name, number, charts.series_class(name, versions)) for name, number in found.running[:_RUNNING]],
+        "fleet.html",
+        app=app,
+        fleet=found,
+        periods=PERIODS,
+        platforms=list(Platform),
+        adoption=adoption,
+        adoption_chart=adoption_chart,
+        adoption_days=len(adoption.moments),
+        checks_chart=checks,
+        day_label=_day,
+        hour_label=by_hour,
+        words=_words,
+        plain=str,
+        running=[
+            (name, number, charts.series_class(name, versions)) for name, number in found.running[:_RUNNING]
+        ],
         standing=monitoring.standing(reader(), app, found.platform, now=now),
-    )  # fmt: skip
+    )
 
 
 @blueprint.get("/fleet.csv")
 @page(Access.VIEW)
 def export(slug: str) -> Response:
     """The numbers of one chart for a spreadsheet. Times are UTC; only what is not zero has a row."""
-    found, chart = _asked(app_in_view(slug).id, utcnow(), most_failures=None), request.args.get("chart") or "adoption"
+    found, chart = (
+        _asked(app_in_view(slug).id, utcnow(), most_failures=None),
+        request.args.get("chart") or "adoption",
+    )
     if chart not in _TABLES:
-        raise Invalid("unknown_chart", f"chart: there is no chart {chart[:40]!r}. Expected one of: {', '.join(_TABLES)}.", field="chart")
+        raise Invalid(
+            "unknown_chart",
+            f"chart: there is no chart {chart[:40]!r}. Expected one of: {', '.join(_TABLES)}.",
+            field="chart",
+        )
     text = io.StringIO()
     writer = csv.writer(text)
     heads, rows = _TABLES[chart]
     writer.writerow(heads)
-    writer.writerows([plain_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows(found))
+    writer.writerows(
+        [plain_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows(found)
+    )
     name = f"{slug}-{chart}-{found.platform}-{found.days}d.csv"
     return Response(
-        text.getvalue(), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        text.getvalue(),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
@@ -81,15 +113,29 @@ def plain_cell(text: str) -> str:
 
 def _failures(found: Fleet) -> list[tuple[object, ...]]:
     return [
-        (each.version, each.version_code, each.kind, each.signature, each.devices, each.events, f"{each.last_at:%Y-%m-%dT%H:%MZ}")
+        (
+            each.version,
+            each.version_code,
+            each.kind,
+            each.signature,
+            each.devices,
+            each.events,
+            f"{each.last_at:%Y-%m-%dT%H:%MZ}",
+        )
         for each in found.failures
     ]
 
 
 _TABLES: Mapping[str, tuple[Sequence[str], Callable[[Fleet], Iterable[Sequence[object]]]]] = {
-    "adoption": (("day", "version", "devices"), lambda found: [(at.date(), name, n) for at, name, n in found.adoption.rows()]),
+    "adoption": (
+        ("day", "version", "devices"),
+        lambda found: [(at.date(), name, n) for at, name, n in found.adoption.rows()],
+    ),
     "running": (("version", "devices"), lambda found: found.running),
-    "checks": (("from", "reason", "checks"), lambda found: [(f"{at:%Y-%m-%dT%H:%MZ}", name, n) for at, name, n in found.checks.rows()]),
+    "checks": (
+        ("from", "reason", "checks"),
+        lambda found: [(f"{at:%Y-%m-%dT%H:%MZ}", name, n) for at, name, n in found.checks.rows()],
+    ),
     "failures": (("version", "version_code", "kind", "signature", "devices", "events", "last_at"), _failures),
 }
 """Of each chart the names of its columns, and its rows."""

@@ -42,7 +42,9 @@ class Form(FlaskForm):  # type: ignore[misc]
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         if "csrf_token" in self:
-            self.csrf_token.render_kw = {"id": False}  # Each form has one, and an id may stand once on a page.
+            self.csrf_token.render_kw = {
+                "id": False
+            }  # Each form has one, and an id may stand once on a page.
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
@@ -83,7 +85,9 @@ class Percent(Number):
     """A share of devices in percent, which the server counts in hundredths. What its range is, each form says."""
 
     def post_validate(self, form: Any, validation_stopped: bool) -> None:
-        is_share = not validation_stopped and not self.errors and self.data is not None and 0 <= self.data <= 100
+        is_share = (
+            not validation_stopped and not self.errors and self.data is not None and 0 <= self.data <= 100
+        )
         if is_share and (self.data * 100) % 1:
             raise ValidationError("At most two decimals: a rollout is counted in hundredths of a percent.")
 
@@ -127,7 +131,10 @@ class InstallAccessForm(Form):
 
 class ShareForm(Form):
     name = StringField("Name", [InputRequired("Say whom the link is for."), Length(max=80)])
-    days = IntegerField("Expires after days", [InputRequired("Enter a number of days."), Between(1, 365, "Expected 1 to 365 days.")])
+    days = IntegerField(
+        "Expires after days",
+        [InputRequired("Enter a number of days."), Between(1, 365, "Expected 1 to 365 days.")],
+    )
     password = PasswordField("Password", [Optional(), Length(6, 256, "A password has 6 to 256 characters.")])
 
 
@@ -136,7 +143,9 @@ class LinkPasswordForm(Form):
 
 
 class UdidForm(Form):
-    udid = StringField("UDID of your device", [InputRequired("Enter the UDID of your device."), Length(max=100)])
+    udid = StringField(
+        "UDID of your device", [InputRequired("Enter the UDID of your device."), Length(max=100)]
+    )
 
 
 class UploadForm(Form):
@@ -154,10 +163,14 @@ class EditForm(Form):
 
 
 class ExternalForm(Form):
-    version = StringField("Version", [InputRequired("Enter the version's name, for example 1.4.0."), Length(max=50)])
+    version = StringField(
+        "Version", [InputRequired("Enter the version's name, for example 1.4.0."), Length(max=50)]
+    )
     version_code = IntegerField("Version code", [InputRequired("Enter the version code, a whole number.")])
     platform = SelectField("Platform", choices=_PLATFORMS)
-    download_url = StringField("Download address", [InputRequired("Enter the address of the file."), Length(max=500)])
+    download_url = StringField(
+        "Download address", [InputRequired("Enter the address of the file."), Length(max=500)]
+    )
     file_size = IntegerField("File size in bytes", [Optional()])
     checksum = StringField("SHA-256", [InputRequired("Enter the file's SHA-256; sha256sum prints it.")])
     release_notes = TextAreaField("Release notes", [Optional()])
@@ -192,7 +205,9 @@ class RoleForm(Form):
 class TokenForm(Form):
     name = StringField("Name", [InputRequired("Say what uses the token."), Length(max=80)])
     role = SelectField("Role", choices=_ROLES, default=Role.PUBLISHER.value)
-    lifetime_days = IntegerField("Expires after days", [Optional(), Between(1, 3650, "Expected 1 to 3650 days.")])
+    lifetime_days = IntegerField(
+        "Expires after days", [Optional(), Between(1, 3650, "Expected 1 to 3650 days.")]
+    )
 
 
 def without_nul(value: Any) -> Any:

@@ -38,7 +38,9 @@ def create(slug: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             with transaction() as session:
-                group = groups.create(session, actor(), apps.find(session, slug), name=form.name.data, now=utcnow())
+                group = groups.create(
+                    session, actor(), apps.find(session, slug), name=form.name.data, now=utcnow()
+                )
             flash(f"The group {group.name} is made. Put devices into it.")
             return redirect(url_for("admin_groups.show", slug=slug, group_id=group.id), 303)
         except OtaError as error:
@@ -62,10 +64,22 @@ def add(slug: str, group_id: int) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 group = groups.get(session, group_id, app=apps.find(session, slug))
-                added = groups.add_devices(session, actor(), group, form.ids(), hashed=reports.hashed, note=form.note.data, now=utcnow())
+                added = groups.add_devices(
+                    session,
+                    actor(),
+                    group,
+                    form.ids(),
+                    hashed=reports.hashed,
+                    note=form.note.data,
+                    now=utcnow(),
+                )
             flash(
                 f"{_devices(added.new)} added."
-                + (f" {added.known:,} {'was' if added.known == 1 else 'were'} in the group before." if added.known else "")
+                + (
+                    f" {added.known:,} {'was' if added.known == 1 else 'were'} in the group before."
+                    if added.known
+                    else ""
+                )
             )
             return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
         except OtaError as error:
@@ -95,11 +109,15 @@ def rename(slug: str, group_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             group = groups.get(session, group_id, app=apps.find(session, slug))
-            groups.rename(session, actor(), group, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow())
+            groups.rename(
+                session, actor(), group, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow()
+            )
     except OtaError as error:
         show_error(form, error)
         form.revision.data = str(groups.get(reader(), group_id).revision)
-        return _page(slug, group_id, rename_form=form), 409 if isinstance(error, Conflict) and error.code == "stale_revision" else 422
+        return _page(slug, group_id, rename_form=form), 409 if isinstance(
+            error, Conflict
+        ) and error.code == "stale_revision" else 422
     flash(f"The group is now called {group.name}.")
     return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
 
@@ -113,33 +131,55 @@ def delete(slug: str, group_id: int) -> ResponseReturnValue:
     if not form.validate_on_submit():
         fragment = "partials/confirm_delete_group.html"
         return render_page(
-            "confirm_act.html", fragment, dialog=fragment, title=f"Delete {group.name}", app=app, group=group, form=form,
-            count=groups.count(reader(), group), releases=groups.targeted_by(reader(), group),
-        )  # fmt: skip
+            "confirm_act.html",
+            fragment,
+            dialog=fragment,
+            title=f"Delete {group.name}",
+            app=app,
+            group=group,
+            form=form,
+            count=groups.count(reader(), group),
+            releases=groups.targeted_by(reader(), group),
+        )
     name = group.name
     with transaction() as session:
-        groups.delete(session, actor(), groups.get(session, group_id, app=apps.find(session, slug)), now=utcnow())
+        groups.delete(
+            session, actor(), groups.get(session, group_id, app=apps.find(session, slug)), now=utcnow()
+        )
     flash(f"The group {name} is deleted.")
     return redirect(url_for("admin_groups.index", slug=slug), 303)
 
 
 def _index(app: App, form: GroupForm) -> str:
     counted = groups.counts(reader(), app)
-    rows = [(group, counted.get(group.id, 0), groups.targeted_by(reader(), group)) for group in groups.of_app(reader(), app)]
+    rows = [
+        (group, counted.get(group.id, 0), groups.targeted_by(reader(), group))
+        for group in groups.of_app(reader(), app)
+    ]
     return render_page("groups.html", app=app, form=form, rows=rows)
 
 
-def _page(slug: str, group_id: int, *, devices_form: DevicesForm | None = None, rename_form: GroupForm | None = None) -> str:
+def _page(
+    slug: str, group_id: int, *, devices_form: DevicesForm | None = None, rename_form: GroupForm | None = None
+) -> str:
     app, start = app_in_view(slug), start_of_page()
     group = groups.get(reader(), group_id, app=app)
     found = groups.members(reader(), group, limit=PAGE + 1, offset=start)
     seen = devices.known(reader(), app.id, [member.device_hash for member in found])
     return render_page(
-        "group.html", app=app, group=group, start=start, page_size=PAGE, has_more=len(found) > PAGE,
-        rows=[(member, seen.get(member.device_hash)) for member in found[:PAGE]], count=groups.count(reader(), group),
-        releases=groups.targeted_by(reader(), group), form=devices_form or DevicesForm(formdata=None),
-        rename_form=rename_form or GroupForm(formdata=None, name=group.name, revision=group.revision), limit=groups.MAX_MEMBERS,
-    )  # fmt: skip
+        "group.html",
+        app=app,
+        group=group,
+        start=start,
+        page_size=PAGE,
+        has_more=len(found) > PAGE,
+        rows=[(member, seen.get(member.device_hash)) for member in found[:PAGE]],
+        count=groups.count(reader(), group),
+        releases=groups.targeted_by(reader(), group),
+        form=devices_form or DevicesForm(formdata=None),
+        rename_form=rename_form or GroupForm(formdata=None, name=group.name, revision=group.revision),
+        limit=groups.MAX_MEMBERS,
+    )
 
 
 def _devices(count: int) -> str:

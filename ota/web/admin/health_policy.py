@@ -42,25 +42,32 @@ _ACTIONS = [
 class PolicyForm(Form):
     action = SelectField("When a release is bad", choices=_ACTIONS)
     alpha = Number(
-        "So many percent of good releases may be called bad by chance", [_NEEDED, Between(_LEAST, 20, "Expected 0.0001 to 20 percent.")]
+        "So many percent of good releases may be called bad by chance",
+        [_NEEDED, Between(_LEAST, 20, "Expected 0.0001 to 20 percent.")],
     )
     tolerated_ratio = Number(
-        "With a control, failures are tolerated up to so many times its own", [_NEEDED, Between(1, 100, "Expected 1 to 100 times.")]
+        "With a control, failures are tolerated up to so many times its own",
+        [_NEEDED, Between(1, 100, "Expected 1 to 100 times.")],
     )
     acceptable_rate = Number(
-        "Without one, so many percent of the devices may fail", [_NEEDED, Between(_LEAST, 50, "Expected 0.0001 to 50 percent.")]
+        "Without one, so many percent of the devices may fail",
+        [_NEEDED, Between(_LEAST, 50, "Expected 0.0001 to 50 percent.")],
     )
     window_hours = IntegerField(
-        "A failure counts within so many hours after installing", [_NEEDED, Between(1, 2160, "Expected 1 to 2160 hours.")]
+        "A failure counts within so many hours after installing",
+        [_NEEDED, Between(1, 2160, "Expected 1 to 2160 hours.")],
     )
     min_failing_devices = IntegerField(
-        "A release is bad only when so many devices have failed", [_NEEDED, Between(1, 1_000_000, "Expected 1 to 1000000 devices.")]
+        "A release is bad only when so many devices have failed",
+        [_NEEDED, Between(1, 1_000_000, "Expected 1 to 1000000 devices.")],
     )
     min_reports = IntegerField(
-        "A plan waits until so many devices have reported", [_NEEDED, Between(0, 1_000_000, "Expected 0 to 1000000 devices.")]
+        "A plan waits until so many devices have reported",
+        [_NEEDED, Between(0, 1_000_000, "Expected 0 to 1000000 devices.")],
     )
     silence_hours = IntegerField(
-        "A device that normally calls has failed after so many silent hours", [_NEEDED, Between(0, 720, "Expected 0 to 720 hours.")]
+        "A device that normally calls has failed after so many silent hours",
+        [_NEEDED, Between(0, 720, "Expected 0 to 720 hours.")],
     )
     revision = HiddenField()
 
@@ -99,25 +106,46 @@ def keeping(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         keeps = request.form.get("keeps_nothing") != "y"
         trust.keep_devices(
-            session, actor(), apps.find(session, slug), keeps=keeps, revision=request.form.get("revision", 0, type=int), now=utcnow()
+            session,
+            actor(),
+            apps.find(session, slug),
+            keeps=keeps,
+            revision=request.form.get("revision", 0, type=int),
+            now=utcnow(),
         )
-    flash("From now on devices are known by a keyed hash." if keeps else "From now on nothing is kept of single devices.")
+    flash(
+        "From now on devices are known by a keyed hash."
+        if keeps
+        else "From now on nothing is kept of single devices."
+    )
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
 
 
 def _page(app: App, form: PolicyForm, stale: Stale | None = None) -> str:
     rules = health.rules_of(reader(), app.id)
-    return render_page("health_policy.html", app=app, form=form, rules=rules, meaning=meaning(rules.policy.alpha), stale=stale)
+    return render_page(
+        "health_policy.html",
+        app=app,
+        form=form,
+        rules=rules,
+        meaning=meaning(rules.policy.alpha),
+        stale=stale,
+    )
 
 
 def _form(rules: Rules) -> PolicyForm:
     chosen = rules.policy
     return PolicyForm(
-        action=rules.action.value, alpha=_plain(100 * chosen.alpha), tolerated_ratio=_plain(chosen.tolerated_ratio),
-        acceptable_rate=_plain(100 * chosen.acceptable_rate), window_hours=int(chosen.window / timedelta(hours=1)),
-        min_failing_devices=chosen.min_failing_devices, min_reports=rules.min_reports,
-        silence_hours=int(chosen.silence / timedelta(hours=1)), revision=rules.revision,
-    )  # fmt: skip
+        action=rules.action.value,
+        alpha=_plain(100 * chosen.alpha),
+        tolerated_ratio=_plain(chosen.tolerated_ratio),
+        acceptable_rate=_plain(100 * chosen.acceptable_rate),
+        window_hours=int(chosen.window / timedelta(hours=1)),
+        min_failing_devices=chosen.min_failing_devices,
+        min_reports=rules.min_reports,
+        silence_hours=int(chosen.silence / timedelta(hours=1)),
+        revision=rules.revision,
+    )
 
 
 def _plain(value: float) -> str:
@@ -126,11 +154,15 @@ def _plain(value: float) -> str:
 
 def _values(form: PolicyForm) -> dict[str, Any]:
     return {
-        "action": HealthAction(form.action.data), "alpha": float(form.alpha.data / 100),
-        "acceptable_rate": float(form.acceptable_rate.data / 100), "tolerated_ratio": float(form.tolerated_ratio.data),
-        "window_hours": form.window_hours.data, "min_failing_devices": form.min_failing_devices.data,
-        "min_reports": form.min_reports.data, "silence_hours": form.silence_hours.data,
-    }  # fmt: skip
+        "action": HealthAction(form.action.data),
+        "alpha": float(form.alpha.data / 100),
+        "acceptable_rate": float(form.acceptable_rate.data / 100),
+        "tolerated_ratio": float(form.tolerated_ratio.data),
+        "window_hours": form.window_hours.data,
+        "min_failing_devices": form.min_failing_devices.data,
+        "min_reports": form.min_reports.data,
+        "silence_hours": form.silence_hours.data,
+    }
 
 
 def _stale(app: App) -> Stale:
@@ -143,5 +175,10 @@ def _stale(app: App) -> Stale:
         f"silence after {chosen.silence / timedelta(hours=1):g} h"
     )
     since = [each for each in history.last_act(reader(), "app", app.id) if each.action == "app.health_policy"]
-    return Stale(saw=None, now=now, revision=rules.revision, wanted="What you entered is below. Save it again to have it all the same.",
-                 since=since)  # fmt: skip
+    return Stale(
+        saw=None,
+        now=now,
+        revision=rules.revision,
+        wanted="What you entered is below. Save it again to have it all the same.",
+        since=since,
+    )

@@ -60,7 +60,9 @@ def _switch(slug: str, channel_id: int | None, *, is_off: bool) -> ResponseRetur
     if not is_changed:
         flash(f"{shown} was {'shut off' if is_off else 'turned on'} already.")
     else:
-        flash(f"{shown} is {'shut off: devices are told that there is no update.' if is_off else 'turned on again.'}")
+        flash(
+            f"{shown} is {'shut off: devices are told that there is no update.' if is_off else 'turned on again.'}"
+        )
     return redirect(url_for("admin_channels.index", slug=slug), 303)
 
 
@@ -69,17 +71,29 @@ def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: b
     what = channel or app
     fragment = "partials/confirm_switch.html"
     return render_page(
-        "confirm_act.html", fragment, dialog=fragment, title="Shut off" if is_off else "Turn on", app=app, channel=channel,
-        form=form, is_off=is_off, is_so=what.is_shut_off == is_off,
-        offers=_offers(app, channel), active=devices.count_active(reader(), app.id, now=utcnow()),
+        "confirm_act.html",
+        fragment,
+        dialog=fragment,
+        title="Shut off" if is_off else "Turn on",
+        app=app,
+        channel=channel,
+        form=form,
+        is_off=is_off,
+        is_so=what.is_shut_off == is_off,
+        offers=_offers(app, channel),
+        active=devices.count_active(reader(), app.id, now=utcnow()),
         followers=channels.fallen_back_to_by(reader(), channel) if channel else (),
-    )  # fmt: skip
+    )
 
 
 def _offers(app: App, channel: Channel | None) -> list[Release]:
     """The releases to which the switch makes a difference: for the app those on channels that are not shut off themselves."""
     now = utcnow()
-    live = [each for each in release_rows.offered(reader(), app, now=now) if each.state == ReleaseState.ACTIVE and each.starts_at <= now]
+    live = [
+        each
+        for each in release_rows.offered(reader(), app, now=now)
+        if each.state == ReleaseState.ACTIVE and each.starts_at <= now
+    ]
     if channel is None:
         return [each for each in live if not each.channel.is_shut_off]
     return [each for each in live if each.channel_id == channel.id and not app.is_shut_off]

@@ -71,6 +71,8 @@ def changes(rows: Sequence[Row], present: Mapping[str, str] | None) -> dict[str,
         except ValueError:
             pass  # The service refuses it in its own words.
         if tag in said:
-            raise Invalid("language_twice", f"{tag} is there twice: put its notes into one row.", field=LANGUAGE)
+            raise Invalid(
+                "language_twice", f"{tag} is there twice: put its notes into one row.", field=LANGUAGE
+            )
         said[tag] = row.text
     return {**dict.fromkeys(present or {}), **said}

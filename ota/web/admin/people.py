@@ -36,7 +36,14 @@ def create() -> ResponseReturnValue:
         password = secrets.token_urlsafe(12)
         try:
             with transaction() as session:
-                user = accounts.create(session, actor(), email=form.email.data, password=password, role=Role(form.role.data), now=utcnow())
+                user = accounts.create(
+                    session,
+                    actor(),
+                    email=form.email.data,
+                    password=password,
+                    role=Role(form.role.data),
+                    now=utcnow(),
+                )
             return _page(PersonForm(formdata=None), new_person=user, password=password)
         except OtaError as error:
             show_error(form, error)
@@ -65,9 +72,18 @@ def set_enabled(user_id: int, verb: str) -> ResponseReturnValue:
     with transaction() as session:
         user = accounts.get(session, user_id)
         accounts.set_enabled(session, actor(), user, verb == "enable", now=utcnow())
-    flash(f"{user.email} may {'log in again' if user.is_enabled else 'no longer log in; sessions and tokens have stopped'}.")
+    flash(
+        f"{user.email} may {'log in again' if user.is_enabled else 'no longer log in; sessions and tokens have stopped'}."
+    )
     return redirect(url_for("admin_people.index"), 303)
 
 
 def _page(form: PersonForm, **context: Any) -> str:
-    return render_page("people.html", form=form, people=accounts.everybody(reader()), roles=list(Role), confirm=ConfirmForm(), **context)
+    return render_page(
+        "people.html",
+        form=form,
+        people=accounts.everybody(reader()),
+        roles=list(Role),
+        confirm=ConfirmForm(),
+        **context,
+    )

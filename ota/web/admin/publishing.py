@@ -68,12 +68,18 @@ def withdraw(slug: str, version_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = versions.get(session, version_id, app=app)
-            releases.withdraw_version(session, actor(), found, revision=seen_revision(form) or 0, now=utcnow())
+            releases.withdraw_version(
+                session, actor(), found, revision=seen_revision(form) or 0, now=utcnow()
+            )
     except Conflict as error:
         app = app_in_view(slug)
         version = versions.get(reader(), version_id, app=app)
         fresh = ConfirmForm(formdata=None, revision=version.revision)
-        stale = _stale(version, "Deactivate again to do it all the same.") if error.code == "stale_revision" else None
+        stale = (
+            _stale(version, "Deactivate again to do it all the same.")
+            if error.code == "stale_revision"
+            else None
+        )
         if stale is None:
             show_error(fresh, error)
         return _withdraw_page(app, version, fresh, stale), 409
@@ -95,15 +101,28 @@ def _publish_form(app: App, version: Version) -> PublishForm:
 def _publish_page(app: App, version: Version, form: PublishForm, stale: Stale | None) -> str:
     now, session = utcnow(), reader()
     channel = apps.find_channel(app, form.channel.data if form.channel.data in form.channel.choices else None)
-    places = [each for each in release_rows.offered(session, app, now=now) if each.platform == version.platform]
-    on_channel = [each for each in places if each.channel_id == channel.id and each.version_id != version.id and each.starts_at <= now]
+    places = [
+        each for each in release_rows.offered(session, app, now=now) if each.platform == version.platform
+    ]
+    on_channel = [
+        each
+        for each in places
+        if each.channel_id == channel.id and each.version_id != version.id and each.starts_at <= now
+    ]
     left = reach.left_behind(session, version, now=now)
     context: dict[str, Any] = {
-        "version": version, "form": form, "live": on_channel, "channel": channel, "left": left[0] if left else None,
-        "checks": preflight.examine(session, version, channel, is_https=is_https(), now=now), "stale": stale,
+        "version": version,
+        "form": form,
+        "live": on_channel,
+        "channel": channel,
+        "left": left[0] if left else None,
+        "checks": preflight.examine(session, version, channel, is_https=is_https(), now=now),
+        "stale": stale,
         "needs_another": needs_approval(channel.approval_above, form.reach()),
-        "is_advanced": bool(form.starts_at.data or form.groups.data or form.starts_at.errors or form.groups.errors),
-    }  # fmt: skip
+        "is_advanced": bool(
+            form.starts_at.data or form.groups.data or form.starts_at.errors or form.groups.errors
+        ),
+    }
     dialog = "partials/confirm_publish.html"
     return render_page("confirm.html", dialog, what="publish", dialog=dialog, app=app, **context)
 
@@ -116,9 +135,15 @@ def _publish(slug: str, version_id: int, form: PublishForm) -> ResponseReturnVal
 
         def act() -> Release:
             return releases.start(
-                session, actor(), version, channel=form.channel.data, rollout=form.opened(), terms=terms,
-                revision=seen_revision(form) or 0, now=now,
-            )  # fmt: skip
+                session,
+                actor(),
+                version,
+                channel=form.channel.data,
+                rollout=form.opened(),
+                terms=terms,
+                revision=seen_revision(form) or 0,
+                now=now,
+            )
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
         session.flush()
@@ -135,14 +160,19 @@ def _publish(slug: str, version_id: int, form: PublishForm) -> ResponseReturnVal
 def _terms(form: PublishForm, left: list[LeftBehind]) -> Terms:
     critical = _only(left[0].version) if left and form.repairs.data else (None, None)
     return Terms(
-        starts_at=aware(form.starts_at.data), plan=PRESETS.get(form.plan.data, ()), groups=tuple(form.groups.data or ()),
-        critical_from=critical[0], critical_below=critical[1],
-    )  # fmt: skip
+        starts_at=aware(form.starts_at.data),
+        plan=PRESETS.get(form.plan.data, ()),
+        groups=tuple(form.groups.data or ()),
+        critical_from=critical[0],
+        critical_below=critical[1],
+    )
 
 
 def _only(version: Version) -> tuple[str, str]:
     """The bounds that hold for the devices on exactly this version: its code counts, its name is for people."""
-    is_readable = parse_name(version.version) is not None and "+" not in version.version and len(version.version) <= 30
+    is_readable = (
+        parse_name(version.version) is not None and "+" not in version.version and len(version.version) <= 30
+    )
     name = version.version if is_readable else "0.0.0"
     return f"{name}+{version.version_code}", f"{name}+{version.version_code + 1}"
 
@@ -160,7 +190,13 @@ def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: Stale |
     now, session, dialog = utcnow(), reader(), "partials/confirm_withdraw.html"
     standing = [release for release in version.releases if release.is_live]
     then = [(release.channel.name, release_rows.successor(session, release, now=now)) for release in standing]
-    context = {"version": version, "form": form, "stale": stale, "then": then, "stranded": devices.stranded(session, version, now=now)}
+    context = {
+        "version": version,
+        "form": form,
+        "stale": stale,
+        "then": then,
+        "stranded": devices.stranded(session, version, now=now),
+    }
     return render_page("confirm.html", dialog, what="withdraw", dialog=dialog, app=app, **context)
 
 

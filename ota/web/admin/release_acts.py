@@ -45,7 +45,9 @@ class Act:
 def pause(slug: str, release_id: int) -> ResponseReturnValue:
     """No new offers until it is resumed."""
     done = "{} is paused: no new offers until you resume it."
-    return _run(slug, release_id, Act(_to(ReleaseState.PAUSED), done, "Do you still want to pause it?", "Pause"))
+    return _run(
+        slug, release_id, Act(_to(ReleaseState.PAUSED), done, "Do you still want to pause it?", "Pause")
+    )
 
 
 @blueprint.route("/resume", methods=["GET", "POST"])
@@ -54,7 +56,11 @@ def resume(slug: str, release_id: int) -> ResponseReturnValue:
     """Offer it again; one that was halted after a look at why, and at how many will be offered it."""
     if request.method == "GET":
         return _confirm(slug, release_id, "resume", "partials/confirm_resume.html")
-    return _run(slug, release_id, Act(_to(ReleaseState.ACTIVE), "{} is offered again.", "Do you still want to resume it?", "Resume"))
+    return _run(
+        slug,
+        release_id,
+        Act(_to(ReleaseState.ACTIVE), "{} is offered again.", "Do you still want to resume it?", "Resume"),
+    )
 
 
 @blueprint.post("/test-anew")
@@ -67,7 +73,14 @@ def begin_anew(slug: str, release_id: int) -> ResponseReturnValue:
 
     question = "Do you still want to begin a new test?"
     return _run(
-        slug, release_id, Act(do, "A new test of {} has begun, with the devices that come from now on.", question, "Begin a new test")
+        slug,
+        release_id,
+        Act(
+            do,
+            "A new test of {} has begun, with the devices that come from now on.",
+            question,
+            "Begin a new test",
+        ),
     )
 
 
@@ -80,7 +93,9 @@ def advance(slug: str, release_id: int) -> ResponseReturnValue:
         return soaking.advance(session, actor(), release, revision=revision, now=utcnow())
 
     question = "Do you still want to take its next step?"
-    return _run(slug, release_id, Act(do, "{} has taken the next step of its plan.", question, "Take the next step"))
+    return _run(
+        slug, release_id, Act(do, "{} has taken the next step of its plan.", question, "Take the next step")
+    )
 
 
 @blueprint.route("/rollback", methods=["GET", "POST"])
@@ -90,7 +105,11 @@ def roll_back(slug: str, release_id: int) -> ResponseReturnValue:
     if request.method == "GET":
         return _confirm(slug, release_id, "roll back", "partials/confirm_rollback.html")
     done = "{} is rolled back. Devices that have it keep it."
-    return _run(slug, release_id, Act(_to(ReleaseState.ROLLED_BACK), done, "Do you still want to roll it back?", "Roll back"))
+    return _run(
+        slug,
+        release_id,
+        Act(_to(ReleaseState.ROLLED_BACK), done, "Do you still want to roll it back?", "Roll back"),
+    )
 
 
 @blueprint.route("/withdraw", methods=["GET", "POST"])
@@ -100,7 +119,11 @@ def withdraw(slug: str, release_id: int) -> ResponseReturnValue:
     if request.method == "GET":
         return _confirm(slug, release_id, "withdraw the release", "partials/confirm_release_withdraw.html")
     done = "{} is withdrawn. Devices that have it keep it."
-    return _run(slug, release_id, Act(_to(ReleaseState.WITHDRAWN), done, "Do you still want to withdraw it?", "Withdraw"))
+    return _run(
+        slug,
+        release_id,
+        Act(_to(ReleaseState.WITHDRAWN), done, "Do you still want to withdraw it?", "Withdraw"),
+    )
 
 
 @blueprint.post("/rollout")
@@ -117,7 +140,12 @@ def set_rollout(slug: str, release_id: int) -> ResponseReturnValue:
         return release_edits.set_rollout(session, actor(), release, rollout, revision=revision, now=utcnow())
 
     share = f"{rollout / 100:g} %"
-    act = Act(do, f"{{}} is now open to {share} of the devices. Those that have it keep it.", f"Do you still want {share}?", f"Set {share}")
+    act = Act(
+        do,
+        f"{{}} is now open to {share} of the devices. Those that have it keep it.",
+        f"Do you still want {share}?",
+        f"Set {share}",
+    )
     return _run(slug, release_id, act, form=form)
 
 
@@ -131,14 +159,28 @@ def set_plan(slug: str, release_id: int) -> ResponseReturnValue:
     except OtaError as error:
         app = app_in_view(slug)
         wrong = error.message.removeprefix("plan: ")
-        return release_page(app, release_rows.get(reader(), release_id, app=app), rows=rows, plan_wrong=wrong), 422
+        return release_page(
+            app, release_rows.get(reader(), release_id, app=app), rows=rows, plan_wrong=wrong
+        ), 422
 
     def do(session: Session, release: Release, revision: int) -> Release:
-        return release_edits.edit(session, actor(), release, ReleaseEdit(plan=plan), revision=revision, now=utcnow())
+        return release_edits.edit(
+            session, actor(), release, ReleaseEdit(plan=plan), revision=revision, now=utcnow()
+        )
 
-    done = "{} follows no plan any more: it stays as far open as it is." if is_end else "{} follows its new plan from now on."
-    question = "Do you still want to end its plan?" if is_end else "Do you still want to give it the plan that you typed?"
-    return _run(slug, release_id, Act(do, done, question, "End the plan" if is_end else "Follow my plan"), rows=rows)
+    done = (
+        "{} follows no plan any more: it stays as far open as it is."
+        if is_end
+        else "{} follows its new plan from now on."
+    )
+    question = (
+        "Do you still want to end its plan?"
+        if is_end
+        else "Do you still want to give it the plan that you typed?"
+    )
+    return _run(
+        slug, release_id, Act(do, done, question, "End the plan" if is_end else "Follow my plan"), rows=rows
+    )
 
 
 @blueprint.post("/terms")
@@ -155,7 +197,9 @@ def set_terms(slug: str, release_id: int) -> ResponseReturnValue:
         return redirect(url_for("admin_releases.show", slug=slug, release_id=release_id), 303)
 
     def do(session: Session, release: Release, revision: int) -> Release:
-        return release_edits.edit(session, actor(), release, form.changes(release), revision=revision, now=utcnow())
+        return release_edits.edit(
+            session, actor(), release, form.changes(release), revision=revision, now=utcnow()
+        )
 
     return _run(slug, release_id, Act(do, "The terms of {} are changed.", "", ""), terms=form)
 
@@ -163,7 +207,13 @@ def set_terms(slug: str, release_id: int) -> ResponseReturnValue:
 def _to(state: ReleaseState) -> Callable[[Session, Release, int], Release]:
     def do(session: Session, release: Release, revision: int) -> Release:
         return releases.change_state(
-            session, actor(), release, state, revision=revision, reason=without_nul(request.form.get("reason")), now=utcnow()
+            session,
+            actor(),
+            release,
+            state,
+            revision=revision,
+            reason=without_nul(request.form.get("reason")),
+            now=utcnow(),
         )
 
     return do
@@ -176,7 +226,9 @@ def _run(slug: str, release_id: int, act: Act, **sent: Any) -> ResponseReturnVal
         with transaction() as session:
             release = release_rows.get(session, release_id, app=app_in_view(slug))
             name = f"Version {release.version.version}"
-            outcome = approvals.or_propose(session, actor(), lambda: act.do(session, release, revision or 0), now=now)
+            outcome = approvals.or_propose(
+                session, actor(), lambda: act.do(session, release, revision or 0), now=now
+            )
             is_waiting, summary = isinstance(outcome, Proposal), getattr(outcome, "summary", "")
     except OtaError as error:
         return _failed(slug, release_id, act, revision, error, **sent)
@@ -189,7 +241,9 @@ def _run(slug: str, release_id: int, act: Act, **sent: Any) -> ResponseReturnVal
     return redirect(url_for("admin_releases.show", slug=slug, release_id=release_id), 303)
 
 
-def _failed(slug: str, release_id: int, act: Act, revision: int | None, error: OtaError, **sent: Any) -> ResponseReturnValue:
+def _failed(
+    slug: str, release_id: int, act: Act, revision: int | None, error: OtaError, **sent: Any
+) -> ResponseReturnValue:
     reader().rollback()
     app = app_in_view(slug)
     release = release_rows.get(reader(), release_id, app=app)
@@ -197,7 +251,9 @@ def _failed(slug: str, release_id: int, act: Act, revision: int | None, error: O
     if error.code == "stale_revision":
         shown["stale"] = _stale(release, act, revision, **sent)
         if sent.get("terms"):
-            sent["terms"].revision.data = str(release.revision)  # Sending it again is now a decision made with open eyes.
+            sent["terms"].revision.data = str(
+                release.revision
+            )  # Sending it again is now a decision made with open eyes.
             shown["terms"] = sent["terms"]
         if sent.get("rows"):
             shown["rows"] = sent["rows"]
@@ -218,13 +274,22 @@ def _failed(slug: str, release_id: int, act: Act, revision: int | None, error: O
 def _stale(release: Release, act: Act, revision: int | None, **sent: Any) -> Stale:
     if sent.get("terms"):
         return history.stale_release(
-            reader(), release, revision, wanted="What you typed is below. Save again to replace what is there now."
+            reader(),
+            release,
+            revision,
+            wanted="What you typed is below. Save again to replace what is there now.",
         )
     left_out = {"csrf_token", "revision"}
     again = [(name, value) for name, value in request.form.items(multi=True) if name not in left_out]
     return history.stale_release(
-        reader(), release, revision, action=request.path, question=act.question, button=act.button, again=again
-    )  # fmt: skip
+        reader(),
+        release,
+        revision,
+        action=request.path,
+        question=act.question,
+        button=act.button,
+        again=again,
+    )
 
 
 def _confirm(slug: str, release_id: int, what: str, dialog: str) -> ResponseReturnValue:
@@ -232,9 +297,19 @@ def _confirm(slug: str, release_id: int, what: str, dialog: str) -> ResponseRetu
     release = release_rows.get(session, release_id, app=app)
     context: dict[str, Any] = {"stranded": devices.stranded(session, release.version, now=now)}
     if what == "resume":
-        context |= {"preview": previews.preview(session, release, now, is_resumed=True), "rules": health.rules_of(session, app.id)}
+        context |= {
+            "preview": previews.preview(session, release, now, is_resumed=True),
+            "rules": health.rules_of(session, app.id),
+        }
     else:
         context["successor"] = release_rows.successor(session, release, now=now)
     return render_page(
-        "confirm.html", dialog, what=what, dialog=dialog, app=app, release=release, form=ConfirmForm(revision=release.revision), **context
+        "confirm.html",
+        dialog,
+        what=what,
+        dialog=dialog,
+        app=app,
+        release=release,
+        form=ConfirmForm(revision=release.revision),
+        **context,
     )

@@ -103,7 +103,7 @@ class TermsForm(Form):
             critical_below=None if upper == (release.critical_below or "") else upper,
             groups=None if is_same_group else tuple(self.groups.data or ()),
             is_floor=None if self.is_floor.data == release.is_floor else self.is_floor.data,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,20 @@ class Row:
 def rows_of(release: Release) -> list[Row]:
     """The steps of a release's plan that still matter, and a step to add."""
     steps = plan_of(release)[release.plan_step or 0 :] if release.plan_step is not None else ()
-    rows = [Row(f"{step.rollout / 100:g}", f"{step.soak_minutes / 60:g}" if step.soak_minutes else "") for step in steps]
+    rows = [
+        Row(f"{step.rollout / 100:g}", f"{step.soak_minutes / 60:g}" if step.soak_minutes else "")
+        for step in steps
+    ]
     return [*(rows or [Row(f"{release.rollout / 100:g}" if release.rollout else "", "24")]), Row(), Row()]
 
 
 def rows_sent() -> list[Row]:
     """What was typed, with empty rows at the end; what never was a row is left out."""
     percents, hours = request.form.getlist("step_percent"), request.form.getlist("step_hours")
-    rows = [Row(without_nul(a).strip()[:20], without_nul(b).strip()[:20]) for a, b in zip(percents, hours, strict=False)][:40]
+    rows = [
+        Row(without_nul(a).strip()[:20], without_nul(b).strip()[:20])
+        for a, b in zip(percents, hours, strict=False)
+    ][:40]
     return [*(row for row in rows if row.percent or row.hours), Row(), Row()]
 
 
@@ -132,18 +138,28 @@ def plan_sent(rows: Sequence[Row]) -> Plan:
     """The plan that the rows say. Raises `Invalid` naming the row that can't be read."""
     filled = [row for row in rows if row.percent or row.hours]
     if not filled:
-        raise Invalid("bad_plan", "plan: there is no step yet. Fill in two rows at least, such as 10 % for 24 hours and then 100 %.")
+        raise Invalid(
+            "bad_plan",
+            "plan: there is no step yet. Fill in two rows at least, such as 10 % for 24 hours and then 100 %.",
+        )
     if len(filled) == 1:
-        raise Invalid("bad_plan", "plan: one step is no plan. Add where it goes from there, such as 100 % in the last row.")
+        raise Invalid(
+            "bad_plan",
+            "plan: one step is no plan. Add where it goes from there, such as 100 % in the last row.",
+        )
     plan = tuple(
-        PlanStep(_whole(row.percent, 100, f"Row {number}: the percentage"), _whole(row.hours or "0", 60, f"Row {number}: the hours"))
+        PlanStep(
+            _whole(row.percent, 100, f"Row {number}: the percentage"),
+            _whole(row.hours or "0", 60, f"Row {number}: the hours"),
+        )
         for number, row in enumerate(filled, 1)
     )
     for number, step in enumerate(plan[:-1], 1):
         if not 1 <= step.soak_minutes <= MAX_SOAK_MINUTES:
             longest = MAX_SOAK_MINUTES // 60
             raise Invalid(
-                "bad_plan", f"plan: Row {number}: say how many hours it holds, up to {longest:,} (90 days). Only the last needs none."
+                "bad_plan",
+                f"plan: Row {number}: say how many hours it holds, up to {longest:,} (90 days). Only the last needs none.",
             )
     return plan
 

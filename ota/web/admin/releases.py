@@ -46,31 +46,57 @@ def list_page(app: App, *, problem: str | None = None, about: int | None = None)
     found = release_rows.listed(reader(), app, limit=PAGE + 1, offset=start)
     offered = release_rows.offered(reader(), app, now=now)
     return render_page(
-        "releases.html", app=app, places=standing.places(reader(), app, now=now), active=reach.active(reader(), app, now=now),
-        proposals=approvals.listed(reader(), app, only_open=True), releases=found[:PAGE], start=start, page_size=PAGE,
-        has_more=len(found) > PAGE, offered={release.id for release in offered}, problem=problem,
+        "releases.html",
+        app=app,
+        places=standing.places(reader(), app, now=now),
+        active=reach.active(reader(), app, now=now),
+        proposals=approvals.listed(reader(), app, only_open=True),
+        releases=found[:PAGE],
+        start=start,
+        page_size=PAGE,
+        has_more=len(found) > PAGE,
+        offered={release.id for release in offered},
+        problem=problem,
         about=about,
-    )  # fmt: skip
+    )
 
 
 def release_page(
-    app: App, release: Release, *, rollout_form: RolloutForm | None = None, terms: TermsForm | None = None, rows: list[Row] | None = None,
-    plan_wrong: str | None = None, problem: str | None = None, stale: Stale | None = None,
-) -> str:  # fmt: skip
+    app: App,
+    release: Release,
+    *,
+    rollout_form: RolloutForm | None = None,
+    terms: TermsForm | None = None,
+    rows: list[Row] | None = None,
+    plan_wrong: str | None = None,
+    problem: str | None = None,
+    stale: Stale | None = None,
+) -> str:
     """The page of one release, also with a form that came back."""
     now, session = utcnow(), reader()
     active, running = reach.active(session, app, now=now), reach.running(session, app, now=now)
     context: dict[str, Any] = {
-        "line": standing.line_of(session, release, active, running, now=now), "release": release, "version": release.version,
-        "rollout_form": rollout_form or RolloutForm(formdata=None, rollout=release.rollout / 100, revision=release.revision),
-        "terms": terms or terms_form(app, release), "rows": rows or rows_of(release), "plan_wrong": plan_wrong,
-        "events": history.events_of(session, release), "problem": problem, "stale": stale, "successor": None,
+        "line": standing.line_of(session, release, active, running, now=now),
+        "release": release,
+        "version": release.version,
+        "rollout_form": rollout_form
+        or RolloutForm(formdata=None, rollout=release.rollout / 100, revision=release.revision),
+        "terms": terms or terms_form(app, release),
+        "rows": rows or rows_of(release),
+        "plan_wrong": plan_wrong,
+        "events": history.events_of(session, release),
+        "problem": problem,
+        "stale": stale,
+        "successor": None,
         "monitoring": monitoring.of(session, release),
-    }  # fmt: skip
+    }
     context["others"] = [
-        channel for channel in app.channels
-        if release.is_live and release.experiment_id is None and release_rows.standing(session, release.version, channel) is None
-    ]  # fmt: skip
+        channel
+        for channel in app.channels
+        if release.is_live
+        and release.experiment_id is None
+        and release_rows.standing(session, release.version, channel) is None
+    ]
     if release.is_live or not release.version.is_active:
         context["successor"] = release_rows.successor(session, release, now=now)
     return render_page("release.html", app=app, **context)
@@ -80,10 +106,15 @@ def terms_form(app: App, release: Release, *, is_sent: bool = False) -> TermsFor
     """The form of a release's terms: as they are, or as they were sent."""
     given: dict[str, Any] = {} if is_sent else {"formdata": None}
     form = TermsForm(
-        **given, starts_at=typed(release.starts_at), mandatory_from=typed(release.mandatory_from), critical_from=release.critical_from,
-        critical_below=release.critical_below, groups=[group.name for group in release.groups], is_floor=release.is_floor,
+        **given,
+        starts_at=typed(release.starts_at),
+        mandatory_from=typed(release.mandatory_from),
+        critical_from=release.critical_from,
+        critical_below=release.critical_below,
+        groups=[group.name for group in release.groups],
+        is_floor=release.is_floor,
         revision=release.revision,
-    )  # fmt: skip
+    )
     form.groups.choices = groups_of(app)
     return form
 

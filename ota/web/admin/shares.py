@@ -37,9 +37,14 @@ def create(slug: str) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 link = sharing.create(
-                    session, actor(), apps.find(session, slug), name=form.name.data, days=form.days.data,
-                    password=form.password.data, now=utcnow(),
-                )  # fmt: skip
+                    session,
+                    actor(),
+                    apps.find(session, slug),
+                    name=form.name.data,
+                    days=form.days.data,
+                    password=form.password.data,
+                    now=utcnow(),
+                )
             flash(f"The link {link.name} is made.")
             return redirect(url_for("admin_shares.show", slug=slug, link_id=link.id), 303)
         except OtaError as error:
@@ -54,7 +59,14 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
     app = app_in_view(slug)
     link = sharing.get(reader(), link_id, app=app)
     state = sharing.state_of(link, utcnow())
-    return render_page("share_link.html", "partials/share_dialog.html", app=app, link=link, state=state, address=addresses.share_url(link))
+    return render_page(
+        "share_link.html",
+        "partials/share_dialog.html",
+        app=app,
+        link=link,
+        state=state,
+        address=addresses.share_url(link),
+    )
 
 
 @blueprint.route("/<int:link_id>/revoke", methods=["GET", "POST"])
@@ -64,9 +76,13 @@ def revoke(slug: str, link_id: int) -> ResponseReturnValue:
     app, form = app_in_view(slug), ConfirmForm()
     link = sharing.get(reader(), link_id, app=app)
     if not form.validate_on_submit():
-        return render_page("confirm.html", "partials/confirm_revoke.html", what="revoke", app=app, link=link, form=form)
+        return render_page(
+            "confirm.html", "partials/confirm_revoke.html", what="revoke", app=app, link=link, form=form
+        )
     with transaction() as session:
-        sharing.revoke(session, actor(), sharing.get(session, link_id, app=apps.find(session, slug)), now=utcnow())
+        sharing.revoke(
+            session, actor(), sharing.get(session, link_id, app=apps.find(session, slug)), now=utcnow()
+        )
     flash(f"The link {link.name} is revoked.")
     return redirect(url_for("admin_shares.index", slug=slug), 303)
 
@@ -76,6 +92,12 @@ def _page(slug: str, form: ShareForm) -> str:
     found = sharing.of_app(reader(), app, limit=PAGE + 1, offset=start)
     rows = [(link, sharing.state_of(link, now), addresses.share_url(link)) for link in found[:PAGE]]
     return render_page(
-        "share.html", app=app, form=form, rows=rows, start=start, page_size=PAGE, has_more=len(found) > PAGE,
+        "share.html",
+        app=app,
+        form=form,
+        rows=rows,
+        start=start,
+        page_size=PAGE,
+        has_more=len(found) > PAGE,
         address=addresses.install_url(app),
-    )  # fmt: skip
+    )

@@ -37,9 +37,14 @@ def create() -> ResponseReturnValue:
             with transaction() as session:
                 owner = accounts.get(session, current_user.id)
                 token, secret = tokens.create(
-                    session, actor(), owner, name=form.name.data, role=Role(form.role.data), now=utcnow(),
+                    session,
+                    actor(),
+                    owner,
+                    name=form.name.data,
+                    role=Role(form.role.data),
+                    now=utcnow(),
                     lifetime_days=form.lifetime_days.data,
-                )  # fmt: skip
+                )
             return _page(TokenForm(formdata=None), new_token=token, secret=secret)
         except OtaError as error:
             show_error(form, error)

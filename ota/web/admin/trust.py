@@ -23,10 +23,15 @@ def allow(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         app = apps.find(session, slug)
         trust.allow(
-            session, actor(), app, v1_only=form.allows_v1_only.data, debuggable=form.allows_debuggable.data,
+            session,
+            actor(),
+            app,
+            v1_only=form.allows_v1_only.data,
+            debuggable=form.allows_debuggable.data,
             external=form.allows_external.data,
-            revision=seen_revision(form) or 0, now=utcnow(),
-        )  # fmt: skip
+            revision=seen_revision(form) or 0,
+            now=utcnow(),
+        )
     flash("What may be published is changed.")
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
 

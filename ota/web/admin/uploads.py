@@ -33,7 +33,9 @@ def index(slug: str) -> ResponseReturnValue:
     app = app_in_view(slug)
     start = start_of_page()
     found = uploads.newest(reader(), app, limit=PAGE + 1, offset=start)
-    return render_page("uploads.html", app=app, uploads=found[:PAGE], start=start, page_size=PAGE, has_more=len(found) > PAGE)
+    return render_page(
+        "uploads.html", app=app, uploads=found[:PAGE], start=start, page_size=PAGE, has_more=len(found) > PAGE
+    )
 
 
 @blueprint.get("/new")
@@ -53,13 +55,18 @@ def create(slug: str) -> ResponseReturnValue:
     try:
         file = intake.received_file("file")
         order = UploadOrder(
-            file_name=file.name, app=app.slug, release_notes=form.release_notes.data or None,
-            is_mandatory=form.is_mandatory.data, min_supported_version=form.min_supported_version.data or None,
-        )  # fmt: skip
+            file_name=file.name,
+            app=app.slug,
+            release_notes=form.release_notes.data or None,
+            is_mandatory=form.is_mandatory.data,
+            min_supported_version=form.min_supported_version.data or None,
+        )
         upload = intake.accept(file, order, actor())
     except OtaError as error:
         show_error(form, error)
-        return render_page("upload_new.html", "partials/upload_form.html", app=app_in_view(slug), upload_form=form), _form_status(error)
+        return render_page(
+            "upload_new.html", "partials/upload_form.html", app=app_in_view(slug), upload_form=form
+        ), _form_status(error)
     return _go_to(url_for("admin_uploads.show", slug=slug, upload_id=upload.id))
 
 
@@ -78,8 +85,14 @@ def _repair(app: App) -> dict[str, Any]:
     if version_id is None:
         return {}
     version = versions.get(reader(), version_id, app=app)
-    successor = release_rows.successor(reader(), version.releases[0], now=utcnow()) if version.releases else None
-    return {"repaired": version, "successor": successor, "stranded": devices.stranded(reader(), version, now=utcnow())}
+    successor = (
+        release_rows.successor(reader(), version.releases[0], now=utcnow()) if version.releases else None
+    )
+    return {
+        "repaired": version,
+        "successor": successor,
+        "stranded": devices.stranded(reader(), version, now=utcnow()),
+    }
 
 
 def _upload(app: App, upload_id: str) -> Upload:

@@ -36,11 +36,21 @@ def index(slug: str) -> ResponseReturnValue:
     start = start_of_page()
     found = versions.newest(reader(), app, search=search, limit=PAGE + 1, offset=start)
     live = release_rows.offered(reader(), app, now=utcnow())
-    context = {"app": app, "search": search, "start": start, "versions": found[:PAGE], "has_more": len(found) > PAGE, "live": live}
+    context = {
+        "app": app,
+        "search": search,
+        "start": start,
+        "versions": found[:PAGE],
+        "has_more": len(found) > PAGE,
+        "live": live,
+    }
     return render_page(
-        "versions.html", "partials/versions_table.html",
-        upload_form=UploadForm(), page_size=PAGE, **context,
-    )  # fmt: skip
+        "versions.html",
+        "partials/versions_table.html",
+        upload_form=UploadForm(),
+        page_size=PAGE,
+        **context,
+    )
 
 
 @blueprint.get("/<int:version_id>")
@@ -61,10 +71,18 @@ def edit(slug: str, version_id: int) -> ResponseReturnValue:
     form = EditForm(obj=version)
     rows = notes.rows_sent() if form.is_submitted() else notes.rows_of(version)
     if notes.wants_more():
-        return render_page("version_edit.html", app=app, version=version, form=form, rows=[*notes.with_empty(rows), Row("", "")])
+        return render_page(
+            "version_edit.html",
+            app=app,
+            version=version,
+            form=form,
+            rows=[*notes.with_empty(rows), Row("", "")],
+        )
     if not form.validate_on_submit():
         shown = notes.with_empty(rows) if form.is_submitted() else rows
-        return render_page("version_edit.html", app=app, version=version, form=form, rows=shown), 422 if form.errors else 200
+        return render_page(
+            "version_edit.html", app=app, version=version, form=form, rows=shown
+        ), 422 if form.errors else 200
     try:
         with transaction() as session:
             found = versions.get(session, version_id, app=app)
@@ -84,7 +102,9 @@ def delete(slug: str, version_id: int) -> ResponseReturnValue:
     version = versions.get(reader(), version_id, app=app)
     form = ConfirmForm()
     if not form.validate_on_submit():
-        return render_page("confirm.html", "partials/confirm_delete.html", what="delete", app=app, version=version, form=form)
+        return render_page(
+            "confirm.html", "partials/confirm_delete.html", what="delete", app=app, version=version, form=form
+        )
     with transaction() as session:
         found = versions.get(session, version_id, app=app)
         name = found.version
@@ -101,7 +121,9 @@ def create(slug: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             with transaction() as session:
-                version = versions.add(session, actor(), apps.find(session, slug), _draft(form), artifact=None, now=utcnow())
+                version = versions.add(
+                    session, actor(), apps.find(session, slug), _draft(form), artifact=None, now=utcnow()
+                )
             flash(f"Version {version.version} is added. It is inactive until you publish it.")
             return redirect(url_for("admin_versions.show", slug=slug, version_id=version.id), 303)
         except OtaError as error:
@@ -114,13 +136,19 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
     subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
     channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
     before = builds.predecessor(reader(), version) if version.is_hosted_here else None
-    standing = {release.channel_id for release in version.releases if release.is_live and release.experiment_id is None}
+    standing = {
+        release.channel_id
+        for release in version.releases
+        if release.is_live and release.experiment_id is None
+    }
     return {
         "stranded": devices.stranded(reader(), version, now=utcnow()),
         "elsewhere": [each for each in app.channels if each.id not in standing],
         "events": audit.history(reader(), subjects=subjects),
         "channel": channel,
-        "checks": () if version.is_active else preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
+        "checks": ()
+        if version.is_active
+        else preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
         "facts": builds.facts_of(version),
         "has_icon": builds.has_icon(reader(), version),
         "before": before,
@@ -130,13 +158,16 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
 
 def _changes(form: EditForm, rows: list[Row], version: Version) -> VersionEdit:
     return VersionEdit(
-        release_notes=form.release_notes.data or "", is_mandatory=form.is_mandatory.data,
+        release_notes=form.release_notes.data or "",
+        is_mandatory=form.is_mandatory.data,
         min_supported_version=form.min_supported_version.data or "",
         localized_notes=notes.changes(rows, version.localized_notes) if notes.are_sent() else None,
-    )  # fmt: skip
+    )
 
 
-def _show_again(slug: str, version_id: int, form: EditForm, rows: list[Row], error: OtaError) -> ResponseReturnValue:
+def _show_again(
+    slug: str, version_id: int, form: EditForm, rows: list[Row], error: OtaError
+) -> ResponseReturnValue:
     app = app_in_view(slug)
     present = versions.get(reader(), version_id, app=app)
     is_about_notes = error.details.get("field") in {"localized_notes", notes.LANGUAGE}
@@ -146,14 +177,25 @@ def _show_again(slug: str, version_id: int, form: EditForm, rows: list[Row], err
     is_stale = isinstance(error, Conflict)
     if is_stale:
         form.revision.data = str(present.revision)  # Sending it again is now a decision made with open eyes.
-    context: dict[str, Any] = {"rows": notes.with_empty(rows), "notes_wrong": notes_wrong, "is_stale": is_stale}
-    return render_page("version_edit.html", app=app, version=present, form=form, **context), 409 if is_stale else 422
+    context: dict[str, Any] = {
+        "rows": notes.with_empty(rows),
+        "notes_wrong": notes_wrong,
+        "is_stale": is_stale,
+    }
+    return render_page(
+        "version_edit.html", app=app, version=present, form=form, **context
+    ), 409 if is_stale else 422
 
 
 def _draft(form: ExternalForm) -> VersionDraft:
     return VersionDraft(
-        platform=apps.find_platform(form.platform.data), version=form.version.data, version_code=form.version_code.data,
-        download_url=form.download_url.data, file_size=form.file_size.data, checksum=form.checksum.data,
-        release_notes=form.release_notes.data, is_mandatory=form.is_mandatory.data,
+        platform=apps.find_platform(form.platform.data),
+        version=form.version.data,
+        version_code=form.version_code.data,
+        download_url=form.download_url.data,
+        file_size=form.file_size.data,
+        checksum=form.checksum.data,
+        release_notes=form.release_notes.data,
+        is_mandatory=form.is_mandatory.data,
         min_supported_version=form.min_supported_version.data,
-    )  # fmt: skip
+    )
