@@ -9,8 +9,9 @@ import sys
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from ota import affinity, bootstrap, cli, db, logs, queue, supervisor, web
+from ota import bootstrap, cli, db, logs, web
 from ota.config import ROOT, Settings, SettingsError, from_environment
+from ota.machine import affinity, queue, supervisor
 from ota.storage.incoming import Incoming
 from ota.storage.local import LocalStore
 

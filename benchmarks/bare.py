@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ota.affinity import stay_on_one_core
 from ota.config import from_environment
+from ota.machine.affinity import stay_on_one_core
 from ota.web.api import JSON, NOT_KEPT
 from ota.web.schemas import CheckRequest
 from ota.web.security import headers

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ota import supervisor
 from ota.config import ROOT, Settings
+from ota.machine import supervisor
 
 LUA = """
 local made = {}

@@ -13,22 +13,13 @@ from celery.signals import worker_ready
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from ota import queue, watching
+from ota import watching
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
+from ota.machine import heartbeat as machine_heartbeat
+from ota.machine import queue
 from ota.processing import process, show_life
-from ota.services import (
-    deliveries,
-    devices,
-    expiring,
-    fleet,
-    health,
-    pipeline,
-    pruning,
-    soaking,
-    system,
-    uploads,
-)
+from ota.services import deliveries, devices, expiring, fleet, health, pipeline, pruning, soaking, uploads
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +59,7 @@ def resend_stalled() -> None:
 def heartbeat() -> None:
     """Note that scheduler, broker and worker are alive."""
     with database_may_be_away(), transaction() as session:
-        system.beat(session, system.WORKER, now=utcnow())
+        machine_heartbeat.beat(session, machine_heartbeat.WORKER, now=utcnow())
 
 
 @worker_ready.connect

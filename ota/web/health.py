@@ -8,11 +8,12 @@ from collections.abc import Callable
 from flask import Blueprint, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from ota import __version__, queue
+from ota import __version__
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import system
+from ota.machine import heartbeat as machine_heartbeat
+from ota.machine import queue
 from ota.web.api import SYSTEM, Operation, operation
 from ota.web.schemas import ComponentView, HealthAnswer
 
@@ -28,7 +29,7 @@ _VITAL = {"database", "storage"}
 def health() -> tuple[HealthAnswer, int]:
     """The state of each part. 503 when one is down that devices need."""
     components = {
-        "database": _probe("database", lambda: system.check_database(reader())),
+        "database": _probe("database", lambda: machine_heartbeat.check_database(reader())),
         "storage": _probe("storage", current_app.extensions["ota_store"].check),
         "queue": _probe("queue", lambda: queue.check_broker(current_app)),
     }
@@ -56,7 +57,7 @@ def _worker(is_database_up: bool) -> ComponentView:
     if not is_database_up:
         return ComponentView(state="unknown", detail="its sign of life is in the database")
     try:
-        seen_at = system.last_seen(reader(), system.WORKER)
+        seen_at = machine_heartbeat.last_seen(reader(), machine_heartbeat.WORKER)
     except SQLAlchemyError as error:
         log.warning("the worker's sign of life can't be read: %s", error)
         return ComponentView(
@@ -66,4 +67,6 @@ def _worker(is_database_up: bool) -> ComponentView:
         return ComponentView(state="late", detail="not seen yet")
     age = utcnow() - seen_at
     detail = f"seen {max(0, int(age.total_seconds()))} s ago"
-    return ComponentView(state="late" if age > system.WORKER_IS_LATE_AFTER else "up", detail=detail)
+    return ComponentView(
+        state="late" if age > machine_heartbeat.WORKER_IS_LATE_AFTER else "up", detail=detail
+    )

@@ -9,11 +9,11 @@ from typing import IO, Any, TypeVar
 
 from flask import Flask, Request, current_app, g, request
 
-from ota import queue
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import transaction
 from ota.errors import Invalid, TooLarge
+from ota.machine import queue
 from ota.models import Upload
 from ota.services import pipeline, uploads
 from ota.services.audit import Actor

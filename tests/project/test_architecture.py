@@ -100,10 +100,10 @@ NOT_MOVED_YET = (
     "ota.processing",
     "ota.draining",
     "ota.delivering",
-    "ota.affinity",
-    "ota.queue",
-    "ota.message_files",
-    "ota.supervisor",
+    "ota.machine.affinity",
+    "ota.machine.queue",
+    "ota.machine.file_transport",
+    "ota.machine.supervisor",
     "ota.web",
 )
 ARROWS_TO_REPAIR = {

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Flask
 
-from ota import queue
 from ota.config import Settings
+from ota.machine import queue
 from tests.builders.packages import apk
 from tests.conftest import Api
 from tests.queue.conftest import Worker, until

@@ -16,7 +16,7 @@ from ota.config import ROOT, SettingsError, from_environment
 PROGRAM = """
 import os, sys, threading
 from pathlib import Path
-from ota.affinity import stay_on_one_core
+from ota.machine.affinity import stay_on_one_core
 waiting = threading.Event()
 threading.Thread(target=waiting.wait, daemon=True).start()
 core = stay_on_one_core(Path(sys.argv[1]))

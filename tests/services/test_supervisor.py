@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ota.config import from_environment
-from ota.supervisor import (
+from ota.machine.supervisor import (
     LONGEST_BACKOFF,
     STARTUP_GRACE,
     Child,

@@ -11,8 +11,8 @@ from flask import Flask
 from ota import tasks
 from ota.clock import utcnow
 from ota.db import reader, transaction
+from ota.machine import heartbeat as machine_heartbeat
 from ota.models import Upload
-from ota.services import system
 from tests.builders.packages import apk
 from tests.conftest import Api
 
@@ -27,7 +27,7 @@ def test_a_heartbeat_makes_the_worker_known(app: Flask, api: Api) -> None:
     health = api.client.get("/api/system/health").json
     assert (health["status"], health["components"]["worker"]["state"]) == ("ok", "up")
     with app.app_context(), transaction() as session:
-        system.beat(session, system.WORKER, now=utcnow() - timedelta(minutes=5))
+        machine_heartbeat.beat(session, machine_heartbeat.WORKER, now=utcnow() - timedelta(minutes=5))
     assert api.client.get("/api/system/health").json["components"]["worker"]["state"] == "late"
 
 

@@ -9,9 +9,9 @@ from celery import Celery, Task
 from celery.signals import worker_process_init
 from flask import Flask
 
-from ota import message_files  # noqa: F401  Registers the scheme of the default broker URL.
 from ota.config import Settings
 from ota.db import db
+from ota.machine import file_transport  # noqa: F401  Registers the scheme of the default broker URL.
 
 log = logging.getLogger(__name__)
 

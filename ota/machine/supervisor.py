@@ -18,7 +18,7 @@ from types import FrameType
 
 from ota.config import ROOT, Settings
 
-log = logging.getLogger("ota.supervisor")
+log = logging.getLogger("ota.machine.supervisor")
 
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0

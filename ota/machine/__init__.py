@@ -1,0 +1,1 @@
+"""The machine: processes, processor cores and the message queue."""
