@@ -24,9 +24,9 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.core.versions import parse_current_version
 from ota.db import transaction
+from ota.history.audit import SYSTEM
 from ota.models import Channel, Release, Version
 from ota.services import apps, catalogs
-from ota.services.audit import SYSTEM
 
 FEW, MANY = 10, 10_000
 RUNS, CALLS = 15, 5_000

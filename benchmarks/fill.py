@@ -16,9 +16,9 @@ from ota.config import Settings, from_environment
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.db import transaction
+from ota.history.audit import SYSTEM
 from ota.models import Release, Version
 from ota.services import apps, release_edits, release_rows, releases, versions
-from ota.services.audit import SYSTEM
 from ota.services.versions import VersionDraft
 
 

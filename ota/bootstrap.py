@@ -15,8 +15,9 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import db, transaction
-from ota.services import accounts, apps, tokens
-from ota.services.audit import SYSTEM
+from ota.history.audit import SYSTEM
+from ota.people import accounts, tokens
+from ota.services import apps
 
 _PREPARATION_LOCK = 0x07A_07A
 

@@ -16,8 +16,8 @@ from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import transaction
 from ota.errors import OtaError
-from ota.services import accounts, tokens
-from ota.services.audit import SYSTEM
+from ota.history.audit import SYSTEM
+from ota.people import accounts, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

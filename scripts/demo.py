@@ -22,9 +22,9 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
 from ota.services import apps, channels, experiments, groups, release_edits, release_rows, releases, versions
-from ota.services.audit import Actor
 from ota.services.experiments import Draft
 from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms

@@ -29,10 +29,10 @@ from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import db, transaction
 from ota.draining import Drainer
+from ota.history.audit import SYSTEM
 from ota.packages import read_here
+from ota.people import accounts, tokens
 from ota.processing import process
-from ota.services import accounts, tokens
-from ota.services.audit import SYSTEM
 from ota.web.front import Front
 from tests import servers, speed
 from tests.builders.packages import apk

@@ -14,7 +14,7 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
 
-from ota.services import accounts, passwords
+from ota.people import accounts, passwords
 
 REAL_HASHER = passwords._hasher
 

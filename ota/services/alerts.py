@@ -18,9 +18,10 @@ from ota.core.addresses import is_inside
 from ota.core.alerts import CHOSEN, AlertKind
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
+from ota.history import audit, outbox
+from ota.history.audit import Actor
 from ota.models import AlertRecipient, App, Delivery, Webhook
-from ota.services import audit, deliveries, outbox
-from ota.services.audit import Actor
+from ota.services import deliveries
 
 MAX_WEBHOOKS = 20
 MAX_RECIPIENTS = 50

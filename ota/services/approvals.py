@@ -15,9 +15,10 @@ from ota.core.lifecycle import ProposalState
 from ota.core.plans import Plan
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Forbidden, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Proposal
-from ota.services import audit, channels, experiments, release_edits, release_rows, releases, versions
-from ota.services.audit import Actor
+from ota.services import channels, experiments, release_edits, release_rows, releases, versions
 from ota.services.release_edits import ReleaseEdit
 from ota.services.release_terms import Terms
 from ota.services.two_person import Approval, NeedsApproval

@@ -13,9 +13,10 @@ from ota.core.install_access import InstallAccess
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, AppPlatform, Channel, Version
-from ota.services import audit, catalogs
-from ota.services.audit import Actor
+from ota.services import catalogs
 
 DEFAULT_CHANNEL = "stable"
 _PLATFORMS = {platform.value: platform for platform in Platform}

@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from ota.core.channels import ChannelRule, circle, loosened
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Upload
 from ota.models.apps import channel_fallbacks
 from ota.models.releases import Experiment, Proposal
-from ota.services import audit, catalogs, rules
-from ota.services.audit import Actor
+from ota.services import catalogs, rules
 from ota.services.two_person import Approval, NeedsApproval
 
 

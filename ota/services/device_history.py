@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, aliased, joinedload
 
 from ota.core.platforms import Platform
 from ota.errors import NotFound
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import (
     App,
     Device,
@@ -24,8 +26,7 @@ from ota.models import (
     UpdateCompletion,
     Version,
 )
-from ota.services import audit, groups
-from ota.services.audit import Actor
+from ota.services import groups
 
 _WAYS = 50
 _AT_ONCE = 1_000

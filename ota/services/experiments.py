@@ -16,9 +16,10 @@ from ota.core.lifecycle import ExperimentState, ReleaseState
 from ota.core.rollout import FULL
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Channel, Experiment, Release, Version
-from ota.services import apps, audit, catalogs, release_rows, releases, two_person, versions
-from ota.services.audit import Actor
+from ota.services import apps, catalogs, release_rows, releases, two_person, versions
 from ota.services.two_person import Approval
 
 _WITH = (

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from ota.core.alerts import expiry_warning
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.platforms import Platform
+from ota.history import audit
+from ota.history.audit import SYSTEM
 from ota.models import App, AuditEvent, Channel, Release, Version
-from ota.services import audit, builds, catalogs
-from ota.services.audit import SYSTEM
+from ota.services import builds, catalogs
 
 ACTION = "version.profile_expiring"
 

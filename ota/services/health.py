@@ -15,9 +15,10 @@ from ota.core.lifecycle import LIVE_STATES, HealthAction, HealthTest, ReleaseSta
 from ota.core.rollout import FULL
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid
+from ota.history import audit
+from ota.history.audit import SYSTEM, Actor
 from ota.models import App, HealthPolicy, Release, ReleaseHealth, Version
-from ota.services import audit, health_tests, release_rows, silence
-from ota.services.audit import SYSTEM, Actor
+from ota.services import health_tests, release_rows, silence
 from ota.services.health_tests import Found
 from ota.services.release_rows import summary
 from ota.services.tallies import insert

@@ -9,9 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.db import compare_and_set
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Channel
-from ota.services import audit, catalogs
-from ota.services.audit import Actor
+from ota.services import catalogs
 
 
 def shut_off(session: Session, actor: Actor, what: App | Channel, *, now: datetime) -> bool:

@@ -23,10 +23,11 @@ from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus, may_move_upload
 from ota.core.permissions import Role
 from ota.db import compare_and_set
 from ota.errors import Conflict, OtaError, Rejected
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import Artifact, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import apps, audit, builds, placing, versions
-from ota.services.audit import Actor
+from ota.services import apps, builds, placing, versions
 from ota.services.placing import Place
 
 MAX_DEATHS = 3

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from ota.history.audit import Actor
 from ota.models import App, Release, Version
 from ota.services import releases, rules, versions
-from ota.services.audit import Actor
 from ota.services.versions import VersionDraft, VersionEdit
 
 

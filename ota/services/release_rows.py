@@ -14,9 +14,10 @@ from ota.core.lifecycle import LIVE_STATES, ReleaseState
 from ota.core.rollout import FULL
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import audit, catalogs, release_devices
-from ota.services.audit import Actor
+from ota.services import catalogs, release_devices
 
 _WITH = (joinedload(Release.version), joinedload(Release.channel), selectinload(Release.groups))
 

@@ -14,19 +14,10 @@ from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
 from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
 from ota.errors import Conflict, Invalid, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import (
-    apps,
-    audit,
-    catalogs,
-    health,
-    preflight,
-    release_terms,
-    soaking,
-    two_person,
-    versions,
-)
-from ota.services.audit import Actor
+from ota.services import apps, catalogs, health, preflight, release_terms, soaking, two_person, versions
 from ota.services.release_rows import change, full_since, live, plain, standing, summary, words
 from ota.services.release_terms import Terms
 from ota.services.two_person import Approval

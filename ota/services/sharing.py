@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session, joinedload
 from ota.core.install_access import InstallAccess
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Gone, Invalid, NotFound
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, ShareLink
-from ota.services import audit, passwords
-from ota.services.audit import Actor
+from ota.people import passwords
 
 MIN_PASSWORD = 6
 MAX_DAYS = 365

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from ota.core.lifecycle import ReleaseState
 from ota.core.plans import next_step_at
 from ota.errors import Conflict
+from ota.history.audit import SYSTEM, Actor
 from ota.models import Release
 from ota.services import health, preflight
-from ota.services.audit import SYSTEM, Actor
 from ota.services.release_rows import change, get, summary
 from ota.services.release_terms import plan_of
 

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
 from ota.errors import Conflict
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, AppPlatform
-from ota.services import audit
-from ota.services.audit import Actor
 
 
 def allow(

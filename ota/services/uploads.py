@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session, joinedload
 
 from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus
 from ota.errors import Invalid, NotFound
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Upload
-from ota.services import apps, audit, rules
-from ota.services.audit import Actor
+from ota.services import apps, rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,10 @@ from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Artifact, Release, Upload, Version
-from ota.services import audit, catalogs, rules, signatures
-from ota.services.audit import Actor
+from ota.services import catalogs, rules, signatures
 
 _WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
 _WITH_FACTS = selectinload(Version.artifact).undefer(Artifact.facts)

@@ -15,9 +15,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Access, Role, may
 from ota.db import reader, transaction
 from ota.errors import Forbidden, NotFound, Unauthenticated
+from ota.history.audit import Actor
 from ota.models import User
-from ota.services import tokens
-from ota.services.audit import Actor
+from ota.people import tokens
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ota.history import audit
 from ota.models import AuditEvent, Release
-from ota.services import audit
 from ota.web.release_wording import state_words
 
 

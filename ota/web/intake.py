@@ -13,10 +13,10 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import transaction
 from ota.errors import Invalid, TooLarge
+from ota.history.audit import Actor
 from ota.machine import queue
 from ota.models import Upload
 from ota.services import pipeline, uploads
-from ota.services.audit import Actor
 from ota.services.uploads import UploadOrder
 from ota.storage.incoming import Incoming, IncomingFile
 from ota.web.api import MAX_BODY_BYTES, Operation, body_too_large

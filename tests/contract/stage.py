@@ -18,6 +18,7 @@ from ota.core.platforms import Platform, Scheme
 from ota.core.rollout import FULL
 from ota.core.signers import SignerRange
 from ota.db import transaction
+from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
@@ -33,7 +34,6 @@ from ota.services import (
     trust,
     versions,
 )
-from ota.services.audit import SYSTEM
 from ota.services.pipeline import Measured
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft

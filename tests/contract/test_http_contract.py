@@ -13,8 +13,8 @@ from werkzeug.test import Client
 from ota.clock import utcnow
 from ota.core.versions import EXPECTED_FORM
 from ota.db import transaction
+from ota.history.audit import SYSTEM
 from ota.services import apps
-from ota.services.audit import SYSTEM
 from ota.web.front import Front
 from tests.conftest import Api
 from tests.contract import stage

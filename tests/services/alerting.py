@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from ota.core.lifecycle import ReleaseState
 from ota.db import reader, transaction
+from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Webhook
 from ota.services import alerts, apps, releases
-from ota.services.audit import SYSTEM
 from tests.services.engine import START
 
 

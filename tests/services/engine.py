@@ -10,9 +10,9 @@ from sqlalchemy import select
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.history.audit import SYSTEM, Actor
 from ota.models import Channel, Release, User, Version
 from ota.services import apps, catalogs, release_rows, releases, versions
-from ota.services.audit import SYSTEM, Actor
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft
 

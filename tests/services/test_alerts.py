@@ -30,10 +30,11 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.db import db, reader, transaction
 from ota.errors import Conflict, Invalid
+from ota.history import audit
+from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Version, Webhook
 from ota.senders import http, mail, wire
-from ota.services import alerts, apps, audit, deliveries, expiring, kill_switch, releases, soaking
-from ota.services.audit import SYSTEM
+from ota.services import alerts, apps, deliveries, expiring, kill_switch, releases, soaking
 from tests.builders.packages import apk, ipa
 from tests.builders.profiles import profile
 from tests.conftest import EMAILS, Api

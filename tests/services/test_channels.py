@@ -15,9 +15,10 @@ from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, Channel
-from ota.services import apps, audit, channels, devices, kill_switch
-from ota.services.audit import Actor
+from ota.services import apps, channels, devices, kill_switch
 from ota.services.channels import ChannelEdit
 from ota.services.devices import Sighting
 from tests.builders.packages import apk

@@ -20,9 +20,9 @@ from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.errors import OtaError
+from ota.history.audit import Actor
 from ota.models import AuditEvent, Release, Version
 from ota.services import apps, catalogs, publishing, release_edits, releases
-from ota.services.audit import Actor
 from ota.services.versions import VersionDraft, VersionEdit
 from tests.services.engine import START, begin, hours, look, make
 

@@ -13,9 +13,10 @@ from ota.core.platforms import Platform
 from ota.core.rollout import bucket
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import SYSTEM
 from ota.models import Experiment, ReleaseDevice, Version
-from ota.services import apps, audit, experiment_results, experiments, releases
-from ota.services.audit import SYSTEM
+from ota.services import apps, experiment_results, experiments, releases
 from tests.conftest import Api, drain
 from tests.services.engine import START, begin, channel, hours, make
 

@@ -14,10 +14,11 @@ from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import App, DeviceGroupMember
 from ota.models.releases import release_groups
-from ota.services import apps, audit, devices, groups
-from ota.services.audit import Actor
+from ota.services import apps, devices, groups
 from ota.services.groups import Added
 from tests.conftest import Api
 

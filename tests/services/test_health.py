@@ -16,9 +16,9 @@ from ota.core.lifecycle import HealthAction, ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid
+from ota.history.audit import SYSTEM
 from ota.models import AuditEvent, ReleaseDevice, ReleaseHealth
 from ota.services import apps, health, release_rows, releases, soaking
-from ota.services.audit import SYSTEM
 from ota.services.health import Rules
 from ota.tasks import evaluate_health
 from tests.services.engine import START, begin, hours, look, make

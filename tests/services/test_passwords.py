@@ -13,7 +13,7 @@ from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.errors import Invalid
 from ota.models import User
-from ota.services import accounts, passwords
+from ota.people import accounts, passwords
 from tests import speed
 from tests.conftest import EMAILS, PASSWORD
 

@@ -11,9 +11,10 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid
+from ota.history import audit
+from ota.history.audit import SYSTEM
 from ota.models import Release
-from ota.services import audit, release_edits, releases, soaking
-from ota.services.audit import SYSTEM
+from ota.services import release_edits, releases, soaking
 from ota.services.release_edits import ReleaseEdit
 from tests.services.engine import START, begin, hours, look, make
 

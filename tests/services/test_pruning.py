@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from ota.clock import utcnow
 from ota.db import reader, transaction
+from ota.history.audit import SYSTEM
 from ota.models import (
     App,
     Device,
@@ -22,7 +23,6 @@ from ota.models import (
     UpdateCompletion,
 )
 from ota.services import devices, pruning, trust
-from ota.services.audit import SYSTEM
 from ota.tasks import prune_telemetry
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, release_of, report, rows

@@ -17,8 +17,9 @@ from ota.config import ROOT
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.errors import OtaError
-from ota.services import accounts, apps, versions
-from ota.services.audit import SYSTEM
+from ota.history.audit import SYSTEM
+from ota.people import accounts
+from ota.services import apps, versions
 from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, Api
 
 

@@ -15,9 +15,10 @@ from ota.core.permissions import Role
 from ota.core.platforms import Platform, android_name
 from ota.db import reader, transaction
 from ota.errors import Gone, Invalid, NotFound
+from ota.history import audit
+from ota.history.audit import SYSTEM, Actor
 from ota.models import ShareLink
-from ota.services import apps, audit, sharing
-from ota.services.audit import SYSTEM, Actor
+from ota.services import apps, sharing
 from ota.services.sharing import ShareState
 
 ANNA = Actor(label="anna@example.com", role=Role.PUBLISHER)

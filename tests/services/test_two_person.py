@@ -13,8 +13,9 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction
 from ota.errors import Conflict, Forbidden, OtaError
+from ota.history import audit
 from ota.models import Proposal, Release, Version
-from ota.services import approvals, apps, audit, channels, experiments, release_edits, releases
+from ota.services import approvals, apps, channels, experiments, release_edits, releases
 from ota.services.release_edits import ReleaseEdit
 from ota.services.release_terms import Terms
 from ota.services.two_person import NeedsApproval

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.history.audit import SYSTEM
 from ota.models import App, Channel, ReleaseDevice, ReleaseHealth
 from ota.services import health, release_edits, release_rows, releases
-from ota.services.audit import SYSTEM
 from tests.services.engine import START, begin, hours, look, make
 from tests.services.world import World, version_id
 

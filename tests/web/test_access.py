@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from ota.clock import utcnow
 from ota.core.permissions import Access, Role
 from ota.db import transaction
-from ota.services import accounts, tokens
-from ota.services.audit import SYSTEM
+from ota.history.audit import SYSTEM
+from ota.people import accounts, tokens
 from ota.web.access import Caller
 from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, TOKENS, Api, bearer, csrf_of
 

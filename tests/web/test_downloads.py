@@ -11,8 +11,8 @@ from werkzeug.test import TestResponse
 
 from ota.clock import utcnow
 from ota.db import transaction
+from ota.history.audit import SYSTEM
 from ota.services import apps
-from ota.services.audit import SYSTEM
 from tests.builders.packages import apk
 from tests.conftest import Api
 

@@ -30,9 +30,9 @@ from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.core.versions import parse_current_version
 from ota.db import reader, transaction
+from ota.history.audit import SYSTEM
 from ota.models import App, Channel, Release, Version
 from ota.services import apps, versions
-from ota.services.audit import SYSTEM
 from ota.services.versions import VersionDraft
 from tests.conftest import Api
 from tests.core import oracle

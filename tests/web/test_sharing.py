@@ -19,9 +19,9 @@ from ota.clock import utcnow
 from ota.core.install_access import InstallAccess
 from ota.core.permissions import Role
 from ota.db import reader, transaction
+from ota.history.audit import SYSTEM
 from ota.models import ShareLink
 from ota.services import apps, sharing
-from ota.services.audit import SYSTEM
 from ota.web import install
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, publish_android, publish_ios

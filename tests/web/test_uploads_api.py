@@ -156,8 +156,8 @@ def test_a_build_of_another_package_is_rejected_with_both_ids(api: Api) -> None:
 def test_a_build_finds_its_app_by_its_package(app: Flask, api: Api) -> None:
     from ota.clock import utcnow
     from ota.db import transaction
+    from ota.history.audit import SYSTEM
     from ota.services import apps
-    from ota.services.audit import SYSTEM
 
     with app.app_context(), transaction() as session:
         apps.create(session, SYSTEM, slug="other", name="Other", now=utcnow())

@@ -12,7 +12,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import transaction
 from ota.errors import Forbidden, OtaError
-from ota.services import accounts
+from ota.people import accounts
 from ota.web.access import actor, page
 from ota.web.admin.forms import LoginForm, PasswordForm, show_error
 from ota.web.templating import render_page

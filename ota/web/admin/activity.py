@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import audit
+from ota.history import audit
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
 from ota.web.templating import render_page, start_of_page

@@ -12,7 +12,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access, Role
 from ota.db import reader, transaction
 from ota.errors import OtaError
-from ota.services import accounts, tokens
+from ota.people import accounts, tokens
 from ota.web.access import actor, page
 from ota.web.admin.forms import ConfirmForm, TokenForm, show_error
 from ota.web.templating import render_page

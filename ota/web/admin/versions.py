@@ -11,8 +11,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
+from ota.history import audit
 from ota.models import App, Version
-from ota.services import apps, audit, builds, devices, preflight, release_rows, uploads, versions
+from ota.services import apps, builds, devices, preflight, release_rows, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
 from ota.web.admin import notes

@@ -11,8 +11,8 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from ota.core.permissions import Role
+from ota.history import outbox
 from ota.models import AuditEvent
-from ota.services import outbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session, joinedload
 from ota.core.permissions import Access, Role, lower_of, may
 from ota.db import MAX_ID
 from ota.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import ApiToken, User
-from ota.services import audit
-from ota.services.audit import Actor
 
 PREFIX = "ota_"
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)

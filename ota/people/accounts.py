@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from ota.core.permissions import Role
 from ota.db import MAX_ID
 from ota.errors import Conflict, Forbidden, Invalid, NotFound
+from ota.history import audit
+from ota.history.audit import Actor
 from ota.models import User
-from ota.services import audit, passwords
-from ota.services.audit import Actor
+from ota.people import passwords
 
 MIN_PASSWORD = 10
 

@@ -1,0 +1,1 @@
+"""People and programs that manage the server: accounts, passwords, API tokens."""
