@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.core.catalog import Catalog
 from ota.core.decision import NoUpdate, Offer, UpdateQuery, decide
 from ota.core.lifecycle import ReleaseState
 from ota.core.versions import parse_current_version
 from ota.models import App, UpdateCheck, UpdateCompletion, Version
-from ota.services import catalogs
 from scripts.demo_rows import Fleet, of, running, store
 from scripts.demo_tried import Trial
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
+from ota import catalogs
 from ota.core.install_access import InstallAccess
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
@@ -16,7 +17,6 @@ from ota.errors import Conflict, Invalid, NotFound
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, AppPlatform, Channel, Version
-from ota.services import catalogs
 
 DEFAULT_CHANNEL = "stable"
 _PLATFORMS = {platform.value: platform for platform in Platform}

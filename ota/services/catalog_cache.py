@@ -18,12 +18,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.core.catalog import Catalog
 from ota.core.platforms import Platform
 from ota.db import first_line
 from ota.errors import NotFound
 from ota.models import App, DeviceGroupMember, Version
-from ota.services import apps, catalogs
+from ota.services import apps
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from ota import catalogs
 from ota.core.channels import ChannelRule, circle, loosened
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
@@ -20,7 +21,7 @@ from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Upload
 from ota.models.apps import channel_fallbacks
 from ota.models.releases import Experiment, Proposal
-from ota.services import catalogs, rules
+from ota.services import rules
 from ota.services.two_person import Approval, NeedsApproval
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.core.catalog import Candidate
 from ota.core.decision import UpdateQuery, could_install
 from ota.core.health_members import turn_of
@@ -21,7 +22,7 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import os_numbers
 from ota.core.rollout import FULL, bucket
 from ota.models import ReleaseHealth
-from ota.services import catalogs, release_devices
+from ota.services import release_devices
 
 if TYPE_CHECKING:
     from ota.services.count_checks import Key, Known, Seen

@@ -9,13 +9,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.core.alerts import expiry_warning
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.platforms import Platform
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import App, AuditEvent, Channel, Release, Version
-from ota.services import builds, catalogs
+from ota.services import builds
 
 ACTION = "version.profile_expiring"
 

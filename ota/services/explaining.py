@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.core.channels import followed
 from ota.core.decision import Offer, UpdateQuery
 from ota.core.explanation import Explanation, explain
@@ -16,7 +17,7 @@ from ota.core.platforms import Platform, os_numbers
 from ota.core.versions import parse_current_version
 from ota.errors import Invalid
 from ota.models import App, Channel, Device, DeviceGroup, DeviceGroupMember, Version
-from ota.services import apps, catalogs
+from ota.services import apps
 from ota.services.updates import MAX_DEVICE_ID
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
+from ota import catalogs
 from ota.core.lifecycle import LIVE_STATES
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
@@ -23,7 +24,6 @@ from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, DeviceGroup, DeviceGroupMember, Release
 from ota.models.releases import release_groups
-from ota.services import catalogs
 
 MAX_MEMBERS = 5_000
 MAX_DEVICE_ID = 200

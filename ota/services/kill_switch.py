@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.db import compare_and_set
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel
-from ota.services import catalogs
 
 
 def shut_off(session: Session, actor: Actor, what: App | Channel, *, now: datetime) -> bool:

@@ -11,13 +11,14 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
+from ota import catalogs
 from ota.core.catalog import Candidate, Catalog
 from ota.core.decision import NoUpdate, Reason, UpdateQuery, decide, latest_for_everybody
 from ota.core.lifecycle import ReleaseState
 from ota.core.versions import parse_current_version, parse_name
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
-from ota.services import catalogs, release_rows, release_terms, releases
+from ota.services import release_rows, release_terms, releases
 from ota.services.devices import ACTIVE_WITHIN
 from ota.services.explaining import query_of
 from ota.services.release_terms import Terms

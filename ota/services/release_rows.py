@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from ota import catalogs
 from ota.core.decision import latest_for_everybody
 from ota.core.lifecycle import LIVE_STATES, ReleaseState
 from ota.core.rollout import FULL
@@ -17,7 +18,7 @@ from ota.errors import Conflict, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import catalogs, release_devices
+from ota.services import release_devices
 
 _WITH = (joinedload(Release.version), joinedload(Release.channel), selectinload(Release.groups))
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from ota import catalogs
 from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
 from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
@@ -17,7 +18,7 @@ from ota.errors import Conflict, Invalid, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import apps, catalogs, health, preflight, release_terms, soaking, two_person, versions
+from ota.services import apps, health, preflight, release_terms, soaking, two_person, versions
 from ota.services.release_rows import change, full_since, live, plain, standing, summary, words
 from ota.services.release_terms import Terms
 from ota.services.two_person import Approval

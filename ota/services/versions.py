@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from ota import catalogs
 from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.db import MAX_ID, compare_and_set
@@ -19,7 +20,7 @@ from ota.errors import Conflict, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Artifact, Release, Upload, Version
-from ota.services import catalogs, rules, signatures
+from ota.services import rules, signatures
 
 _WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
 _WITH_FACTS = selectinload(Version.artifact).undefer(Artifact.facts)

@@ -12,13 +12,13 @@ from flask import Flask, current_app
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
+from ota.catalogs import TOUCHED
 from ota.config import Settings
 from ota.core.decision import NoUpdate, Offer
 from ota.core.locales import best, best_tag
 from ota.db import after_commit, snapshot
 from ota.services import records, updates
 from ota.services.catalog_cache import CatalogCache
-from ota.services.catalogs import TOUCHED
 from ota.services.updates import Answer
 from ota.web import present
 from ota.web.api import decode, encode

@@ -63,7 +63,7 @@ def test_what_is_no_version_is_refused_with_what_was_expected(text: str) -> None
 
 
 def _catalog(case: Case, at: datetime | None) -> Catalog:
-    """What `ota.services.catalogs` reads from the rows, made from the table."""
+    """What `ota.catalogs` reads from the rows, made from the table."""
     known = [release for release in case.releases if release.platform == case.platform]
     live = [release for release in known if ReleaseState(release.state) in LIVE_STATES]
     fallbacks = {_IDS[name]: [_IDS[each] for each in others] for name, others in CHANNELS.items()}
