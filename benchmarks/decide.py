@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from ota import bootstrap, catalogs
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.catalog import Catalog
@@ -26,7 +27,6 @@ from ota.core.versions import parse_current_version
 from ota.db import transaction
 from ota.history.audit import SYSTEM
 from ota.models import Channel, Release, Version
-from ota.services import apps
 
 FEW, MANY = 10, 10_000
 RUNS, CALLS = 15, 5_000

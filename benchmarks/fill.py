@@ -11,6 +11,7 @@ from flask import Flask
 
 from app import create_app
 from ota import bootstrap
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings, from_environment
 from ota.core.lifecycle import ReleaseState
@@ -18,7 +19,7 @@ from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.history.audit import SYSTEM
 from ota.models import Release, Version
-from ota.services import apps, release_edits, release_rows, releases, versions
+from ota.services import release_edits, release_rows, releases, versions
 from ota.services.versions import VersionDraft
 
 

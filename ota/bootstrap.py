@@ -11,13 +11,13 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import text
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import db, transaction
 from ota.history.audit import SYSTEM
 from ota.people import accounts, tokens
-from ota.services import apps
 
 _PREPARATION_LOCK = 0x07A_07A
 

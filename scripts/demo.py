@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from app import create_app
 from ota import bootstrap
+from ota.apps import apps, channels
 from ota.clock import utcnow
 from ota.config import Settings, from_environment
 from ota.core.experiments import Arm
@@ -24,7 +25,7 @@ from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
-from ota.services import apps, channels, experiments, groups, release_edits, release_rows, releases, versions
+from ota.services import experiments, groups, release_edits, release_rows, releases, versions
 from ota.services.experiments import Draft
 from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms

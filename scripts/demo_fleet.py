@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ota.apps import apps
 from ota.core.platforms import Platform
 from ota.core.telemetry import Stage
 from ota.db import transaction
 from ota.models import Adoption, CheckCount, Device, ReleaseCount, Version
-from ota.services import apps
 from ota.services.tallies import hour_of
 from scripts import demo_histories, demo_tried
 from scripts.demo_rows import Fleet, of, running, store

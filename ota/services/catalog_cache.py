@@ -19,12 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ota import catalogs
+from ota.apps import apps
 from ota.core.catalog import Catalog
 from ota.core.platforms import Platform
 from ota.db import first_line
 from ota.errors import NotFound
 from ota.models import App, DeviceGroupMember, Version
-from ota.services import apps
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota import catalogs
+from ota.apps import apps
 from ota.core.decision import latest_for_everybody
 from ota.core.versions import compare_to_device, parse_current_version
 from ota.errors import Invalid
 from ota.models import Version
-from ota.services import apps
 
 FEW = 20
 """So many versions for whoever says nothing of their own."""

@@ -9,12 +9,13 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota.apps import apps
 from ota.core.platforms import Platform
 from ota.core.rollout import FULL, bucket
 from ota.core.silence import longest_gap
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.models import Channel, Device, Release, UpdateCheck, Version
-from ota.services import apps, controls, devices, release_devices
+from ota.services import controls, devices, release_devices
 from ota.services.devices import Sighting
 from ota.services.records import Check
 from ota.services.release_devices import Completion, Offered

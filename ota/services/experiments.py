@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from ota import catalogs
+from ota.apps import apps, two_person
+from ota.apps.two_person import Approval
 from ota.core.channels import followed
 from ota.core.experiments import Arm, check_arms, starts
 from ota.core.lifecycle import ExperimentState, ReleaseState
@@ -20,8 +22,7 @@ from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Experiment, Release, Version
-from ota.services import apps, release_rows, releases, two_person, versions
-from ota.services.two_person import Approval
+from ota.services import release_rows, releases, versions
 
 _WITH = (
     joinedload(Experiment.channel),

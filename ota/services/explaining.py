@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota import catalogs
+from ota.apps import apps
 from ota.core.channels import followed
 from ota.core.decision import Offer, UpdateQuery
 from ota.core.explanation import Explanation, explain
@@ -17,7 +18,6 @@ from ota.core.platforms import Platform, os_numbers
 from ota.core.versions import parse_current_version
 from ota.errors import Invalid
 from ota.models import App, Channel, Device, DeviceGroup, DeviceGroupMember, Version
-from ota.services import apps
 from ota.services.updates import MAX_DEVICE_ID
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from ota.apps import apps
 from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus, may_move_upload
 from ota.core.permissions import Role
 from ota.db import compare_and_set
@@ -27,7 +28,7 @@ from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import Artifact, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import apps, builds, placing, versions
+from ota.services import builds, placing, versions
 from ota.services.placing import Place
 
 MAX_DEATHS = 3

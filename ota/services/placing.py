@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from ota.apps import apps
 from ota.core.platforms import Scheme
 from ota.core.preflight import other_signer
 from ota.core.signers import break_in
@@ -14,7 +15,7 @@ from ota.errors import Conflict, Invalid, NotFound, Rejected
 from ota.history.audit import Actor
 from ota.models import App, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import apps, preflight, versions
+from ota.services import preflight, versions
 from ota.services.versions import VersionDraft
 
 _V1_IS_ENOUGH_BELOW = 24

@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ota.apps import two_person
+from ota.apps.two_person import Approval
 from ota.core.plans import Plan, next_step_at, widest
 from ota.errors import Conflict, Invalid
 from ota.history.audit import Actor
 from ota.models import Release
-from ota.services import preflight, release_terms, two_person
+from ota.services import preflight, release_terms
 from ota.services.release_rows import change, check_seen, summary, words
-from ota.services.two_person import Approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

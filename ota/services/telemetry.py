@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from ota.apps import apps
 from ota.core.platforms import Platform
 from ota.core.telemetry import WITH_TEXT, EventKind
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.errors import Invalid, NotFound, OtaError
 from ota.models import App, Version
-from ota.services import apps
 from ota.services.records import CompletionReport, EventReport
 
 MAX_EVENTS = 500

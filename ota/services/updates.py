@@ -9,12 +9,13 @@ from typing import NamedTuple, Protocol
 from sqlalchemy.orm import Session
 
 from ota import catalogs
+from ota.apps import apps
 from ota.core.decision import Decision, UpdateQuery, decide, latest_for_everybody
 from ota.core.platforms import os_numbers
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.errors import Invalid, NotFound
 from ota.models import Version
-from ota.services import apps, devices
+from ota.services import devices
 from ota.services.catalog_cache import CatalogCache, Stream
 
 MAX_DEVICE_ID = 200

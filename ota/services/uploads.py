@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, false, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 
+from ota.apps import apps
 from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus
 from ota.errors import Invalid, NotFound
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Upload
-from ota.services import apps, rules
+from ota.services import rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from ota.apps import apps
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import apps, installs
+from ota.services import installs
 from ota.web.access import Caller, declare, page
 
 blueprint = Blueprint("icons", __name__)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.alerts import DeliveryState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Delivery, Webhook
-from ota.services import alerts, apps, deliveries
+from ota.services import alerts, deliveries
 from ota.web.access import actor
 from ota.web.alert_schemas import (
     AllDeliveriesQuery,

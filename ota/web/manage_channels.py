@@ -7,12 +7,13 @@ from dataclasses import replace
 import msgspec
 from flask import Blueprint
 
+from ota.apps import apps, channels, kill_switch
+from ota.apps.channels import ChannelEdit
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import App, Channel
-from ota.services import approvals, apps, channels, devices, kill_switch
-from ota.services.channels import ChannelEdit
+from ota.services import approvals, devices
 from ota.web import wording
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Invalid
-from ota.services import apps, device_history
+from ota.services import device_history
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.device_schemas import (

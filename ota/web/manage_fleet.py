@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import apps, fleet_figures
+from ota.services import fleet_figures
 from ota.services.fleet_figures import Fleet
 from ota.web.api import MANAGING, Operation, operation
 from ota.web.fleet_schemas import AdoptionPoint, ChecksPoint, FleetAnswer, FleetQuery, RunningView

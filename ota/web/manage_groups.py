@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Invalid
 from ota.models import DeviceGroup
-from ota.services import apps, groups
+from ota.services import groups
 from ota.web import reports
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

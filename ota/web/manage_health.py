@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint
 from msgspec import UNSET
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.health_tests import Policy
 from ota.core.lifecycle import HealthTest
@@ -19,7 +20,7 @@ from ota.core.statistics import Share
 from ota.db import reader, transaction
 from ota.errors import Invalid
 from ota.models import ReleaseHealth
-from ota.services import apps, fleet_figures, health, release_rows
+from ota.services import fleet_figures, health, release_rows
 from ota.services.fleet_figures import Failures
 from ota.services.health import Rules
 from ota.services.health_tests import Told

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import AlertRecipient
-from ota.services import alerts, apps
+from ota.services import alerts
 from ota.web.access import actor
 from ota.web.alert_schemas import (
     RecipientAnswer,

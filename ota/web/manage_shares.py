@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import ShareLink
-from ota.services import apps, sharing
+from ota.services import sharing
 from ota.web import addresses
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.services import apps, preflight, versions
+from ota.services import preflight, versions
 from ota.services.versions import VersionEdit
 from ota.web import present
 from ota.web.access import actor

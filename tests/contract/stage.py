@@ -10,6 +10,7 @@ from typing import cast
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from ota.apps import apps, channels, kill_switch, trust
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.experiments import Arm
@@ -22,18 +23,7 @@ from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
-from ota.services import (
-    apps,
-    channels,
-    devices,
-    experiments,
-    groups,
-    kill_switch,
-    pipeline,
-    releases,
-    trust,
-    versions,
-)
+from ota.services import devices, experiments, groups, pipeline, releases, versions
 from ota.services.pipeline import Measured
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft

@@ -10,11 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import Client
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.versions import EXPECTED_FORM
 from ota.db import transaction
 from ota.history.audit import SYSTEM
-from ota.services import apps
 from ota.web.front import Front
 from tests.conftest import Api
 from tests.contract import stage

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from ota.apps import apps
 from ota.core.lifecycle import ReleaseState
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Webhook
-from ota.services import alerts, apps, releases
+from ota.services import alerts, releases
 from tests.services.engine import START
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import select
 
 from ota import catalogs
+from ota.apps import apps
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM, Actor
 from ota.models import Channel, Release, User, Version
-from ota.services import apps, release_rows, releases, versions
+from ota.services import release_rows, releases, versions
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft
 

@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ota import sending, tasks
+from ota.apps import apps, kill_switch
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.addresses import is_public
@@ -34,7 +35,7 @@ from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Version, Webhook
 from ota.senders import http, mail, wire
-from ota.services import alerts, apps, deliveries, expiring, kill_switch, releases, soaking
+from ota.services import alerts, deliveries, expiring, releases, soaking
 from tests.builders.packages import apk, ipa
 from tests.builders.profiles import profile
 from tests.conftest import EMAILS, Api

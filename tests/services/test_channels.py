@@ -11,6 +11,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from ota.apps import apps, channels, kill_switch
+from ota.apps.channels import ChannelEdit
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
@@ -18,8 +20,7 @@ from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel
-from ota.services import apps, channels, devices, kill_switch
-from ota.services.channels import ChannelEdit
+from ota.services import devices
 from ota.services.devices import Sighting
 from tests.builders.packages import apk
 from tests.conftest import Api

@@ -16,6 +16,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from ota import catalogs
+from ota.apps import apps
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
@@ -23,7 +24,7 @@ from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Release, Version
-from ota.services import apps, publishing, release_edits, releases
+from ota.services import publishing, release_edits, releases
 from ota.services.versions import VersionDraft, VersionEdit
 from tests.services.engine import START, begin, hours, look, make
 

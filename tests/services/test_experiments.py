@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from ota.apps import apps
 from ota.core.comparison import Counts
 from ota.core.experiments import Arm
 from ota.core.platforms import Platform
@@ -16,7 +17,7 @@ from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import Experiment, ReleaseDevice, Version
-from ota.services import apps, experiment_results, experiments, releases
+from ota.services import experiment_results, experiments, releases
 from tests.conftest import Api, drain
 from tests.services.engine import START, begin, channel, hours, make
 

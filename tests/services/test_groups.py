@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
@@ -18,7 +19,7 @@ from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, DeviceGroupMember
 from ota.models.releases import release_groups
-from ota.services import apps, devices, groups
+from ota.services import devices, groups
 from ota.services.groups import Added
 from tests.conftest import Api
 

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from ota.apps import apps
 from ota.core.health_tests import Policy
 from ota.core.lifecycle import HealthAction, ReleaseState
 from ota.core.plans import PlanStep
@@ -18,7 +19,7 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid
 from ota.history.audit import SYSTEM
 from ota.models import AuditEvent, ReleaseDevice, ReleaseHealth
-from ota.services import apps, health, release_rows, releases, soaking
+from ota.services import health, release_rows, releases, soaking
 from ota.services.health import Rules
 from ota.tasks import evaluate_health
 from tests.services.engine import START, begin, hours, look, make

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from ota.apps import trust
 from ota.clock import utcnow
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
@@ -22,7 +23,7 @@ from ota.models import (
     UpdateCheck,
     UpdateCompletion,
 )
-from ota.services import devices, pruning, trust
+from ota.services import devices, pruning
 from ota.tasks import prune_telemetry
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, release_of, report, rows

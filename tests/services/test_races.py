@@ -12,6 +12,7 @@ from uuid import uuid4
 import psycopg
 from flask import Flask
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import ROOT
 from ota.core.permissions import Role
@@ -19,7 +20,7 @@ from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.history.audit import SYSTEM
 from ota.people import accounts
-from ota.services import apps, versions
+from ota.services import versions
 from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, Api
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.install_access import InstallAccess, normal_udid, visitor_platform
 from ota.core.permissions import Role
@@ -18,7 +19,7 @@ from ota.errors import Gone, Invalid, NotFound
 from ota.history import audit
 from ota.history.audit import SYSTEM, Actor
 from ota.models import ShareLink
-from ota.services import apps, sharing
+from ota.services import sharing
 from ota.services.sharing import ShareState
 
 ANNA = Actor(label="anna@example.com", role=Role.PUBLISHER)

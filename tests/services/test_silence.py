@@ -10,13 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from ota.apps import apps
 from ota.core.health_tests import Policy
 from ota.core.lifecycle import ReleaseState
 from ota.core.silence import UNKNOWN_GAP
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import Device, ReleaseDevice, ReleaseHealth
-from ota.services import apps, counting, health, records
+from ota.services import counting, health, records
 from ota.services.health import Rules
 from tests.services.engine import START, begin, hours, look, make
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from ota.apps import apps, channels
+from ota.apps.two_person import NeedsApproval
 from ota.core.lifecycle import ProposalState, ReleaseState
 from ota.core.permissions import Role
 from ota.core.plans import PlanStep
@@ -15,10 +17,9 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, Forbidden, OtaError
 from ota.history import audit
 from ota.models import Proposal, Release, Version
-from ota.services import approvals, apps, channels, experiments, release_edits, releases
+from ota.services import approvals, experiments, release_edits, releases
 from ota.services.release_edits import ReleaseEdit
 from ota.services.release_terms import Terms
-from ota.services.two_person import NeedsApproval
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api
 from tests.services.engine import START, begin, channel, hours, look, make, person
 

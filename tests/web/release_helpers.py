@@ -11,11 +11,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.models import Channel, DeviceGroup
-from ota.services import apps, devices
+from ota.services import devices
 from ota.services.devices import Sighting
 from tests.conftest import csrf_of
 

@@ -10,12 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import transaction
 from ota.models import Channel
 from ota.processing import process
-from ota.services import apps
 from tests.builders.packages import apk
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api, csrf_of
 

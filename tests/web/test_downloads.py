@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.db import transaction
 from ota.history.audit import SYSTEM
-from ota.services import apps
 from tests.builders.packages import apk
 from tests.conftest import Api
 

@@ -14,13 +14,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from ota import catalogs
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.models import App, Channel, DeviceGroup, DeviceGroupMember, Release, Version
-from ota.services import apps
 from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api, drain
 

@@ -14,12 +14,13 @@ from werkzeug.test import Client
 
 from app import create_app
 from ota import catalogs
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import db, reader, transaction
 from ota.journal import segments
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release, Version
-from ota.services import apps, devices
+from ota.services import devices
 from ota.web.front import Front
 from tests.conftest import Api, drain
 

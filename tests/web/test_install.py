@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.install_access import InstallAccess
 from ota.core.permissions import Role
@@ -22,7 +23,7 @@ from ota.core.platforms import ProfileType
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import ShareLink
-from ota.services import apps, sharing
+from ota.services import sharing
 from ota.web import addresses
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import (

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.catalog import Candidate
 from ota.core.decision import UpdateQuery
@@ -32,7 +33,7 @@ from ota.core.versions import parse_current_version
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import App, Channel, Release, Version
-from ota.services import apps, versions
+from ota.services import versions
 from ota.services.versions import VersionDraft
 from tests.conftest import Api
 from tests.core import oracle

@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ota import catalogs
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.locales import normal
 from ota.db import transaction
 from ota.models import Channel, Release
-from ota.services import apps
 from ota.services.rules import MAX_LANGUAGES, MAX_NOTES
 from tests.conftest import Api, csrf_of
 

@@ -12,12 +12,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from ota import catalogs
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release
-from ota.services import apps, devices, previews, versions
+from ota.services import devices, previews, versions
 from ota.services.previews import Preview
 from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api

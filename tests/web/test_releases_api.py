@@ -9,12 +9,12 @@ import pytest
 from flask import Flask
 
 from ota import catalogs
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.models import DeviceGroup, DeviceGroupMember, Release
-from ota.services import apps
 from ota.web.reports import hashed
 from tests.conftest import Api
 from tests.services.engine import channel, make

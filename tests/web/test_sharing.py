@@ -15,13 +15,14 @@ from flask.testing import FlaskClient
 from itsdangerous import URLSafeSerializer
 
 from app import create_app
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.install_access import InstallAccess
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import ShareLink
-from ota.services import apps, sharing
+from ota.services import sharing
 from ota.web import install
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, publish_android, publish_ios

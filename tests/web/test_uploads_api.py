@@ -154,10 +154,10 @@ def test_a_build_of_another_package_is_rejected_with_both_ids(api: Api) -> None:
 
 
 def test_a_build_finds_its_app_by_its_package(app: Flask, api: Api) -> None:
+    from ota.apps import apps
     from ota.clock import utcnow
     from ota.db import transaction
     from ota.history.audit import SYSTEM
-    from ota.services import apps
 
     with app.app_context(), transaction() as session:
         apps.create(session, SYSTEM, slug="other", name="Other", now=utcnow())

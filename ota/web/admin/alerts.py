@@ -8,13 +8,14 @@ from flask import Blueprint, current_app, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.alerts import MAX_TRIES
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.services import alerts, apps, deliveries
+from ota.services import alerts, deliveries
 from ota.web.access import actor, page
 from ota.web.admin.alert_forms import EVENT_WORDS, RecipientForm, WebhookForm
 from ota.web.admin.apps import app_in_view

@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, flash, g, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.install_access import InstallAccess
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.services import apps
 from ota.web.access import actor, page
 from ota.web.admin.forms import AppForm, ConfirmForm, InstallAccessForm, RenameForm, seen_revision, show_error
 from ota.web.templating import render_page

@@ -8,8 +8,8 @@ from wtforms import Field, HiddenField, SelectMultipleField, StringField, TextAr
 from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import CheckboxInput
 
+from ota.apps.channels import ChannelEdit
 from ota.models import Channel
-from ota.services.channels import ChannelEdit
 from ota.services.groups import MAX_NAME, MAX_NOTE
 from ota.web.admin.forms import Form, Percent
 

@@ -8,12 +8,13 @@ from typing import Any
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps, channels
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App, Channel, Release
-from ota.services import approvals, apps, channels, devices, release_rows
+from ota.services import approvals, devices, release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent

@@ -10,13 +10,14 @@ from flask.typing import ResponseReturnValue
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.errors import NotFound, OtaError
 from ota.models import App
-from ota.services import apps, device_history
+from ota.services import device_history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, Form, show_error

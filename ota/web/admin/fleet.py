@@ -11,13 +11,14 @@ from datetime import datetime
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.decision import Reason
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import Invalid
-from ota.services import apps, fleet_figures
+from ota.services import fleet_figures
 from ota.services.fleet_figures import Fleet
 from ota.web import charts, monitoring
 from ota.web.access import page

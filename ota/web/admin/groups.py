@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.services import apps, devices, groups
+from ota.services import devices, groups
 from ota.web import reports
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

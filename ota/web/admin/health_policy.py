@@ -12,13 +12,14 @@ from wtforms import HiddenField, IntegerField, SelectField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
+from ota.apps import apps, trust
 from ota.clock import utcnow
 from ota.core.lifecycle import HealthAction
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.services import apps, health, trust
+from ota.services import health
 from ota.services.health import Rules
 from ota.web import history
 from ota.web.access import actor, page

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.plans import needs_approval
@@ -14,7 +15,7 @@ from ota.core.versions import parse_name
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App, Proposal, Release, Version
-from ota.services import approvals, apps, devices, preflight, reach, release_rows, releases, uploads, versions
+from ota.services import approvals, devices, preflight, reach, release_rows, releases, uploads, versions
 from ota.services.reach import LeftBehind
 from ota.services.release_terms import Terms
 from ota.web import history

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import OtaError
-from ota.services import apps, sharing
+from ota.services import sharing
 from ota.web import addresses
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps, trust
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import transaction
-from ota.services import apps, trust
 from ota.web.access import actor, page
 from ota.web.admin.forms import TrustForm, seen_revision
 

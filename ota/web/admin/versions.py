@@ -7,13 +7,14 @@ from typing import Any
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.history import audit
 from ota.models import App, Version
-from ota.services import apps, builds, devices, preflight, release_rows, uploads, versions
+from ota.services import builds, devices, preflight, release_rows, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
 from ota.web.admin import notes

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from ota import catalogs
+from ota.apps.two_person import Approval, NeedsApproval
 from ota.core.channels import ChannelRule, circle, loosened
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
@@ -22,7 +23,6 @@ from ota.models import App, Channel, Release, Upload
 from ota.models.apps import channel_fallbacks
 from ota.models.releases import Experiment, Proposal
 from ota.services import rules
-from ota.services.two_person import Approval, NeedsApproval
 
 
 @dataclass(frozen=True, slots=True)
