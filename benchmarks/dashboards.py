@@ -27,6 +27,7 @@ from ota.config import Settings
 from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind, Stage
 from ota.db import db, reader, transaction
+from ota.devices import timeline
 from ota.models import (
     Adoption,
     App,
@@ -41,7 +42,7 @@ from ota.models import (
     UpdateCheck,
 )
 from ota.models.base import Base
-from ota.services import device_history, fleet, fleet_figures, health
+from ota.services import fleet, fleet_figures, health
 from ota.web import monitoring
 
 CHECKS, DEVICES = 10_000_000, 100_000
@@ -239,10 +240,10 @@ def _questions(release_id: int, now: datetime) -> dict[str, Callable[[], Any]]:
         for days in (1, 7, 30, 90)
     }
     found["release health"] = lambda: monitoring.of(reader(), reader().get_one(Release, release_id))
-    found["devices, not seen for 7 days"] = lambda: device_history.listed(
+    found["devices, not seen for 7 days"] = lambda: timeline.listed(
         reader(), 1, Platform.ANDROID, now=now, unseen_days=7
     )
-    found["one device"] = lambda: device_history.story(reader(), reader().get_one(App, 1), f"{7:064}")
+    found["one device"] = lambda: timeline.story(reader(), reader().get_one(App, 1), f"{7:064}")
     found["devices by version, in SQL"] = lambda: reader().execute(text(BY_VERSION)).all()
     return found
 

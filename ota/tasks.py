@@ -16,10 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from ota import watching
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
+from ota.devices import devices
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
 from ota.processing import process, show_life
-from ota.services import deliveries, devices, expiring, fleet, health, pipeline, pruning, soaking, uploads
+from ota.services import deliveries, expiring, fleet, health, pipeline, pruning, soaking, uploads
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,10 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.devices import groups
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
-from ota.services import experiments, groups, release_edits, release_rows, releases, versions
+from ota.services import experiments, release_edits, release_rows, releases, versions
 from ota.services.experiments import Draft
 from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms

@@ -14,9 +14,10 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL, bucket
 from ota.core.silence import longest_gap
 from ota.core.versions import CurrentVersion, parse_current_version
+from ota.devices import devices
+from ota.devices.devices import Sighting
 from ota.models import Channel, Device, Release, UpdateCheck, Version
-from ota.services import controls, devices, release_devices
-from ota.services.devices import Sighting
+from ota.services import controls, release_devices
 from ota.services.records import Check
 from ota.services.release_devices import Completion, Offered
 from ota.services.tallies import Tallies

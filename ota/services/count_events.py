@@ -11,8 +11,9 @@ from ota.core.health_tests import Policy, placed_at
 from ota.core.platforms import Platform
 from ota.core.telemetry import FAILURES, STAGES, EventKind, Stage
 from ota.core.versions import parse_current_version
+from ota.devices import devices
 from ota.models import Event, ReleaseDevice
-from ota.services import devices, release_devices, signatures
+from ota.services import release_devices, signatures
 from ota.services.records import CompletionReport, EventReport
 from ota.services.release_devices import Completion
 from ota.services.signatures import Known, Told

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ota.devices.devices import ACTIVE_WITHIN
 from ota.models import Adoption, Device, Version
-from ota.services.devices import ACTIVE_WITHIN
 from ota.services.tallies import insert
 
 MOST = 50

@@ -13,11 +13,12 @@ from ota.core.lifecycle import LIVE_STATES
 from ota.core.preflight import Check, Fleet, Situation, Verdict
 from ota.core.signers import Signers
 from ota.db import compare_and_set
+from ota.devices import devices
 from ota.errors import Conflict
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import AppPlatform, Artifact, Channel, Release, Version
-from ota.services import builds, devices, versions
+from ota.services import builds, versions
 
 STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
 """Checks that can go bad while a release stands: asked again before it is offered to more devices."""

@@ -16,10 +16,10 @@ from ota.core.catalog import Candidate, Catalog
 from ota.core.decision import NoUpdate, Reason, UpdateQuery, decide, latest_for_everybody
 from ota.core.lifecycle import ReleaseState
 from ota.core.versions import parse_current_version, parse_name
+from ota.devices.devices import ACTIVE_WITHIN
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
 from ota.services import release_rows, release_terms, releases
-from ota.services.devices import ACTIVE_WITHIN
 from ota.services.explaining import query_of
 from ota.services.release_terms import Terms
 

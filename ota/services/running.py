@@ -15,8 +15,9 @@ from ota.core.health_tests import Policy, placed_at
 from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind
 from ota.core.versions import compare_to_device, parse_current_version
+from ota.devices import devices
 from ota.models import Device, Version
-from ota.services import devices, release_devices
+from ota.services import release_devices
 from ota.services.records import CompletionReport, EventReport
 from ota.services.release_devices import Completion
 from ota.services.tallies import Tallies

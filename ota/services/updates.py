@@ -13,9 +13,9 @@ from ota.apps import apps
 from ota.core.decision import Decision, UpdateQuery, decide, latest_for_everybody
 from ota.core.platforms import os_numbers
 from ota.core.versions import CurrentVersion, parse_current_version
+from ota.devices import devices
 from ota.errors import Invalid, NotFound
 from ota.models import Version
-from ota.services import devices
 from ota.services.catalog_cache import CatalogCache, Stream
 
 MAX_DEVICE_ID = 200

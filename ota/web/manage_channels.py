@@ -12,8 +12,9 @@ from ota.apps.channels import ChannelEdit
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.models import App, Channel
-from ota.services import approvals, devices
+from ota.services import approvals
 from ota.web import wording
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

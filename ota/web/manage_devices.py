@@ -8,8 +8,8 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import timeline
 from ota.errors import Invalid
-from ota.services import device_history
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.device_schemas import (
@@ -34,7 +34,7 @@ blueprint = Blueprint("manage_devices", __name__)
 def index(slug: str, query: DevicesQuery) -> DevicesAnswer:
     """The devices of an app on one platform, the one that was seen last first."""
     app = apps.find(reader(), slug)
-    found = device_history.listed(
+    found = timeline.listed(
         reader(),
         app.id,
         apps.find_platform(query.platform),
@@ -67,9 +67,7 @@ def show(query: DeviceStoryQuery) -> DeviceAnswer:
         )
     app = apps.find(reader(), query.app)
     device_hash = find(reader(), app, query.device_id)
-    return story_answer(
-        device_history.story(reader(), app, device_hash, before=query.before, limit=query.limit)
-    )
+    return story_answer(timeline.story(reader(), app, device_hash, before=query.before, limit=query.limit))
 
 
 @blueprint.delete("/api/devices")
@@ -86,5 +84,5 @@ def forget(query: DeviceQuery) -> ForgottenAnswer:
     """Delete everything that is known of a device in an app. It can't be undone; counts, which name nobody, stay."""
     with transaction() as session:
         app = apps.find(session, query.app)
-        rows = device_history.forget(session, actor(), app, find(session, app, query.device_id), now=utcnow())
+        rows = timeline.forget(session, actor(), app, find(session, app, query.device_id), now=utcnow())
     return ForgottenAnswer(rows=rows, message="The device is forgotten. If it asks again, it is a new one.")

@@ -8,9 +8,9 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import groups
 from ota.errors import Invalid
 from ota.models import DeviceGroup
-from ota.services import groups
 from ota.web import reports
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

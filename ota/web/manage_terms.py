@@ -9,9 +9,10 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.history import audit
 from ota.models import Release
-from ota.services import approvals, devices, release_edits, release_rows, releases, soaking
+from ota.services import approvals, release_edits, release_rows, releases, soaking
 from ota.services.release_edits import ReleaseEdit
 from ota.web import present, present_releases
 from ota.web.access import actor

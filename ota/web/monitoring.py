@@ -15,8 +15,9 @@ from ota.core.lifecycle import HealthTest
 from ota.core.platforms import Platform
 from ota.core.statistics import Share
 from ota.core.telemetry import Stage
+from ota.devices import devices
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
-from ota.services import devices, fleet_figures, health, release_rows
+from ota.services import fleet_figures, health, release_rows
 from ota.services.fleet_figures import Failures
 from ota.web import charts
 from ota.web.release_wording import span

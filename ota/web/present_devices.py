@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from ota.devices import timeline
+from ota.devices.timeline import Cursor, Moment, Story
 from ota.errors import Invalid
 from ota.models import App, Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
-from ota.services import device_history
-from ota.services.device_history import Cursor, Moment, Story
 from ota.web import reports
 from ota.web.device_schemas import DeviceAnswer, DeviceView, MomentView, WayView
 
@@ -38,7 +38,7 @@ def find(session: Session, app: App, text: str) -> str:
     """The hash of the device that is meant: by its id, or by the hash of one. An app may send ids that look like hashes, so the id goes
     first. Raises `NotFound`."""
     text = text.strip()
-    return device_history.known(
+    return timeline.known(
         session, app, [reports.hashed(text), text] if _HASH.fullmatch(text) else [reports.hashed(text)]
     )
 

@@ -9,9 +9,9 @@ from typing import cast
 from flask import Flask, current_app
 
 from ota.config import Settings
+from ota.devices import devices
 from ota.errors import StorageFull
 from ota.journal import SEGMENT_BYTES, Journal, JournalFull
-from ota.services import devices
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from ota.core.lifecycle import ReleaseState
 from ota.core.rollout import FULL
+from ota.devices import census
 from ota.models import App, Channel, Experiment, Release
-from ota.services import reach, release_rows, soaking
+from ota.services import release_rows, soaking
 from ota.web.release_wording import ahead, span
 
 
@@ -80,7 +81,7 @@ class Place:
 
 def places(session: Session, app: App, *, now: datetime) -> list[Place]:
     """Each channel of each platform that offers something, the default channel first."""
-    active, running = reach.active(session, app, now=now), reach.running(session, app, now=now)
+    active, running = census.active(session, app, now=now), census.running(session, app, now=now)
     found = []
     offered = sorted(release_rows.offered(session, app, now=now), key=_where)
     for (platform, _, _), group in groupby(offered, key=_where):

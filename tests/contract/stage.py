@@ -19,11 +19,12 @@ from ota.core.platforms import Platform, Scheme
 from ota.core.rollout import FULL
 from ota.core.signers import SignerRange
 from ota.db import transaction
+from ota.devices import devices, groups
 from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
-from ota.services import devices, experiments, groups, pipeline, releases, versions
+from ota.services import experiments, pipeline, releases, versions
 from ota.services.pipeline import Measured
 from ota.services.release_terms import Terms
 from ota.services.versions import VersionDraft

@@ -16,12 +16,12 @@ from ota.apps.channels import ChannelEdit
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
+from ota.devices import devices
+from ota.devices.devices import Sighting
 from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel
-from ota.services import devices
-from ota.services.devices import Sighting
 from tests.builders.packages import apk
 from tests.conftest import Api
 

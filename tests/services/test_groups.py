@@ -14,13 +14,13 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
+from ota.devices import devices, groups
+from ota.devices.groups import Added
 from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, DeviceGroupMember
 from ota.models.releases import release_groups
-from ota.services import devices, groups
-from ota.services.groups import Added
 from tests.conftest import Api
 
 ANNA = Actor(label="anna@example.com", role=Role.PUBLISHER)

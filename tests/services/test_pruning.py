@@ -11,6 +11,7 @@ from sqlalchemy import select
 from ota.apps import trust
 from ota.clock import utcnow
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.history.audit import SYSTEM
 from ota.models import (
     App,
@@ -23,7 +24,7 @@ from ota.models import (
     UpdateCheck,
     UpdateCompletion,
 )
-from ota.services import devices, pruning
+from ota.services import pruning
 from ota.tasks import prune_telemetry
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, release_of, report, rows

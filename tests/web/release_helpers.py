@@ -15,9 +15,9 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.platforms import Platform
 from ota.db import transaction
+from ota.devices import devices
+from ota.devices.devices import Sighting
 from ota.models import Channel, DeviceGroup
-from ota.services import devices
-from ota.services.devices import Sighting
 from tests.conftest import csrf_of
 
 HOME = "/apps/my-app/releases"

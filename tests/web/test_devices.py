@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.models import (
     App,
     CheckCount,
@@ -26,7 +27,6 @@ from ota.models import (
     UpdateCheck,
     UpdateCompletion,
 )
-from ota.services import devices
 from tests.conftest import EMAILS, Api, bearer, csrf_of, drain
 from tests.web.release_helpers import words_of
 

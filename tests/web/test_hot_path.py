@@ -18,9 +18,9 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import db, reader, transaction
+from ota.devices import devices
 from ota.journal import segments
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release, Version
-from ota.services import devices
 from ota.web.front import Front
 from tests.conftest import Api, drain
 

@@ -17,8 +17,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release
-from ota.services import devices, previews, versions
+from ota.services import previews, versions
 from ota.services.previews import Preview
 from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api

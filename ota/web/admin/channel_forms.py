@@ -9,8 +9,8 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional, Va
 from wtforms.widgets import CheckboxInput
 
 from ota.apps.channels import ChannelEdit
+from ota.devices.groups import MAX_NAME, MAX_NOTE
 from ota.models import Channel
-from ota.services.groups import MAX_NAME, MAX_NOTE
 from ota.web.admin.forms import Form, Percent
 
 

@@ -12,9 +12,10 @@ from ota.apps import apps, channels
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.models import App, Channel, Release
-from ota.services import approvals, devices, release_rows
+from ota.services import approvals, release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent

@@ -15,9 +15,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.devices import timeline
 from ota.errors import NotFound, OtaError
 from ota.models import App
-from ota.services import device_history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm, Form, show_error
@@ -70,7 +70,7 @@ def look_up(slug: str) -> ResponseReturnValue:
 def show(slug: str, device_hash: str) -> ResponseReturnValue:
     """What a device runs, what it was offered and why, what it has reported, and its groups."""
     app = app_in_view(slug)
-    found = device_history.story(reader(), app, device_hash, before=_before())
+    found = timeline.story(reader(), app, device_hash, before=_before())
     return render_page(
         "device.html",
         app=app,
@@ -89,7 +89,7 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
     app, form = app_in_view(slug), ConfirmForm()
     if not form.validate_on_submit():
         found, dialog = (
-            device_history.story(reader(), app, device_hash, limit=1),
+            timeline.story(reader(), app, device_hash, limit=1),
             "partials/confirm_forget.html",
         )
         return render_page(
@@ -102,7 +102,7 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
             form=form,
         )
     with transaction() as session:
-        device_history.forget(session, actor(), apps.find(session, slug), device_hash, now=utcnow())
+        timeline.forget(session, actor(), apps.find(session, slug), device_hash, now=utcnow())
     cookie.pop(_LOOKED_UP, None)
     flash("The device is forgotten. If it asks again, it is a new one.")
     return redirect(url_for("admin_devices.index", slug=slug), 303)
@@ -118,7 +118,7 @@ def _index(app: App, form: LookUpForm) -> str:
     platform = apps.find_platform(request.args.get("platform") or Platform.ANDROID.value)
     unseen, version = request.args.get("unseen", type=int), with_plus(request.args.get("version"))
     unseen = unseen if unseen in UNSEEN else None
-    found = device_history.listed(
+    found = timeline.listed(
         reader(),
         app.id,
         platform,

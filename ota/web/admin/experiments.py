@@ -19,9 +19,10 @@ from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from ota.db import reader, transaction
+from ota.devices import census
 from ota.errors import Conflict, OtaError
 from ota.models import App, Experiment, Proposal, Release, Version
-from ota.services import approvals, experiments, reach, release_rows, versions
+from ota.services import approvals, experiments, release_rows, versions
 from ota.web import experiment_results, history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -104,8 +105,8 @@ def show(slug: str, experiment_id: int) -> ResponseReturnValue:
     """One experiment: who gets what, and how many run it."""
     app = app_in_view(slug)
     experiment = experiments.get(reader(), experiment_id, app=app)
-    running = reach.running(reader(), app, now=utcnow())
-    active = reach.active(reader(), app, now=utcnow()).get(experiment.platform, 0)
+    running = census.running(reader(), app, now=utcnow())
+    active = census.active(reader(), app, now=utcnow()).get(experiment.platform, 0)
     results = experiment_results.of(reader(), experiment)
     return render_page(
         "experiment.html", app=app, experiment=experiment, running=running, active=active, results=results
@@ -212,7 +213,7 @@ def _end(slug: str, experiment_id: int, form: EndForm) -> ResponseReturnValue:
 
 def _end_page(app: App, experiment: Experiment, form: EndForm, stale: Stale | None = None) -> str:
     now, dialog = utcnow(), "partials/confirm_end.html"
-    running = reach.running(reader(), app, now=now)
+    running = census.running(reader(), app, now=now)
     endings = [_ending(experiment, arm, running) for arm in experiment.arms]
     successor = release_rows.successor(reader(), experiment.arms[0], now=now) if experiment.arms else None
     above = experiment.channel.approval_above

@@ -9,9 +9,9 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices, groups
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.services import devices, groups
 from ota.web import reports
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

@@ -10,8 +10,9 @@ from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.models import App, Channel, Release
-from ota.services import devices, release_rows
+from ota.services import release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm

@@ -13,10 +13,11 @@ from ota.core.permissions import Access
 from ota.core.plans import needs_approval
 from ota.core.versions import parse_name
 from ota.db import reader, transaction
+from ota.devices import census, devices
+from ota.devices.census import LeftBehind
 from ota.errors import Conflict, OtaError
 from ota.models import App, Proposal, Release, Version
-from ota.services import approvals, devices, preflight, reach, release_rows, releases, uploads, versions
-from ota.services.reach import LeftBehind
+from ota.services import approvals, preflight, release_rows, releases, uploads, versions
 from ota.services.release_terms import Terms
 from ota.web import history
 from ota.web.access import actor, page
@@ -110,7 +111,7 @@ def _publish_page(app: App, version: Version, form: PublishForm, stale: Stale | 
         for each in places
         if each.channel_id == channel.id and each.version_id != version.id and each.starts_at <= now
     ]
-    left = reach.left_behind(session, version, now=now)
+    left = census.left_behind(session, version, now=now)
     context: dict[str, Any] = {
         "version": version,
         "form": form,
@@ -132,7 +133,7 @@ def _publish(slug: str, version_id: int, form: PublishForm) -> ResponseReturnVal
     now = utcnow()
     with transaction() as session:
         version = versions.get(session, version_id, app=app_in_view(slug))
-        name, terms = version.version, _terms(form, reach.left_behind(session, version, now=now))
+        name, terms = version.version, _terms(form, census.left_behind(session, version, now=now))
 
         def act() -> Release:
             return releases.start(

@@ -14,9 +14,10 @@ from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.models import Proposal, Release
-from ota.services import approvals, devices, health, previews, release_edits, release_rows, releases, soaking
+from ota.services import approvals, health, previews, release_edits, release_rows, releases, soaking
 from ota.services.release_edits import ReleaseEdit
 from ota.web import history
 from ota.web.access import actor, page

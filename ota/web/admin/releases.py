@@ -10,8 +10,9 @@ from flask.typing import ResponseReturnValue
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
+from ota.devices import census, groups
 from ota.models import App, Release
-from ota.services import approvals, groups, reach, release_rows
+from ota.services import approvals, release_rows
 from ota.web import history, monitoring, standing
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
@@ -49,7 +50,7 @@ def list_page(app: App, *, problem: str | None = None, about: int | None = None)
         "releases.html",
         app=app,
         places=standing.places(reader(), app, now=now),
-        active=reach.active(reader(), app, now=now),
+        active=census.active(reader(), app, now=now),
         proposals=approvals.listed(reader(), app, only_open=True),
         releases=found[:PAGE],
         start=start,
@@ -74,7 +75,7 @@ def release_page(
 ) -> str:
     """The page of one release, also with a form that came back."""
     now, session = utcnow(), reader()
-    active, running = reach.active(session, app, now=now), reach.running(session, app, now=now)
+    active, running = census.active(session, app, now=now), census.running(session, app, now=now)
     context: dict[str, Any] = {
         "line": standing.line_of(session, release, active, running, now=now),
         "release": release,

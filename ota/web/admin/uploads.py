@@ -10,9 +10,10 @@ from flask.typing import ResponseReturnValue
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
+from ota.devices import devices
 from ota.errors import NotFound, OtaError
 from ota.models import App, Upload
-from ota.services import devices, release_rows, uploads, versions
+from ota.services import release_rows, uploads, versions
 from ota.services.uploads import UploadOrder
 from ota.web import intake
 from ota.web.access import actor, page

@@ -11,10 +11,11 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.history import audit
 from ota.models import App, Version
-from ota.services import builds, devices, preflight, release_rows, uploads, versions
+from ota.services import builds, preflight, release_rows, uploads, versions
 from ota.services.versions import VersionDraft, VersionEdit
 from ota.web.access import actor, page
 from ota.web.admin import notes

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, CursorResult, delete, exists, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from ota.core.platforms import Platform
+from ota.devices import groups
 from ota.errors import NotFound
 from ota.history import audit
 from ota.history.audit import Actor
@@ -26,7 +27,6 @@ from ota.models import (
     UpdateCompletion,
     Version,
 )
-from ota.services import groups
 
 _WAYS = 50
 _AT_ONCE = 1_000

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ota.core.lifecycle import ReleaseState
+from ota.devices.devices import ACTIVE_WITHIN
 from ota.models import App, Device, Release, Version
-from ota.services.devices import ACTIVE_WITHIN
 
 _TAKEN_BACK = (ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN)
 

@@ -1,0 +1,1 @@
+"""Devices: the registry, groups, the census of active devices, the timeline of one device."""
