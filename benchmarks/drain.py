@@ -18,9 +18,9 @@ from benchmarks.fill import fill
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.telemetry import EventKind
-from ota.draining import Drainer
-from ota.services import records
-from ota.services.records import EventReport
+from ota.telemetry import records
+from ota.telemetry.drain import Drainer
+from ota.telemetry.records import EventReport
 from ota.web.hot_path import hot_path
 from ota.web.reports import reports
 

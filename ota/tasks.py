@@ -20,7 +20,8 @@ from ota.devices import devices
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
 from ota.processing import process, show_life
-from ota.services import deliveries, expiring, fleet, health, pipeline, pruning, soaking, uploads
+from ota.services import deliveries, expiring, fleet, health, pipeline, soaking, uploads
+from ota.telemetry import prune
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def prune_telemetry() -> None:
     with database_may_be_away():
         for _ in range(_MAX_BATCHES):
             with transaction() as session:
-                has_more = pruning.prune(session, now=utcnow())
+                has_more = prune.prune(session, now=utcnow())
             if not has_more:
                 return
 

@@ -15,7 +15,7 @@ from ota.core.platforms import Platform
 from ota.core.telemetry import Stage
 from ota.db import transaction
 from ota.models import Adoption, CheckCount, Device, ReleaseCount, Version
-from ota.services.tallies import hour_of
+from ota.telemetry.hourly_counts import hour_of
 from scripts import demo_histories, demo_tried
 from scripts.demo_rows import Fleet, of, running, store
 from scripts.demo_tried import Trial, Tried

@@ -15,7 +15,7 @@ from ota.core.rollout import bucket
 from ota.core.telemetry import EventKind, Stage
 from ota.models import Event, FailureCount, FailureSignature, Release, ReleaseCount, ReleaseDevice, Version
 from ota.services import health
-from ota.services.tallies import hour_of
+from ota.telemetry.hourly_counts import hour_of
 from scripts.demo_rows import Fleet, store
 
 CRASHES = (

@@ -28,11 +28,11 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import db, transaction
-from ota.draining import Drainer
 from ota.history.audit import SYSTEM
 from ota.packages import read_here
 from ota.people import accounts, tokens
 from ota.processing import process
+from ota.telemetry.drain import Drainer
 from ota.web.front import Front
 from tests import servers, speed
 from tests.builders.packages import apk

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ota.devices.devices import ACTIVE_WITHIN
 from ota.models import Adoption, Device, Version
-from ota.services.tallies import insert
+from ota.telemetry.hourly_counts import insert
 
 MOST = 50
 """So many versions that the app does not know have a row of their own each day and platform, those that most devices run."""

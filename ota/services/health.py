@@ -21,7 +21,7 @@ from ota.models import App, HealthPolicy, Release, ReleaseHealth, Version
 from ota.services import health_tests, release_rows, silence
 from ota.services.health_tests import Found
 from ota.services.release_rows import summary
-from ota.services.tallies import insert
+from ota.telemetry.hourly_counts import insert
 
 WATCHED_FOR = timedelta(days=30)
 """So long after its start a release that is open to everybody is watched."""

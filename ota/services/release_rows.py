@@ -18,7 +18,7 @@ from ota.errors import Conflict, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import release_devices
+from ota.telemetry import journeys
 
 _WITH = (joinedload(Release.version), joinedload(Release.channel), selectinload(Release.groups))
 
@@ -132,7 +132,7 @@ def change(
     if not compare_and_set(session, Release, {"id": release_id}, wanted, written):
         raise stale(release)
     if "rollout" in values:
-        release_devices.let_in(session, release_id, bucket_from, values["rollout"], now=now)
+        journeys.let_in(session, release_id, bucket_from, values["rollout"], now=now)
     changed = {column: value for column, value in values.items() if before[column] != value}
     audit.record(
         session,

@@ -20,7 +20,8 @@ from ota.errors import Conflict, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Artifact, Release, Upload, Version
-from ota.services import rules, signatures
+from ota.services import rules
+from ota.telemetry import failures
 
 _WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
 _WITH_FACTS = selectinload(Version.artifact).undefer(Artifact.facts)
@@ -209,7 +210,7 @@ def delete(session: Session, actor: Actor, version: Version, *, now: datetime) -
             current=summary(version),
         )
     catalogs.touch(session, version.app_id)
-    signatures.forget_version(session, version.id)
+    failures.forget_version(session, version.id)
     session.execute(update(Upload).where(Upload.version_id == version.id).values(version_id=None))
     before = {"version": version.version, "version_code": version.version_code, "platform": version.platform}
     audit.record(

@@ -17,9 +17,10 @@ from ota.config import Settings
 from ota.core.decision import NoUpdate, Offer
 from ota.core.locales import best, best_tag
 from ota.db import after_commit, snapshot
-from ota.services import records, updates
+from ota.services import updates
 from ota.services.catalog_cache import CatalogCache
 from ota.services.updates import Answer
+from ota.telemetry import records
 from ota.web import present
 from ota.web.api import decode, encode
 from ota.web.limits import CheckLimit

@@ -1,4 +1,4 @@
-"""Where the web process leaves what devices report: in a journal, which `ota.draining` counts. It never delays an answer."""
+"""Where the web process leaves what devices report: in a journal, which `ota.telemetry.drain` counts. It never delays an answer."""
 
 from __future__ import annotations
 

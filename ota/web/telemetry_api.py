@@ -15,9 +15,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import AWAY, first_line, reader
 from ota.errors import Invalid, OtaError
-from ota.services import late_reports, records, telemetry
-from ota.services.records import LateEvent, LateReport
-from ota.services.telemetry import MAX_EVENTS, Sender
+from ota.telemetry import accept, late_reports, records
+from ota.telemetry.accept import MAX_EVENTS, Sender
+from ota.telemetry.records import LateEvent, LateReport
 from ota.web.api import DEVICES, MALFORMED, Operation, decode, operation, refuse_nul
 from ota.web.limits import report_limits
 from ota.web.mending import mended
@@ -56,7 +56,7 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
     report_limits().note(request.remote_addr or "", 1)
     versions = [body.to_version]
     try:
-        who = telemetry.sender(
+        who = accept.sender(
             reader(),
             app=body.app,
             platform=body.platform,
@@ -67,7 +67,7 @@ def complete(body: CompleteRequest) -> CompleteAnswer:
         )
     except AWAY as error:
         return _complete_later(body, error)
-    report = telemetry.judge_completion(who, body.from_version, body.to_version, now=now)
+    report = accept.judge_completion(who, body.from_version, body.to_version, now=now)
     if who.note is None:
         reports().keep_or_fail(records.completion(report))
     return CompleteAnswer(ok=True, message=who.note or f"{who.app.name} {body.to_version} is noted.")
@@ -100,7 +100,7 @@ def events(raw: bytes) -> EventsAnswer:
     sent_at = _sent_at(body)
     who: Sender | None = None
     try:
-        who = telemetry.sender(
+        who = accept.sender(
             reader(),
             app=body.app,
             platform=body.platform,
@@ -160,7 +160,7 @@ def _sent_at(body: EventsRequest) -> datetime | Invalid | None:
     try:
         return None if body.sent_at is UNSET else msgspec.json.decode(body.sent_at, type=datetime | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return telemetry.bad_time("sent_at")
+        return accept.bad_time("sent_at")
 
 
 def _read(raw: msgspec.Raw) -> EventItem | OtaError:
@@ -174,7 +174,7 @@ def _read(raw: msgspec.Raw) -> EventItem | OtaError:
 
 
 def _take(who: Sender, item: EventItem) -> None:
-    report = telemetry.judge(who, item, now=utcnow())
+    report = accept.judge(who, item, now=utcnow())
     if who.note is None:
         reports().keep_or_fail(records.event(report))
 

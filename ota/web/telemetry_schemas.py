@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ota.core.telemetry import EventKind
-from ota.services.telemetry import LONGEST_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TEXT
+from ota.telemetry.accept import LONGEST_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TEXT
 from ota.web.schemas import AppSlug, PlatformText
 
 DeviceId = Annotated[str, Meta(max_length=200, description="The id that the device sends with its checks.")]

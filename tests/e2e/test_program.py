@@ -86,7 +86,9 @@ def test_a_killed_supervisor_takes_its_children_along(program: Program) -> None:
     program.until(lambda: not any(is_running(pid) for pid in pids))
 
 
-@pytest.mark.parametrize("part", ["granian", "celery_worker worker", "celery_worker beat", "ota.draining"])
+@pytest.mark.parametrize(
+    "part", ["granian", "celery_worker worker", "celery_worker beat", "ota.telemetry.drain"]
+)
 def test_a_child_that_dies_is_started_again_and_the_log_says_so(program: Program, part: str) -> None:
     victim = program.pids_of(part)[0]
     os.kill(victim, signal.SIGKILL)

@@ -98,7 +98,7 @@ NOT_MOVED_YET = (
     "ota.sending",
     "ota.watching",
     "ota.processing",
-    "ota.draining",
+    "ota.telemetry.drain",
     "ota.delivering",
     "ota.machine.affinity",
     "ota.machine.queue",

@@ -30,8 +30,8 @@ from ota.models import (
     Version,
 )
 from ota.models.base import Base
-from ota.services import counting, records
-from ota.services.records import CompletionReport, EventReport
+from ota.telemetry import counting, records
+from ota.telemetry.records import CompletionReport, EventReport
 from tests.conftest import Api, drain
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -14,13 +14,13 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from ota import draining
 from ota.clock import utcnow
 from ota.db import reader, transaction
-from ota.draining import Drainer
 from ota.journal import Journal, Segment, segments
 from ota.models import Event, JournalPosition, Release, ReleaseDevice, UpdateCheck
-from ota.services import counting, pruning, records
+from ota.telemetry import counting, prune, records
+from ota.telemetry import drain as telemetry_drain
+from ota.telemetry.drain import Drainer
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, release_of, rows
 
@@ -116,7 +116,7 @@ def test_a_segment_that_is_quiet_for_a_year_counts_once(in_app: Flask, api: Api)
         api.check("1.0.0+1", device_id=f"phone {number}")
     drain(in_app)
     with transaction() as session:
-        pruning.prune(session, now=utcnow() + timedelta(days=365))
+        prune.prune(session, now=utcnow() + timedelta(days=365))
     assert drain(in_app) == 0
     api.check("1.0.0+1", device_id="phone 5")
     assert drain(in_app) == 1  # A new drainer, which knows only what the database knows.
@@ -257,7 +257,7 @@ def test_a_long_count_stops_when_it_is_told_to_and_goes_on_later(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.published(2, "1.1.0")
-    monkeypatch.setattr(draining, "_BATCH", 2)
+    monkeypatch.setattr(telemetry_drain, "_BATCH", 2)
     for number in range(5):
         api.check("1.0.0+1", device_id=f"phone {number}")
     in_app.extensions["ota_reports"].close()

@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.models import Adoption, CheckCount, Device, Event, JournalPosition, UpdateCheck, UpdateCompletion
-from ota.services import counting, fleet, fleet_figures, pruning
+from ota.services import fleet, fleet_figures
 from ota.services.fleet_figures import OTHER
 from ota.tasks import prune_telemetry, roll_up
+from ota.telemetry import counting, prune
 from tests.conftest import Api, drain
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -72,7 +73,7 @@ def test_adoption_counts_active_devices_per_platform_and_again_the_same_day(in_a
 def test_old_reports_are_deleted_in_batches_and_young_ones_stay(
     in_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(prune, "BATCH", 3)
     monkeypatch.setattr("ota.tasks.utcnow", lambda: NOW)
     with transaction() as session:
         for number, days in enumerate([31] * 7 + [29] * 2):
@@ -101,7 +102,7 @@ def test_old_reports_are_deleted_in_batches_and_young_ones_stay(
             )
         session.add(JournalPosition(name="old", position=counting.DONE, updated_at=NOW - timedelta(days=31)))
     with transaction() as session:
-        assert pruning.prune(session, now=NOW)
+        assert prune.prune(session, now=NOW)
     assert reader().scalar(select(func.count()).select_from(UpdateCheck)) == 6
     reader().rollback()
     prune_telemetry()

@@ -24,8 +24,8 @@ from ota.models import (
     UpdateCheck,
     UpdateCompletion,
 )
-from ota.services import pruning
 from ota.tasks import prune_telemetry
+from ota.telemetry import prune
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, release_of, report, rows
 
@@ -35,7 +35,7 @@ __all__ = ["in_app"]
 def ways_after(days: int) -> set[str]:
     """The names of the devices whose ways are left so many days later."""
     with transaction() as session:
-        pruning.prune(session, now=utcnow() + timedelta(days=days))
+        prune.prune(session, now=utcnow() + timedelta(days=days))
     names = {devices.hashed("k" * 64, name): name for name in ("installed", "waits", "gone")}
     return {names[each.device_id] for each in rows(ReleaseDevice)}
 
@@ -67,7 +67,7 @@ def test_ways_go_when_nobody_needs_them_and_counts_stay(in_app: Flask, api: Api)
 def test_an_app_that_is_told_to_keep_nothing_keeps_nothing(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(prune, "BATCH", 2)
     made = api.published(2, "1.1.0")["version"]
     for number in range(5):
         api.check("1.0.0+1", device_id=f"phone {number}")

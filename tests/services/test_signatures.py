@@ -10,7 +10,7 @@ from flask import Flask
 from ota.clock import utcnow
 from ota.db import transaction
 from ota.models import Event, FailureSignature
-from ota.services import pruning, records, signatures
+from ota.telemetry import failures, prune, records
 from tests.conftest import Api, drain
 from tests.services.test_counting import happened, in_app, report, rows
 
@@ -42,7 +42,7 @@ def test_devices_that_nobody_has_ever_seen_with_a_version_make_no_signatures(in_
 def test_a_version_has_so_many_signatures_and_then_others(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signatures, "MOST", 3)
+    monkeypatch.setattr(failures, "MOST", 3)
     made = api.published(2, "1.1.0")["version"]
     for device in ("one", "two"):
         api.check("1.0.0+1", device_id=device)
@@ -66,7 +66,7 @@ def test_what_has_not_failed_for_long_is_forgotten(in_app: Flask, api: Api) -> N
     report(in_app, happened(made, "crash", signature="boom"))
     for days, left in ((89, 1), (91, 0)):
         with transaction() as session:
-            pruning.prune(session, now=utcnow() + timedelta(days=days))
+            prune.prune(session, now=utcnow() + timedelta(days=days))
         assert len(rows(FailureSignature)) == left
 
 

@@ -17,8 +17,9 @@ from ota.core.silence import UNKNOWN_GAP
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import Device, ReleaseDevice, ReleaseHealth
-from ota.services import counting, health, records
+from ota.services import health
 from ota.services.health import Rules
+from ota.telemetry import counting, records
 from tests.services.engine import START, begin, hours, look, make
 
 DAY = timedelta(days=1)

@@ -9,8 +9,8 @@ from typing import Any
 from ota.core.rollout import bucket
 from ota.db import reader, transaction
 from ota.models import Channel, Release, Version
-from ota.services import counting, records
-from ota.services.records import EventReport
+from ota.telemetry import counting, records
+from ota.telemetry.records import EventReport
 from tests.services.engine import START
 
 SECRET = "s" * 32

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from app import create_app
 from ota.db import reader
 from ota.models import Event, FailureSignature, ReleaseDevice, UpdateCompletion
-from ota.services import telemetry
+from ota.telemetry import accept
 from tests import servers
 from tests.builders.packages import apk
 from tests.conftest import EMAILS, PASSWORD, Api, csrf_of, drain, make_cast, missing, settings_for
@@ -128,16 +128,16 @@ def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(
 def test_a_database_that_goes_away_in_the_middle_spoils_no_answer(
     own_app: Flask, own_server: servers.PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api, real = Api(own_app), telemetry.sender
+    api, real = Api(own_app), accept.sender
     api.published(2, "1.1.0")
 
-    def last_word(*given: Any, **more: Any) -> telemetry.Sender:
+    def last_word(*given: Any, **more: Any) -> accept.Sender:
         found = real(*given, **more)
         own_server.stop()
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(telemetry, "sender", last_word)
+        patched.setattr(accept, "sender", last_word)
         event = {"event_id": "1", "event": "installed", "version": "1.1.0+2"}
         answer = api.client.post(
             "/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from ota.db import reader
 from ota.models import FailureSignature
-from ota.services import telemetry
+from ota.telemetry import accept
 from ota.web.mending import mended
 from tests.conftest import Api, drain
 from tests.web.test_reporting import codes, event, kept, send
@@ -37,7 +37,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(telemetry, "sender", no_answer)
+        patched.setattr(accept, "sender", no_answer)
         yield patched
 
 

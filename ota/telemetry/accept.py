@@ -16,7 +16,7 @@ from ota.core.telemetry import WITH_TEXT, EventKind
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.errors import Invalid, NotFound, OtaError
 from ota.models import App, Version
-from ota.services.records import CompletionReport, EventReport
+from ota.telemetry.records import CompletionReport, EventReport
 
 MAX_EVENTS = 500
 MAX_SIGNATURE, MAX_TEXT = 200, 4_000

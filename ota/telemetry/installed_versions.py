@@ -17,10 +17,10 @@ from ota.core.telemetry import EventKind
 from ota.core.versions import compare_to_device, parse_current_version
 from ota.devices import devices
 from ota.models import Device, Version
-from ota.services import release_devices
-from ota.services.records import CompletionReport, EventReport
-from ota.services.release_devices import Completion
-from ota.services.tallies import Tallies
+from ota.telemetry import journeys
+from ota.telemetry.hourly_counts import Tallies
+from ota.telemetry.journeys import Completion
+from ota.telemetry.records import CompletionReport, EventReport
 
 Report = EventReport | CompletionReport
 
@@ -112,7 +112,7 @@ def note(session: Session, tallies: Tallies, reports: Sequence[Report], *, secre
                     _moment(each),
                 )
             )
-    release_devices.follow(session, tallies, moved, is_inferred=False)
+    journeys.follow(session, tallies, moved, is_inferred=False)
     return [named.get(id(each), each) for each in reports]
 
 

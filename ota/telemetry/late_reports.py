@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ota.errors import OtaError
-from ota.services import telemetry
-from ota.services.records import CompletionReport, EventReport, LateEvent, LateReport, Record
+from ota.telemetry import accept
+from ota.telemetry.records import CompletionReport, EventReport, LateEvent, LateReport, Record
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +32,15 @@ def judged(session: Session, record: Record | None) -> Record | None:
 
 def shortened(event: LateEvent) -> LateEvent:
     """Without what would be cut off anyway: the journal has little room for one record. Raises `Invalid` for what it can't hold."""
-    event.duration_ms = telemetry.duration(event.duration_ms)
-    event.signature = telemetry.short(event.signature, telemetry.MAX_SIGNATURE)
-    event.text = telemetry.short(event.text, telemetry.MAX_TEXT)
+    event.duration_ms = accept.duration(event.duration_ms)
+    event.signature = accept.short(event.signature, accept.MAX_SIGNATURE)
+    event.text = accept.short(event.text, accept.MAX_TEXT)
     return event
 
 
 def _judge(session: Session, late: LateReport) -> EventReport | CompletionReport:
     version = late.to_version if late.event is None else late.event.version
-    who = telemetry.sender(
+    who = accept.sender(
         session,
         app=late.app,
         platform=late.platform,
@@ -50,5 +50,5 @@ def _judge(session: Session, late: LateReport) -> EventReport | CompletionReport
         now=late.received_at,
     )
     if late.event is None:
-        return telemetry.judge_completion(who, late.from_version, late.to_version, now=late.received_at)
-    return telemetry.judge(who, late.event, now=late.received_at)
+        return accept.judge_completion(who, late.from_version, late.to_version, now=late.received_at)
+    return accept.judge(who, late.event, now=late.received_at)

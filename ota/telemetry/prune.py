@@ -21,7 +21,7 @@ from ota.models import (
     UpdateCompletion,
     Version,
 )
-from ota.services import counting
+from ota.telemetry import counting
 
 CHECKS_KEPT = timedelta(days=30)
 REPORTS_KEPT = timedelta(days=90)

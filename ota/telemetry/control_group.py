@@ -22,10 +22,10 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import os_numbers
 from ota.core.rollout import FULL, bucket
 from ota.models import ReleaseHealth
-from ota.services import release_devices
+from ota.telemetry import journeys
 
 if TYPE_CHECKING:
-    from ota.services.count_checks import Key, Known, Seen
+    from ota.telemetry.checks import Key, Known, Seen
 
 
 def enrol(session: Session, seen: Sequence[Seen], known: Mapping[Key, Known], *, now: datetime) -> None:
@@ -69,7 +69,7 @@ def enrol(session: Session, seen: Sequence[Seen], known: Mapping[Key, Known], *,
                     "enrolled_at": each.check.at,
                 },
             )
-    release_devices.enrol_controls(session, [rows[key] for key in sorted(rows)])
+    journeys.enrol_controls(session, [rows[key] for key in sorted(rows)])
 
 
 def _partial(session: Session, channel_id: int, platform: str, now: datetime) -> list[Candidate]:

@@ -10,9 +10,9 @@ from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.orm import Session
 
 from ota.models import App, JournalPosition, Version
-from ota.services import count_checks, count_events, late_reports, records, running
-from ota.services.records import Check, CompletionReport, EventReport
-from ota.services.tallies import Tallies, insert
+from ota.telemetry import checks, events, installed_versions, late_reports, records
+from ota.telemetry.hourly_counts import Tallies, insert
+from ota.telemetry.records import Check, CompletionReport, EventReport
 
 DONE = -1
 """The position of a segment that was counted to its end and is deleted, or about to be."""
@@ -61,7 +61,7 @@ def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetim
     found = [late_reports.judged(session, each) for each in map(records.read, batch)]
     keeping = {row.id: row.keeps_devices for row in session.execute(select(App.id, App.keeps_devices))}
     tallies = Tallies(session)
-    count_checks.count(
+    checks.count(
         session, tallies, [each for each in found if isinstance(each, Check)], keeping, secret=secret, now=now
     )
     said = [
@@ -69,8 +69,8 @@ def count(session: Session, batch: Sequence[bytes], *, secret: str, now: datetim
         for each in found
         if isinstance(each, EventReport | CompletionReport) and keeping.get(each.app_id)
     ]
-    said = running.note(session, tallies, _of_versions_that_are(session, said), secret=secret)
-    count_events.count(session, tallies, said, secret=secret)
+    said = installed_versions.note(session, tallies, _of_versions_that_are(session, said), secret=secret)
+    events.count(session, tallies, said, secret=secret)
     tallies.write()
     return sum(each is None for each in found)
 

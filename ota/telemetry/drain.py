@@ -1,4 +1,4 @@
-"""Counting the journal: ``python -m ota.draining`` goes on until it is told to stop.
+"""Counting the journal: ``python -m ota.telemetry.drain`` goes on until it is told to stop.
 
 One process of each machine that serves devices does it. What is counted and how far the journal was read are written in one transaction, so
 a batch counts once, wherever this process or the database ends; then the counted bytes are wiped. While the database is away the journal
@@ -27,7 +27,7 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import AWAY, first_line, reader, transaction
 from ota.journal import Segment, forget_old, segments, set_aside
-from ota.services import counting, records
+from ota.telemetry import counting, records
 
 log = logging.getLogger(__name__)
 

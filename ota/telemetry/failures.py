@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from ota.core.telemetry import WITH_TEXT
 from ota.models import Device, Event, FailureCount, FailureSignature, Version
-from ota.services.records import EventReport
-from ota.services.tallies import insert
+from ota.telemetry.hourly_counts import insert
+from ota.telemetry.records import EventReport
 
 Key = tuple[int, str, str]
 """Version, kind and signature."""

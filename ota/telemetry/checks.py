@@ -17,10 +17,10 @@ from ota.core.versions import CurrentVersion, parse_current_version
 from ota.devices import devices
 from ota.devices.devices import Sighting
 from ota.models import Channel, Device, Release, UpdateCheck, Version
-from ota.services import controls, release_devices
-from ota.services.records import Check
-from ota.services.release_devices import Completion, Offered
-from ota.services.tallies import Tallies
+from ota.telemetry import control_group, journeys
+from ota.telemetry.hourly_counts import Tallies
+from ota.telemetry.journeys import Completion, Offered
+from ota.telemetry.records import Check
 
 Key = tuple[int, str, str]
 """The app, the platform and the keyed hash of a device."""
@@ -89,9 +89,11 @@ def count(
     of_devices = [each for each in seen if each.device is not None]
     known = _known_devices(session, of_devices)
     # Offers first: a later check of the same batch may show that the device has taken it.
-    release_devices.offer(session, tallies, _made(of_devices, offers, known))
+    journeys.offer(session, tallies, _made(of_devices, offers, known))
     _follow(session, tallies, of_devices, known)
-    controls.enrol(session, [each for each in of_devices if each.check.release_id is None], known, now=now)
+    control_group.enrol(
+        session, [each for each in of_devices if each.check.release_id is None], known, now=now
+    )
     devices.note(session, _sightings(of_devices, known))
 
 
@@ -185,7 +187,7 @@ def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen], known: Map
                     each.check.at,
                 )
             )
-    release_devices.follow(session, tallies, moved)
+    journeys.follow(session, tallies, moved)
 
 
 def _known_devices(session: Session, seen: Sequence[Seen]) -> dict[Key, Known]:

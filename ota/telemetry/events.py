@@ -13,11 +13,11 @@ from ota.core.telemetry import FAILURES, STAGES, EventKind, Stage
 from ota.core.versions import parse_current_version
 from ota.devices import devices
 from ota.models import Event, ReleaseDevice
-from ota.services import release_devices, signatures
-from ota.services.records import CompletionReport, EventReport
-from ota.services.release_devices import Completion
-from ota.services.signatures import Known, Told
-from ota.services.tallies import Tallies, insert
+from ota.telemetry import failures, journeys
+from ota.telemetry.failures import Known, Told
+from ota.telemetry.hourly_counts import Tallies, insert
+from ota.telemetry.journeys import Completion
+from ota.telemetry.records import CompletionReport, EventReport
 
 _POLICY = Policy()
 """How long reports may be on their way is the same for all apps."""
@@ -34,7 +34,7 @@ def count(
     """Count reports in their order. An event of a device that was never offered the version is kept and counts for no release."""
     told = [_completion(each, secret) for each in reports if isinstance(each, CompletionReport)]
     if told:
-        release_devices.complete(session, tallies, told)
+        journeys.complete(session, tallies, told)
     events = _different(
         Told(each, devices.hashed(secret, each.device_id))
         for each in reports
@@ -42,11 +42,11 @@ def count(
     )
     if not events:
         return
-    ways = release_devices.ways_of(session, {(each.device, each.report.version_id) for each in events})
-    known = signatures.known(session, events, ways.keys())
+    ways = journeys.ways_of(session, {(each.device, each.report.version_id) for each in events})
+    known = failures.known(session, events, ways.keys())
     new = _insert(session, events, ways, known)
     fresh = [each for each in events if each.key in new]
-    signatures.grow(session, known, fresh)
+    failures.grow(session, known, fresh)
     for each in fresh:
         _take(session, tallies, each.report, ways.get((each.device, each.report.version_id), []))
 
@@ -77,7 +77,7 @@ def _insert(
     session: Session,
     events: Sequence[Told],
     ways: Mapping[tuple[str, int], Sequence[ReleaseDevice]],
-    known: Mapping[signatures.EventKey, Known],
+    known: Mapping[failures.EventKey, Known],
 ) -> set[tuple[int, str, str]]:
     """Keep the events. Answers the keys of those that are new: a repeat came before."""
     rows: list[dict[str, Any]] = []
@@ -123,13 +123,13 @@ def _take(session: Session, tallies: Tallies, report: EventReport, ways: Sequenc
             if is_turn:
                 asked.add(way.release_id)
                 if kind in FAILURES - {EventKind.INSTALL_FAILED}:
-                    release_devices.fail(session, tallies, way, kind, at)
+                    journeys.fail(session, tallies, way, kind, at)
             continue
         if kind in _RUNS_IT and way.installed_at is None:
-            release_devices.reach(session, tallies, way, Stage.INSTALLED, max(at, way.enrolled_at or at))
+            journeys.reach(session, tallies, way, Stage.INSTALLED, max(at, way.enrolled_at or at))
         if stage is not None:
             tallies.stage(way.release_id, stage, at, events=1)
         if stage is Stage.FAILED:
-            release_devices.fail(session, tallies, way, kind, at)
+            journeys.fail(session, tallies, way, kind, at)
         elif stage is not None:
-            release_devices.reach(session, tallies, way, stage, at)
+            journeys.reach(session, tallies, way, stage, at)

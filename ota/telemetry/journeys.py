@@ -13,7 +13,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind, Stage
 from ota.models import Release, ReleaseDevice, UpdateCompletion, Version
-from ota.services.tallies import Tallies, insert
+from ota.telemetry.hourly_counts import Tallies, insert
 
 
 class Offered(NamedTuple):

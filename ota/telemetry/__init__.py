@@ -1,0 +1,1 @@
+"""Reports from devices: accepted, kept in the journal, counted once, pruned."""
