@@ -12,6 +12,8 @@ from flask import Flask
 from app import create_app
 from ota import bootstrap
 from ota.apps import apps
+from ota.builds import versions
+from ota.builds.versions import VersionDraft
 from ota.clock import utcnow
 from ota.config import Settings, from_environment
 from ota.core.lifecycle import ReleaseState
@@ -19,8 +21,7 @@ from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.history.audit import SYSTEM
 from ota.models import Release, Version
-from ota.services import release_edits, release_rows, releases, versions
-from ota.services.versions import VersionDraft
+from ota.services import release_edits, release_rows, releases
 
 
 def add(code: int, *, rollout: int = 10_000) -> int:

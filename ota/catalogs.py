@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from ota.builds import facts as build_facts
 from ota.core.catalog import Candidate, Catalog
 from ota.core.channels import followed
 from ota.core.lifecycle import LIVE_STATES, ReleaseState
@@ -18,7 +19,6 @@ from ota.db import before_commit
 from ota.models import App, Artifact, Channel, Release, Version
 from ota.models.apps import channel_fallbacks
 from ota.models.releases import release_groups
-from ota.services import builds
 
 TOUCHED = "touch"
 """The kind of the key by which `ota.db` tells that a transaction touched a catalog."""
@@ -213,7 +213,7 @@ def _signers_by_code(session: Session, app_id: int, platform: str) -> Mapping[in
         .join(Artifact, Version.artifact_id == Artifact.id)
         .where(*of_app)
     )
-    return {code: builds.signers_in(facts) for code, facts in session.execute(query)}
+    return {code: build_facts.signers_in(facts) for code, facts in session.execute(query)}
 
 
 def _refused_on(signers: Mapping[int, Signers], version_code: int) -> frozenset[int]:

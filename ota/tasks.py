@@ -14,13 +14,14 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from ota import watching
+from ota.builds import pipeline, uploads
+from ota.builds.worker import process, show_life
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.devices import devices
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
-from ota.processing import process, show_life
-from ota.services import deliveries, expiring, fleet, health, pipeline, soaking, uploads
+from ota.services import deliveries, expiring, fleet, health, soaking
 from ota.telemetry import prune
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,8 @@ from sqlalchemy import select
 from app import create_app
 from ota import bootstrap
 from ota.apps import apps, channels
+from ota.builds import versions
+from ota.builds.versions import VersionDraft
 from ota.clock import utcnow
 from ota.config import Settings, from_environment
 from ota.core.experiments import Arm
@@ -26,11 +28,10 @@ from ota.db import reader, transaction
 from ota.devices import groups
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
-from ota.services import experiments, release_edits, release_rows, releases, versions
+from ota.services import experiments, release_edits, release_rows, releases
 from ota.services.experiments import Draft
 from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms
-from ota.services.versions import VersionDraft
 from ota.web.reports import hashed
 from scripts.demo_fleet import grow
 from scripts.demo_rows import Fleet

@@ -23,7 +23,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import Client, TestResponse
 
 from app import create_app
-from ota import bootstrap, processing
+from ota import bootstrap
+from ota.builds import worker
+from ota.builds.worker import process
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
@@ -31,7 +33,6 @@ from ota.db import db, transaction
 from ota.history.audit import SYSTEM
 from ota.packages import read_here
 from ota.people import accounts, tokens
-from ota.processing import process
 from ota.telemetry.drain import Drainer
 from ota.web.front import Front
 from tests import servers, speed
@@ -39,7 +40,7 @@ from tests.builders.packages import apk
 
 # The worker's own function, without a new process for each of a thousand small builds: tests/packages/test_child.py, the
 # tests of the queue and those of the whole program read in the child as the server does.
-processing.read_package = read_here
+worker.read_package = read_here
 
 speed.compile_each_url_rule_once()
 speed.hash_passwords_cheaply()

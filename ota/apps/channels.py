@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from ota import catalogs
 from ota.apps.two_person import Approval, NeedsApproval
+from ota.builds import fields
 from ota.core.channels import ChannelRule, circle, loosened
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Invalid, NotFound
@@ -22,7 +23,6 @@ from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Upload
 from ota.models.apps import channel_fallbacks
 from ota.models.releases import Experiment, Proposal
-from ota.services import rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def create(
     now: datetime,
 ) -> Channel:
     """A new channel. Raises `Invalid` for a name, a fallback or a rule that can't be, `Conflict` (``channel_taken``)."""
-    name, above = rules.channel_name(name), rules.approval_above(approval_above)
+    name, above = fields.channel_name(name), fields.approval_above(approval_above)
     known = _locked(session, app.id)
     if name in known:
         raise _taken(app, name)
@@ -86,7 +86,7 @@ def edit(
     """
     channel_id, app_id, name = channel.id, channel.app_id, channel.name
     seen = channel.revision if revision is None else revision
-    above = rules.approval_above(wanted.approval_above)
+    above = fields.approval_above(wanted.approval_above)
     known = _locked(session, app_id)
     if name not in known:
         raise _unknown(channel_id)

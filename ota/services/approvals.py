@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from ota.apps import channels
 from ota.apps.two_person import Approval, NeedsApproval
+from ota.builds import versions
 from ota.core.lifecycle import ProposalState
 from ota.core.plans import Plan
 from ota.db import MAX_ID, compare_and_set
@@ -20,7 +21,7 @@ from ota.errors import Conflict, Forbidden, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Proposal
-from ota.services import experiments, release_edits, release_rows, releases, versions
+from ota.services import experiments, release_edits, release_rows, releases
 from ota.services.release_edits import ReleaseEdit
 from ota.services.release_terms import Terms
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from ota import catalogs
 from ota.apps import apps, two_person
 from ota.apps.two_person import Approval
+from ota.builds import versions
 from ota.core.channels import followed
 from ota.core.experiments import Arm, check_arms, starts
 from ota.core.lifecycle import ExperimentState, ReleaseState
@@ -22,7 +23,7 @@ from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Experiment, Release, Version
-from ota.services import release_rows, releases, versions
+from ota.services import release_rows, releases
 
 _WITH = (
     joinedload(Experiment.channel),

@@ -10,13 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota import catalogs
+from ota.builds import facts as build_facts
 from ota.core.alerts import expiry_warning
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.platforms import Platform
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import App, AuditEvent, Channel, Release, Version
-from ota.services import builds
 
 ACTION = "version.profile_expiring"
 
@@ -67,7 +67,7 @@ def _by_end(session: Session, app_id: int, now: datetime) -> Mapping[datetime, S
     for version in session.scalars(
         select(Version).where(Version.id.in_(offered)).order_by(Version.version_code)
     ):
-        ends = builds.build_of(version).profile_expires_at
+        ends = build_facts.build_of(version).profile_expires_at
         if ends is not None:
             found[ends].append(version)
     return found

@@ -8,13 +8,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota.builds import facts as build_facts
+from ota.builds import versions
 from ota.core.install_access import InstallAccess, normal_udid
 from ota.core.platforms import Platform, ProfileType, android_name
 from ota.core.preflight import EXPIRES_SOON
 from ota.errors import Forbidden, Invalid, NotFound
 from ota.models import App, Artifact, Version
 from ota.packages.facts import BuildFacts, Profile
-from ota.services import builds, updates, versions
+from ota.services import updates
 
 _LIMITED = {ProfileType.AD_HOC, ProfileType.DEVELOPMENT}
 
@@ -71,7 +73,7 @@ def offering(session: Session, app: App, platform: Platform, *, base_url: str, n
         version = updates.latest(session, app=app.slug, platform=platform, channel=None, now=now)
     except NotFound:
         return Offering(platform=platform)
-    facts, has_icon = builds.facts_of(version), builds.has_icon(session, version)
+    facts, has_icon = build_facts.facts_of(version), build_facts.has_icon(session, version)
     profile = facts.profile if facts else None
     bundle_id = version.package_id or app.package_id(platform)
     is_limited = profile is not None and profile.type in _LIMITED
@@ -109,7 +111,7 @@ def is_registered(session: Session, app: App, udid: str, *, now: datetime) -> bo
             "That is no UDID: it has 40 characters, or 8 and 16 with a hyphen, all of them 0 to 9 and a to f.",
         )
     version = updates.latest(session, app=app.slug, platform=Platform.IOS, channel=None, now=now)
-    facts = builds.facts_of(version)
+    facts = build_facts.facts_of(version)
     devices = facts.profile.devices if facts and facts.profile else ()
     return any(normal_udid(device) == wanted for device in devices)
 

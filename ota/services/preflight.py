@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota.builds import facts as build_facts
+from ota.builds import versions
 from ota.core import preflight
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.preflight import Check, Fleet, Situation, Verdict
@@ -18,7 +20,6 @@ from ota.errors import Conflict
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import AppPlatform, Artifact, Channel, Release, Version
-from ota.services import builds, versions
 
 STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
 """Checks that can go bad while a release stands: asked again before it is offered to more devices."""
@@ -28,9 +29,9 @@ def examine(
     session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime
 ) -> list[Check]:
     """The list for this version on this channel, as `ota.core.preflight.examine` makes it, with the devices counted."""
-    fleet = devices.fleet(session, version.app, builds.build_of(version), now=now)
+    fleet = devices.fleet(session, version.app, build_facts.build_of(version), now=now)
     return preflight.examine(
-        builds.build_of(version), _situation(session, version, channel, fleet, is_https), now
+        build_facts.build_of(version), _situation(session, version, channel, fleet, is_https), now
     )
 
 
@@ -42,7 +43,7 @@ def demand(
     ``only`` looks at those checks alone, for a release that already stands.
     """
     situation = _situation(session, version, channel, Fleet(), is_https=True)
-    checks = preflight.examine(builds.build_of(version), situation, now)
+    checks = preflight.examine(build_facts.build_of(version), situation, now)
     blocking = [
         check for check in checks if check.verdict is Verdict.BLOCK and (only is None or check.name in only)
     ]
@@ -62,7 +63,7 @@ def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetim
 
     Raises `Conflict` when another build was published at the same moment.
     """
-    facts = builds.facts_of(version)
+    facts = build_facts.facts_of(version)
     if facts is None:
         return
     row = version.app.on(version.platform)
@@ -116,7 +117,7 @@ def _situation(
         package_id=app.package_id(version.platform),
         signers=signers_of(app.on(version.platform)),
         signed_versions=signed_versions(session, version.app_id, version.platform),
-        before=builds.build_of(before) if before else None,
+        before=build_facts.build_of(before) if before else None,
         fleet=fleet,
         allows_debuggable=app.allows_debuggable,
         allows_external=app.allows_external,

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from ota.builds import fields, versions
+from ota.builds.versions import VersionDraft, VersionEdit
 from ota.history.audit import Actor
 from ota.models import App, Release, Version
-from ota.services import releases, rules, versions
-from ota.services.versions import VersionDraft, VersionEdit
+from ota.services import releases
 
 
 def publish(
@@ -22,7 +23,7 @@ def publish(
     """
     existing = versions.find_by_code(session, app, draft.platform, draft.version_code)
     if existing is None:
-        if rules.checksum(draft.checksum) is None:
+        if fields.checksum(draft.checksum) is None:
             raise releases.no_checksum()
         existing = versions.add(session, actor, app, draft, artifact=None, now=now)
     else:
@@ -32,7 +33,7 @@ def publish(
 
 
 def _check_same(version: Version, draft: VersionDraft) -> None:
-    checksum = rules.checksum(draft.checksum)
+    checksum = fields.checksum(draft.checksum)
     differs = (
         checksum is not None and checksum != version.checksum
     ) or draft.version.strip() != version.version

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ota.builds import fields
 from ota.core.plans import Plan, PlanStep, check_plan
 from ota.core.rollout import FULL
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.errors import Invalid, NotFound
 from ota.models import App, DeviceGroup, Release
-from ota.services import rules
 
 MAX_AHEAD = timedelta(days=366)
 MAX_GROUPS = 20
@@ -156,8 +156,8 @@ def _bound(field: str, text: str | None) -> CurrentVersion | None:
         bound = parse_current_version(text)
     except ValueError as error:
         raise Invalid("bad_critical", f"{field}: {error}", field=field) from error
-    if len(bound.text) > rules.MAX_NAME:
-        raise Invalid("bad_critical", f"{field}: at most {rules.MAX_NAME} characters.", field=field)
+    if len(bound.text) > fields.MAX_NAME:
+        raise Invalid("bad_critical", f"{field}: at most {fields.MAX_NAME} characters.", field=field)
     return bound
 
 

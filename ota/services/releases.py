@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ota import catalogs
 from ota.apps import apps, two_person
 from ota.apps.two_person import Approval
+from ota.builds import versions
 from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
 from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
@@ -20,7 +21,7 @@ from ota.errors import Conflict, Invalid, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import health, preflight, release_terms, soaking, versions
+from ota.services import health, preflight, release_terms, soaking
 from ota.services.release_rows import change, full_since, live, plain, standing, summary, words
 from ota.services.release_terms import Terms
 

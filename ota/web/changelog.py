@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, after_this_request
 
+from ota.builds import changelogs
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.models import Version
-from ota.services import changelogs
 from ota.web import present
 from ota.web.api import DEVICES, Operation, operation, with_plus
 from ota.web.note_schemas import ChangelogAnswer, ChangelogEntry, ChangelogQuery

@@ -7,13 +7,13 @@ import re
 from flask import Blueprint, Response, current_app, request
 from werkzeug.wsgi import wrap_file
 
+from ota.builds import downloads
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import NotFound
 from ota.models import Version
-from ota.services import downloads
 from ota.storage import ArtifactStore
 from ota.web.access import Caller, declare
 

@@ -9,6 +9,8 @@ from typing import IO, Any, TypeVar
 
 from flask import Flask, Request, current_app, g, request
 
+from ota.builds import pipeline, uploads
+from ota.builds.uploads import UploadOrder
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import transaction
@@ -16,8 +18,6 @@ from ota.errors import Invalid, TooLarge
 from ota.history.audit import Actor
 from ota.machine import queue
 from ota.models import Upload
-from ota.services import pipeline, uploads
-from ota.services.uploads import UploadOrder
 from ota.storage.incoming import Incoming, IncomingFile
 from ota.web.api import MAX_BODY_BYTES, Operation, body_too_large
 

@@ -6,10 +6,11 @@ from flask import Blueprint
 from msgspec import UNSET
 
 from ota.apps import apps
+from ota.builds import versions
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import explaining, previews, release_rows, versions
+from ota.services import explaining, previews, release_rows
 from ota.services.explaining import Inquiry
 from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, PreviewQuery

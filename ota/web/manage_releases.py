@@ -6,13 +6,14 @@ from flask import Blueprint
 from msgspec import UNSET, Struct
 
 from ota.apps import apps
+from ota.builds import versions
+from ota.builds.versions import VersionDraft, VersionEdit
 from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Proposal, Release
-from ota.services import approvals, publishing, release_rows, releases, versions
-from ota.services.versions import VersionDraft, VersionEdit
+from ota.services import approvals, publishing, release_rows, releases
 from ota.web import present, present_releases
 from ota.web.access import actor
 from ota.web.api import DEVICES, MANAGING, Operation, operation

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, g
 
+from ota.builds import uploads
+from ota.builds.uploads import UploadOrder
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import uploads
-from ota.services.uploads import UploadOrder
 from ota.web import intake, present
 from ota.web.api import FILE_FIELD, MANAGING, Operation, operation
 from ota.web.schemas import UploadAnswer, UploadFields

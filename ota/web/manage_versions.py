@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Blueprint
 
 from ota.apps import apps
+from ota.builds import versions
+from ota.builds.versions import VersionEdit
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.services import preflight, versions
-from ota.services.versions import VersionEdit
+from ota.services import preflight
 from ota.web import present
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

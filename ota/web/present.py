@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import current_app, url_for
 
+from ota.builds import facts as build_facts
 from ota.config import Settings
 from ota.core.decision import Decision, NoUpdate, Reason
 from ota.core.locales import best
 from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
-from ota.services import builds
 from ota.web.preflight_schemas import CheckView, PreflightAnswer
 from ota.web.release_views import PlanStepShape, ReleaseView
 from ota.web.schemas import CheckAnswer, LatestAnswer, UploadView, VersionView
@@ -132,7 +132,7 @@ def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
         package_id=version.package_id,
         revision=version.revision,
         releases=[release_view(release) for release in version.releases],
-        build=None if is_listed else builds.facts_of(version),
+        build=None if is_listed else build_facts.facts_of(version),
     )
 
 

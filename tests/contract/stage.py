@@ -11,6 +11,9 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from ota.apps import apps, channels, kill_switch, trust
+from ota.builds import pipeline, versions
+from ota.builds.pipeline import Measured
+from ota.builds.versions import VersionDraft
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.experiments import Arm
@@ -24,10 +27,8 @@ from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
-from ota.services import experiments, pipeline, releases, versions
-from ota.services.pipeline import Measured
+from ota.services import experiments, releases
 from ota.services.release_terms import Terms
-from ota.services.versions import VersionDraft
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
 
 SOMEBODY_ELSE = "somebody-else"

@@ -97,7 +97,7 @@ NOT_MOVED_YET = (
     "ota.senders",
     "ota.sending",
     "ota.watching",
-    "ota.processing",
+    "ota.builds.worker",
     "ota.telemetry.drain",
     "ota.delivering",
     "ota.machine.affinity",

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from ota import processing
+from ota.builds import worker
 from ota.packages import PackageFacts
 from ota.packages import read_package as really_read
 
@@ -22,7 +22,7 @@ def wait_then_read(path: Path) -> PackageFacts:
     return really_read(path)
 
 
-processing.read_package = wait_then_read
+worker.read_package = wait_then_read
 
 from celery_worker import celery  # noqa: E402  The application, with the gate in place.
 

@@ -9,14 +9,15 @@ from sqlalchemy import select
 
 from ota import catalogs
 from ota.apps import apps
+from ota.builds import versions
+from ota.builds.versions import VersionDraft
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM, Actor
 from ota.models import Channel, Release, User, Version
-from ota.services import release_rows, releases, versions
+from ota.services import release_rows, releases
 from ota.services.release_terms import Terms
-from ota.services.versions import VersionDraft
 
 START = datetime(2026, 5, 4, 9, tzinfo=UTC)
 

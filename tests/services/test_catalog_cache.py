@@ -14,13 +14,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
+from ota.builds import versions
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.db import db, snapshot, transaction
 from ota.errors import NotFound
 from ota.history.audit import SYSTEM
 from ota.models import App, Release, Version
-from ota.services import catalog_cache, releases, versions
+from ota.services import catalog_cache, releases
 from ota.services.catalog_cache import LOOK_AFTER, STALE_AFTER, CatalogCache
 from tests.services.engine import START, begin, channel, make
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from ota import catalogs
 from ota.apps import apps
+from ota.builds.versions import VersionDraft, VersionEdit
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
@@ -25,7 +26,6 @@ from ota.errors import OtaError
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Release, Version
 from ota.services import publishing, release_edits, releases
-from ota.services.versions import VersionDraft, VersionEdit
 from tests.services.engine import START, begin, hours, look, make
 
 ROUNDS = int(os.environ.get("OTA_ROUNDS", "2"))

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from ota import processing
+from ota.builds import pipeline, worker
+from ota.builds.pipeline import Job, LeaseLost, Measured
+from ota.builds.worker import process
 from ota.clock import utcnow
 from ota.core.lifecycle import UploadStatus
 from ota.core.platforms import Platform, Scheme
@@ -20,9 +22,6 @@ from ota.errors import Rejected
 from ota.models import Upload, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
-from ota.processing import process
-from ota.services import pipeline
-from ota.services.pipeline import Job, LeaseLost, Measured
 from tests.builders.packages import apk
 from tests.conftest import Api
 
@@ -159,7 +158,7 @@ def test_a_fault_of_ours_is_raised_and_counts_as_a_death(
     def broken(path: Path) -> PackageFacts:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(processing, "read_package", broken)
+    monkeypatch.setattr(worker, "read_package", broken)
     with pytest.raises(ZeroDivisionError):
         process(app, upload_id)
     assert (row(upload_id).status, row(upload_id).postponements) == (UploadStatus.PROCESSING, 0)

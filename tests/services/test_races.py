@@ -13,6 +13,7 @@ import psycopg
 from flask import Flask
 
 from ota.apps import apps
+from ota.builds import versions
 from ota.clock import utcnow
 from ota.config import ROOT
 from ota.core.permissions import Role
@@ -20,7 +21,6 @@ from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.history.audit import SYSTEM
 from ota.people import accounts
-from ota.services import versions
 from tests.conftest import EMAILS, PASSWORD, SECOND_PUBLISHER, Api
 
 

@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from ota.apps import apps
+from ota.builds.worker import process
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import transaction
 from ota.models import Channel
-from ota.processing import process
 from tests.builders.packages import apk
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api, csrf_of
 

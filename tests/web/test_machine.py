@@ -23,6 +23,8 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from ota.apps import apps
+from ota.builds import versions
+from ota.builds.versions import VersionDraft
 from ota.clock import utcnow
 from ota.core.catalog import Candidate
 from ota.core.decision import UpdateQuery
@@ -33,8 +35,6 @@ from ota.core.versions import parse_current_version
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import App, Channel, Release, Version
-from ota.services import versions
-from ota.services.versions import VersionDraft
 from tests.conftest import Api
 from tests.core import oracle
 from tests.core.cases import EXAMPLES

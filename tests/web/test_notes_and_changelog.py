@@ -13,11 +13,11 @@ from flask.testing import FlaskClient
 
 from ota import catalogs
 from ota.apps import apps
+from ota.builds.fields import MAX_LANGUAGES, MAX_NOTES
 from ota.clock import utcnow
 from ota.core.locales import normal
 from ota.db import transaction
 from ota.models import Channel, Release
-from ota.services.rules import MAX_LANGUAGES, MAX_NOTES
 from tests.conftest import Api, csrf_of
 
 pytestmark = pytest.mark.sqlite_suffices

@@ -13,13 +13,14 @@ from sqlalchemy import func, select
 
 from ota import catalogs
 from ota.apps import apps
+from ota.builds import versions
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.devices import devices
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release
-from ota.services import previews, versions
+from ota.services import previews
 from ota.services.previews import Preview
 from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from ota.builds.worker import process
 from ota.config import Settings
 from ota.core.permissions import Role
-from ota.processing import process
 from tests.builders.packages import apk, archive, ipa, manifest
 from tests.conftest import Api, bearer
 

@@ -13,6 +13,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.fields.simple import HiddenField
 from wtforms.validators import InputRequired, Length, Optional
 
+from ota.builds import versions
 from ota.clock import utcnow
 from ota.core.experiments import Arm
 from ota.core.permissions import Access
@@ -22,7 +23,7 @@ from ota.db import reader, transaction
 from ota.devices import census
 from ota.errors import Conflict, OtaError
 from ota.models import App, Experiment, Proposal, Release, Version
-from ota.services import approvals, experiments, release_rows, versions
+from ota.services import approvals, experiments, release_rows
 from ota.web import experiment_results, history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

@@ -11,6 +11,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
 
 from ota.apps import apps
+from ota.builds import versions
 from ota.clock import utcnow
 from ota.core.explanation import name_of
 from ota.core.permissions import Access
@@ -18,7 +19,7 @@ from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import OtaError
 from ota.models import App, Release
-from ota.services import explaining, previews, release_rows, versions
+from ota.services import explaining, previews, release_rows
 from ota.services.explaining import Explained, Inquiry
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from flask import request
 
+from ota.builds.fields import MAX_LANGUAGES
 from ota.core.locales import normal
 from ota.errors import Invalid
 from ota.models import Version
-from ota.services.rules import MAX_LANGUAGES
 from ota.web.admin.forms import without_nul
 
 LANGUAGE, TEXT, MORE = "notes_language", "notes_text", "more_notes"

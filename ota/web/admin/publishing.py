@@ -8,6 +8,7 @@ from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.apps import apps
+from ota.builds import uploads, versions
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.core.plans import needs_approval
@@ -17,7 +18,7 @@ from ota.devices import census, devices
 from ota.devices.census import LeftBehind
 from ota.errors import Conflict, OtaError
 from ota.models import App, Proposal, Release, Version
-from ota.services import approvals, preflight, release_rows, releases, uploads, versions
+from ota.services import approvals, preflight, release_rows, releases
 from ota.services.release_terms import Terms
 from ota.web import history
 from ota.web.access import actor, page

@@ -7,14 +7,15 @@ from typing import Any
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ota.builds import uploads, versions
+from ota.builds.uploads import UploadOrder
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.devices import devices
 from ota.errors import NotFound, OtaError
 from ota.models import App, Upload
-from ota.services import release_rows, uploads, versions
-from ota.services.uploads import UploadOrder
+from ota.services import release_rows
 from ota.web import intake
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

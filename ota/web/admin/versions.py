@@ -8,6 +8,9 @@ from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.apps import apps
+from ota.builds import facts as build_facts
+from ota.builds import uploads, versions
+from ota.builds.versions import VersionDraft, VersionEdit
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
@@ -15,8 +18,7 @@ from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.history import audit
 from ota.models import App, Version
-from ota.services import builds, preflight, release_rows, uploads, versions
-from ota.services.versions import VersionDraft, VersionEdit
+from ota.services import preflight, release_rows
 from ota.web.access import actor, page
 from ota.web.admin import notes
 from ota.web.admin.apps import app_in_view
@@ -138,7 +140,7 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
     """What the page of a version shows beside its row."""
     subjects = [("version", version.id), *(("release", release.id) for release in version.releases)]
     channel = apps.find_channel(app, uploads.proposed_channel(reader(), version.id))
-    before = builds.predecessor(reader(), version) if version.is_hosted_here else None
+    before = build_facts.predecessor(reader(), version) if version.is_hosted_here else None
     standing = {
         release.channel_id
         for release in version.releases
@@ -152,10 +154,10 @@ def _known_of(app: App, version: Version) -> dict[str, Any]:
         "checks": ()
         if version.is_active
         else preflight.examine(reader(), version, channel, is_https=is_https(), now=utcnow()),
-        "facts": builds.facts_of(version),
-        "has_icon": builds.has_icon(reader(), version),
+        "facts": build_facts.facts_of(version),
+        "has_icon": build_facts.has_icon(reader(), version),
         "before": before,
-        "changes": builds.changes_since(before, version) if before else [],
+        "changes": build_facts.changes_since(before, version) if before else [],
     }
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
+from ota.builds import versions
+from ota.builds.versions import VersionDraft
 from ota.core.platforms import Scheme
 from ota.core.preflight import other_signer
 from ota.core.signers import break_in
@@ -15,8 +17,7 @@ from ota.errors import Conflict, Invalid, NotFound, Rejected
 from ota.history.audit import Actor
 from ota.models import App, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import preflight, versions
-from ota.services.versions import VersionDraft
+from ota.services import preflight
 
 _V1_IS_ENOUGH_BELOW = 24
 """Android 7.0 verifies scheme v2."""

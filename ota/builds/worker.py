@@ -1,4 +1,4 @@
-"""One upload from quarantine to version: opens the transactions around the steps of `ota.services.pipeline`."""
+"""One upload from quarantine to version: opens the transactions around the steps of `ota.builds.pipeline`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from datetime import timedelta
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
+from ota.builds import pipeline
+from ota.builds.pipeline import Job, LeaseLost
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import first_line, reader, transaction
 from ota.errors import Rejected, StorageFull
 from ota.packages import read_package
-from ota.services import pipeline
-from ota.services.pipeline import Job, LeaseLost
 from ota.storage import ArtifactStore
 from ota.storage.incoming import Incoming
 

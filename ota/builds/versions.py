@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from ota import catalogs
+from ota.builds import fields
 from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.db import MAX_ID, compare_and_set
@@ -20,7 +21,6 @@ from ota.errors import Conflict, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Artifact, Release, Upload, Version
-from ota.services import rules
 from ota.telemetry import failures
 
 _WITH_RELEASES = selectinload(Version.releases).joinedload(Release.channel)
@@ -74,15 +74,15 @@ def add(
     version = Version(
         app_id=app.id,
         platform=draft.platform,
-        version=rules.name(draft.version),
-        version_code=rules.version_code(draft.version_code),
-        download_url=hosted_path(app, draft) if artifact else rules.download_url(draft.download_url),
-        file_size=artifact.size if artifact else rules.file_size(draft.file_size),
-        checksum=artifact.sha256 if artifact else rules.checksum(draft.checksum),
-        release_notes=rules.release_notes(draft.release_notes),
-        localized_notes=rules.localized_notes(None, draft.localized_notes),
+        version=fields.name(draft.version),
+        version_code=fields.version_code(draft.version_code),
+        download_url=hosted_path(app, draft) if artifact else fields.download_url(draft.download_url),
+        file_size=artifact.size if artifact else fields.file_size(draft.file_size),
+        checksum=artifact.sha256 if artifact else fields.checksum(draft.checksum),
+        release_notes=fields.release_notes(draft.release_notes),
+        localized_notes=fields.localized_notes(None, draft.localized_notes),
         is_mandatory=draft.is_mandatory,
-        min_supported_version=rules.min_supported_version(draft.min_supported_version),
+        min_supported_version=fields.min_supported_version(draft.min_supported_version),
         package_id=draft.package_id,
         **_needs(draft, artifact),
         artifact_id=artifact.id if artifact else None,
@@ -108,8 +108,8 @@ def add(
 
 def check_draft(draft: VersionDraft) -> None:
     """Raises `Invalid` for a draft of our own bytes that could not become a version."""
-    rules.name(draft.version)
-    rules.version_code(draft.version_code)
+    fields.name(draft.version)
+    fields.version_code(draft.version_code)
     check_texts(draft.release_notes, draft.min_supported_version)
 
 
@@ -139,13 +139,13 @@ def edit(
     """
     values: dict[str, Any] = {}
     if changes.release_notes is not None:
-        values["release_notes"] = rules.release_notes(changes.release_notes)
+        values["release_notes"] = fields.release_notes(changes.release_notes)
     if changes.is_mandatory is not None:
         values["is_mandatory"] = changes.is_mandatory
     if changes.min_supported_version is not None:
-        values["min_supported_version"] = rules.min_supported_version(changes.min_supported_version)
+        values["min_supported_version"] = fields.min_supported_version(changes.min_supported_version)
     if changes.localized_notes is not None:
-        values["localized_notes"] = rules.localized_notes(version.localized_notes, changes.localized_notes)
+        values["localized_notes"] = fields.localized_notes(version.localized_notes, changes.localized_notes)
     before = {
         name: getattr(version, name) for name, value in values.items() if getattr(version, name) != value
     }
@@ -317,5 +317,5 @@ def _needs(draft: VersionDraft, artifact: Artifact | None) -> dict[str, Any]:
 
 def check_texts(release_notes: str | None, min_supported_version: str | None) -> None:
     """Raises `Invalid` for notes or a bound that a version could not have."""
-    rules.release_notes(release_notes)
-    rules.min_supported_version(min_supported_version)
+    fields.release_notes(release_notes)
+    fields.min_supported_version(min_supported_version)

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
+from ota.builds import versions
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.platforms import Platform
 from ota.errors import Gone, NotFound, OtaError
 from ota.models import Release, Version
-from ota.services import versions
 
 
 def find(

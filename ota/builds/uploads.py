@@ -10,12 +10,12 @@ from sqlalchemy import and_, false, or_, select, true
 from sqlalchemy.orm import Session, joinedload
 
 from ota.apps import apps
+from ota.builds import fields
 from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus
 from ota.errors import Invalid, NotFound
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Upload
-from ota.services import rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +41,11 @@ def check_order(session: Session, order: UploadOrder) -> App | None:
     if order.platform:
         apps.find_platform(order.platform)
     if order.version_code is not None:
-        rules.version_code(order.version_code)
+        fields.version_code(order.version_code)
     if order.version:
-        rules.name(order.version)
-    rules.release_notes(order.release_notes)
-    rules.min_supported_version(order.min_supported_version)
+        fields.name(order.version)
+    fields.release_notes(order.release_notes)
+    fields.min_supported_version(order.min_supported_version)
     return app
 
 

@@ -20,6 +20,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
+from ota.builds import facts as build_facts
+from ota.builds import match_app, versions
+from ota.builds.match_app import Place
 from ota.core.lifecycle import OPEN_UPLOADS, UploadStatus, may_move_upload
 from ota.core.permissions import Role
 from ota.db import compare_and_set
@@ -28,8 +31,6 @@ from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import Artifact, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import builds, placing, versions
-from ota.services.placing import Place
 
 MAX_DEATHS = 3
 """So many times may a worker die over one file before the file is given up."""
@@ -123,20 +124,20 @@ def note_app(session: Session, job: Job, facts: PackageFacts) -> None:
     upload = _held(session, job)
     if upload.app_id is None:
         with suppress(Rejected):
-            _write(session, job, {"app_id": placing.choose_app(session, upload, facts).id})
+            _write(session, job, {"app_id": match_app.choose_app(session, upload, facts).id})
 
 
 def examine(session: Session, job: Job, facts: PackageFacts, measured: Measured) -> None:
     """Everything that can refuse the build, before its bytes are stored. Raises `Rejected` and `LeaseLost`."""
-    placing.place(session, _held(session, job), facts, measured.sha256)
+    match_app.place(session, _held(session, job), facts, measured.sha256)
 
 
 def finish(session: Session, job: Job, facts: PackageFacts, measured: Measured, *, now: datetime) -> Upload:
     """Make the inactive version, or find the one that these bytes already are. Raises `Rejected` and `LeaseLost`."""
     upload = _held(session, job)
     actor = Actor(label=upload.uploaded_by, role=Role.PUBLISHER)
-    place = placing.place(session, upload, facts, measured.sha256)
-    placing.pin(session, actor, place.app, facts, now=now)
+    place = match_app.place(session, upload, facts, measured.sha256)
+    match_app.pin(session, actor, place.app, facts, now=now)
     version, is_repeat = place.existing, place.existing is not None
     if version is None:
         version, is_repeat = _new_version(session, actor, place, facts, measured, now=now)
@@ -231,7 +232,7 @@ def store_artifact(session: Session, measured: Measured, facts: PackageFacts, *,
                 created_at=now,
                 signer=facts.signature.signer,
                 scheme=facts.signature.scheme,
-                facts=builds.stored(facts),
+                facts=build_facts.stored(facts),
                 icon=facts.icon,
             )
             session.add(artifact)
@@ -248,7 +249,7 @@ def _new_version(
         return versions.add(session, actor, place.app, place.draft, artifact=artifact, now=now), False
     except Conflict:
         # Another worker made this version since it was looked for. The same bytes are welcome, others are not.
-        existing = placing.same_version(session, place.app, place.draft, measured.sha256)
+        existing = match_app.same_version(session, place.app, place.draft, measured.sha256)
         if existing is None:
             raise
         return existing, True

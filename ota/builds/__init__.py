@@ -1,0 +1,1 @@
+"""Builds: uploads, the pipeline that reads and stores them, versions and their release notes."""
