@@ -28,6 +28,8 @@ from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind, Stage
 from ota.db import db, reader, transaction
 from ota.devices import timeline
+from ota.fleet import adoption, figures
+from ota.health import policy as health_policy
 from ota.models import (
     Adoption,
     App,
@@ -42,7 +44,6 @@ from ota.models import (
     UpdateCheck,
 )
 from ota.models.base import Base
-from ota.services import fleet, fleet_figures, health
 from ota.web import monitoring
 
 CHECKS, DEVICES = 10_000_000, 100_000
@@ -224,17 +225,17 @@ def measure(app: Flask, now: datetime) -> dict[str, list[float]]:
         found[f"page /{path[:20]}"] = _times(lambda path=path: _get(client, f"/apps/my-app/{path}"))  # type: ignore[misc]
     with app.app_context():
         found["task: adoption"] = _times(
-            lambda: _act(lambda session: fleet.note_adoption(session, now=now)), 3
+            lambda: _act(lambda session: adoption.note_adoption(session, now=now)), 3
         )
         found["task: health of one release"] = _times(
-            lambda: _act(lambda session: health.evaluate(session, release_id, now=now)), 3
+            lambda: _act(lambda session: health_policy.evaluate(session, release_id, now=now)), 3
         )
     return found
 
 
 def _questions(release_id: int, now: datetime) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {
-        f"fleet, {days} days": lambda days=days: fleet_figures.fleet(
+        f"fleet, {days} days": lambda days=days: figures.fleet(
             reader(), 1, Platform.ANDROID, days=days, now=now
         )  # type: ignore[misc]
         for days in (1, 7, 30, 90)

@@ -59,7 +59,7 @@ TIMED = 50
 
 
 def is_bad(crowd: Crowd, world: World, policy: Policy, now: datetime) -> bool:
-    """The server's verdict: see `ota.services.health_tests.run`."""
+    """The server's verdict: see `ota.health.evaluate.run`."""
     shared = replace(policy, alpha=policy.alpha / 2)
     if not crowd.turns:
         return without_control(alone(crowd, policy), shared, now).is_bad

@@ -19,9 +19,11 @@ from ota.builds.worker import process, show_life
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.devices import devices
+from ota.fleet import adoption
+from ota.health import policy as health_policy
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
-from ota.services import deliveries, expiring, fleet, health, soaking
+from ota.services import deliveries, expiring, soaking
 from ota.telemetry import prune
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,7 @@ def advance_plans() -> None:
 def evaluate_health() -> None:
     """Look at what the devices of each release reported, and stop one that is bad; a short transaction for each."""
     with database_may_be_away():
-        for release_id in health.watched(reader(), now=utcnow()):
+        for release_id in health_policy.watched(reader(), now=utcnow()):
             watching.look_once(release_id)
 
 
@@ -101,7 +103,7 @@ def evaluate_health() -> None:
 def roll_up() -> None:
     """Write down what the devices run today."""
     with database_may_be_away(), transaction() as session:
-        fleet.note_adoption(session, now=utcnow())
+        adoption.note_adoption(session, now=utcnow())
 
 
 @shared_task(name="ota.prune_telemetry")

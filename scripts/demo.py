@@ -26,11 +26,11 @@ from ota.core.plans import PlanStep
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.devices import groups
+from ota.fleet.adoption import note_adoption
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
 from ota.services import experiments, release_edits, release_rows, releases
 from ota.services.experiments import Draft
-from ota.services.fleet import note_adoption
 from ota.services.release_terms import Terms
 from ota.web.reports import hashed
 from scripts.demo_fleet import grow

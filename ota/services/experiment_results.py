@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, case, extract, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ota.core.comparison import Counts, Result, compare
+from ota.health import policy as health_policy
 from ota.models import Experiment, ReleaseDevice
-from ota.services import health
 
 
 def of(session: Session, experiment: Experiment) -> list[Result]:
     """One result for each arm, in the order of ``experiment.arms``; also after the experiment has ended."""
     ids = [arm.id for arm in experiment.arms]
-    window = health.rules_of(session, experiment.app_id).policy.window
+    window = health_policy.rules_of(session, experiment.app_id).policy.window
     tried_at = func.coalesce(ReleaseDevice.installed_at, ReleaseDevice.failed_at)
     has_failed = _is_within(session, ReleaseDevice.failed_at, tried_at, window)
     query = select(

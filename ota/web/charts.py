@@ -12,7 +12,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from ota.core.statistics import Share
-from ota.services.fleet_figures import OTHER, Series
+from ota.fleet.figures import OTHER, Series
 
 _WIDTH, _HEIGHT = 1000, 200
 _COLOURS = 9

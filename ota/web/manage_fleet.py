@@ -8,8 +8,8 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import fleet_figures
-from ota.services.fleet_figures import Fleet
+from ota.fleet import figures
+from ota.fleet.figures import Fleet
 from ota.web.api import MANAGING, Operation, operation
 from ota.web.fleet_schemas import AdoptionPoint, ChecksPoint, FleetAnswer, FleetQuery, RunningView
 from ota.web.manage_health import failure_views
@@ -28,7 +28,7 @@ _FAILURES = 100
 def show(slug: str, query: FleetQuery) -> FleetAnswer:
     """The numbers of the fleet page: one platform's devices over a period."""
     app = apps.find(reader(), slug)
-    found = fleet_figures.fleet(
+    found = figures.fleet(
         reader(),
         app.id,
         apps.find_platform(query.platform),

@@ -19,11 +19,13 @@ from ota.core.permissions import Access
 from ota.core.statistics import Share
 from ota.db import reader, transaction
 from ota.errors import Invalid
+from ota.fleet import figures
+from ota.fleet.figures import Failures
+from ota.health import policy as health_policy
+from ota.health.evaluate import Told
+from ota.health.policy import Rules
 from ota.models import ReleaseHealth
-from ota.services import fleet_figures, health, release_rows
-from ota.services.fleet_figures import Failures
-from ota.services.health import Rules
-from ota.services.health_tests import Told
+from ota.services import release_rows
 from ota.web import monitoring
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
@@ -68,7 +70,7 @@ def show(release_id: int) -> ReleaseHealthAnswer:
 def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
     """You have looked at a release that was found bad and is not stopped, and let it go on: what was found so far counts no more."""
     with transaction() as session:
-        release = health.begin_anew(
+        release = health_policy.begin_anew(
             session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow()
         )
     return done(release, "A new test has begun, with the devices that come from now on.")
@@ -78,7 +80,7 @@ def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
 @operation(Operation(access=Access.VIEW, summary="Show the health policy", tag=MANAGING, answer=PolicyAnswer))
 def show_policy(slug: str) -> PolicyAnswer:
     """When a release of the app counts as bad, and what is done then."""
-    return _answer(health.rules_of(reader(), apps.find(reader(), slug).id))
+    return _answer(health_policy.rules_of(reader(), apps.find(reader(), slug).id))
 
 
 @blueprint.patch("/api/apps/<slug>/health-policy")
@@ -96,9 +98,10 @@ def change_policy(slug: str, body: PolicyRequest) -> PolicyAnswer:
     with transaction() as session:
         app = apps.find(session, slug)
         wanted = changed(
-            health.rules_of(session, app.id), {name: getattr(body, name) for name in body.__struct_fields__}
+            health_policy.rules_of(session, app.id),
+            {name: getattr(body, name) for name in body.__struct_fields__},
         )
-        rules = health.set_rules(session, actor(), app, wanted, revision=body.revision, now=utcnow())
+        rules = health_policy.set_rules(session, actor(), app, wanted, revision=body.revision, now=utcnow())
     return _answer(rules)
 
 
@@ -184,7 +187,7 @@ def _nothing_yet(row: ReleaseHealth) -> Told:
 
 
 def _test(told: Told) -> HealthTestView:
-    rollout, control = fleet_figures.rates_of(told)
+    rollout, control = figures.rates_of(told)
     curve = [
         HealthPoint(
             at=datetime.fromtimestamp(at, UTC),

@@ -16,9 +16,11 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share
 from ota.core.telemetry import Stage
 from ota.devices import devices
+from ota.fleet import figures
+from ota.fleet.figures import Failures
+from ota.health import policy as health_policy
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
-from ota.services import fleet_figures, health, release_rows
-from ota.services.fleet_figures import Failures
+from ota.services import release_rows
 from ota.web import charts
 from ota.web.release_wording import span
 
@@ -105,10 +107,10 @@ def of(session: Session, release: Release) -> Monitoring:
         judged(session, release, now=utcnow()),
         span(int(_settling(session, release) / timedelta(minutes=1))),
         chart,
-        {stage.value: number for stage, number in fleet_figures.funnel(session, release.id).items()},
-        _beside(fleet_figures.failure_rates(row)),
-        _beside(fleet_figures.silence_rates(row)),
-        fleet_figures.failures_of(session, release.version, limit=5),
+        {stage.value: number for stage, number in figures.funnel(session, release.id).items()},
+        _beside(figures.failure_rates(row)),
+        _beside(figures.silence_rates(row)),
+        figures.failures_of(session, release.version, limit=5),
     )
 
 
@@ -127,7 +129,7 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
     """What the tests say of the release, or why they can't say anything yet."""
     row = session.get(ReleaseHealth, release.id)
     if row is not None and row.is_bad:
-        return Judgement("bad", "bad", health.sentence(row))
+        return Judgement("bad", "bad", health_policy.sentence(row))
     if not release.version.app.keeps_devices:
         return Judgement(
             "not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them."
@@ -136,17 +138,17 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
         return Judgement(
             "looks bad",
             "warn",
-            f"{health.sentence(row)} What was reported last is not settled yet; with it, it would be bad.",
+            f"{health_policy.sentence(row)} What was reported last is not settled yet; with it, it would be bad.",
         )
     if row is not None and any(each["rollout"] for each in row.tests):
-        return Judgement("nothing found", "good", health.sentence(row))
+        return Judgement("nothing found", "good", health_policy.sentence(row))
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
-    if release.full_since is not None and release.full_since <= now - health.WATCHED_FOR:
+    if release.full_since is not None and release.full_since <= now - health_policy.WATCHED_FOR:
         return Judgement(
             "not judged",
             "quiet",
-            f"It has been open to everybody for {health.WATCHED_FOR.days} days: nobody looks any more.",
+            f"It has been open to everybody for {health_policy.WATCHED_FOR.days} days: nobody looks any more.",
         )
     return _too_early(session, release, row, now=now)
 
@@ -191,7 +193,7 @@ def _nobody(session: Session, release: Release, *, now: datetime) -> str:
 
 
 def _settling(session: Session, release: Release) -> timedelta:
-    return health.rules_of(session, release.version.app_id).policy.settling
+    return health_policy.rules_of(session, release.version.app_id).policy.settling
 
 
 def _clock(at: datetime, now: datetime) -> str:

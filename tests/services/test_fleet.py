@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.fleet import adoption, figures
+from ota.fleet.figures import OTHER
 from ota.models import Adoption, CheckCount, Device, Event, JournalPosition, UpdateCheck, UpdateCompletion
-from ota.services import fleet, fleet_figures
-from ota.services.fleet_figures import OTHER
 from ota.tasks import prune_telemetry, roll_up
 from ota.telemetry import counting, prune
 from tests.conftest import Api, drain
@@ -43,7 +43,7 @@ def note(*devices: Device, at: datetime = NOW) -> None:
     with transaction() as session:
         session.add_all(devices)
         session.flush()
-        fleet.note_adoption(session, now=at)
+        adoption.note_adoption(session, now=at)
 
 
 def adopted() -> dict[tuple[date, str, str], int]:
@@ -64,7 +64,7 @@ def test_adoption_counts_active_devices_per_platform_and_again_the_same_day(in_a
     assert adopted() == {(today, "android", "1.0.0"): 2, (today, "ios", "1.0.0"): 1}
     with transaction() as session:
         session.query(Device).filter(Device.platform == "android").update({"app_version": "1.1.0"})
-        fleet.note_adoption(session, now=NOW + timedelta(hours=1))
+        adoption.note_adoption(session, now=NOW + timedelta(hours=1))
     assert adopted() == {(today, "android", "1.1.0"): 2, (today, "ios", "1.0.0"): 1}
     note(at=NOW + timedelta(days=1))
     assert len(adopted()) == 4
@@ -115,7 +115,7 @@ def test_old_reports_are_deleted_in_batches_and_young_ones_stay(
 
 def test_the_smallest_versions_are_put_together(in_app: Flask) -> None:
     note(*(device(100 * code + number, f"1.{code}.0") for code in range(12) for number in range(code + 1)))
-    found = fleet_figures.adoption(reader(), 1, Platform.ANDROID, days=7, now=NOW)
+    found = figures.adoption(reader(), 1, Platform.ANDROID, days=7, now=NOW)
     assert found.names == ["1.11.0", "1.10.0", "1.9.0", "1.8.0", "1.7.0", "1.6.0", "1.5.0", "1.4.0", OTHER]
     today = found.moments[-1]
     assert (
@@ -129,7 +129,7 @@ def test_the_smallest_versions_are_put_together(in_app: Flask) -> None:
 def test_versions_that_somebody_makes_up_do_not_fill_the_table(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet, "MOST", 2)
+    monkeypatch.setattr(adoption, "MOST", 2)
     api.version(2, "1.1.0")
     made_up = [device(number, f"9.9.{number}+{number}") for number in range(10, 20)]
     note(
@@ -162,7 +162,7 @@ def test_checks_are_told_by_reason_and_platform_and_none_is_lost(in_app: Flask) 
                 )
             )
     sums = {
-        days: sum(fleet_figures.checks(reader(), 1, Platform.ANDROID, days=days, now=NOW).values.values())
+        days: sum(figures.checks(reader(), 1, Platform.ANDROID, days=days, now=NOW).values.values())
         for days in (1, 7, 30, 90)
     }
     assert sums == {1: 12, 7: 23, 30: 23, 90: 23}
@@ -176,17 +176,17 @@ def test_what_devices_did_becomes_figures_of_the_page(in_app: Flask, api: Api) -
     drain(in_app)
     roll_up()
     reader().rollback()
-    counted = fleet_figures.funnel(reader(), release["id"])
+    counted = figures.funnel(reader(), release["id"])
     assert {stage.value: number for stage, number in counted.items() if number} == {
         "offered": 2,
         "installed": 1,
     }
     now = datetime.now(UTC)
-    found = fleet_figures.fleet(reader(), 1, Platform.ANDROID, days=7, now=now)
+    found = figures.fleet(reader(), 1, Platform.ANDROID, days=7, now=now)
     assert sorted(found.running) == [("1.0.0+1", 1), ("1.1.0+2", 1)]
     assert (found.known, found.unseen) == (2, {7: 0, 30: 0})
-    assert fleet_figures.fleet(reader(), 1, Platform.ANDROID, days=7, now=now + timedelta(days=8)).unseen == {
+    assert figures.fleet(reader(), 1, Platform.ANDROID, days=7, now=now + timedelta(days=8)).unseen == {
         7: 2,
         30: 0,
     }
-    assert fleet_figures.fleet(reader(), 1, Platform.IOS, days=7, now=now).running == []
+    assert figures.fleet(reader(), 1, Platform.IOS, days=7, now=now).running == []

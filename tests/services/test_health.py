@@ -17,10 +17,11 @@ from ota.core.lifecycle import HealthAction, ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid
+from ota.health import policy as health_policy
+from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import AuditEvent, ReleaseDevice, ReleaseHealth
-from ota.services import health, release_rows, releases, soaking
-from ota.services.health import Rules
+from ota.services import release_rows, releases, soaking
 from ota.tasks import evaluate_health
 from tests.services.engine import START, begin, hours, look, make
 
@@ -65,7 +66,7 @@ def fleet(
 
 def evaluate(release_id: int, now: Any = LATER) -> ReleaseHealth:
     with transaction() as session:
-        health.evaluate(session, release_id, now=now)
+        health_policy.evaluate(session, release_id, now=now)
     reader().rollback()
     return reader().get_one(ReleaseHealth, release_id)
 
@@ -74,7 +75,7 @@ def choose(action: HealthAction = HealthAction.HALT, **changes: Any) -> None:
     min_reports = changes.pop("min_reports", 0)
     with transaction() as session:
         wanted = Rules(replace(Policy(), **changes), action, min_reports)
-        health.set_rules(session, SYSTEM, apps.find(session, None), wanted, now=START)
+        health_policy.set_rules(session, SYSTEM, apps.find(session, None), wanted, now=START)
 
 
 def acts() -> list[str]:
@@ -237,12 +238,14 @@ def test_the_task_looks_at_what_stands_and_may_run_twice(
 
 def test_a_policy_is_written_down_and_compared(in_app: Flask) -> None:
     choose(alpha=0.05, min_reports=10)
-    found = health.rules_of(reader(), 1)
+    found = health_policy.rules_of(reader(), 1)
     assert (found.policy.alpha, found.min_reports, found.revision) == (0.05, 10, 1)
     with transaction() as session, pytest.raises(Conflict, match="Somebody else changed the health policy"):
-        health.set_rules(session, SYSTEM, apps.find(session, None), Rules(Policy()), revision=0, now=START)
+        health_policy.set_rules(
+            session, SYSTEM, apps.find(session, None), Rules(Policy()), revision=0, now=START
+        )
     with transaction() as session, pytest.raises(Invalid, match="whole hours"):
-        health.set_rules(
+        health_policy.set_rules(
             session,
             SYSTEM,
             apps.find(session, None),

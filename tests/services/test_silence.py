@@ -15,10 +15,10 @@ from ota.core.health_tests import Policy
 from ota.core.lifecycle import ReleaseState
 from ota.core.silence import UNKNOWN_GAP
 from ota.db import reader, transaction
+from ota.health import policy as health_policy
+from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import Device, ReleaseDevice, ReleaseHealth
-from ota.services import health
-from ota.services.health import Rules
 from ota.telemetry import counting, records
 from tests.services.engine import START, begin, hours, look, make
 
@@ -38,7 +38,7 @@ def release(in_app: Flask) -> int:
     """Open to a tenth, in an app where a day of silence is a failure."""
     with transaction() as session:
         wanted = Rules(replace(Policy(), silence=hours(24)))
-        health.set_rules(session, SYSTEM, apps.find(session, None), wanted, now=START)
+        health_policy.set_rules(session, SYSTEM, apps.find(session, None), wanted, now=START)
     return begin(make(2), rollout=1_000)
 
 
@@ -92,7 +92,7 @@ def fleet(
 
 def evaluate(release: int, now: datetime = LATER) -> ReleaseHealth:
     with transaction() as session:
-        health.evaluate(session, release, now=now)
+        health_policy.evaluate(session, release, now=now)
     reader().rollback()
     return reader().get_one(ReleaseHealth, release)
 
@@ -108,7 +108,7 @@ def test_a_release_whose_devices_cease_to_call_is_halted_with_the_numbers(releas
     fleet(release, silent=every(8), silent_control=every(100))
     found = evaluate(release)
     assert (found.test, found.is_bad, look(release).state) == ("silence", True, ReleaseState.HALTED)
-    assert health.sentence(found).startswith(
+    assert health_policy.sentence(found).startswith(
         "25 of 200 devices that normally call fell silent, against 18 of 1,800 outside of it: evidence "
     )
     assert found.threshold == pytest.approx(300)
@@ -122,7 +122,7 @@ def test_devices_that_cease_to_call_for_other_reasons_do_so_in_the_control_too(r
 
 def test_silence_is_no_failure_where_no_policy_says_so(release: int) -> None:
     with transaction() as session:
-        health.set_rules(session, SYSTEM, apps.find(session, None), Rules(Policy()), now=START)
+        health_policy.set_rules(session, SYSTEM, apps.find(session, None), Rules(Policy()), now=START)
     fleet(release, silent=every(2))
     found = evaluate(release)
     assert (found.is_bad, silent_devices(), [each["test"] for each in found.tests]) == (False, 0, ["control"])

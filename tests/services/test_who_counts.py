@@ -13,9 +13,10 @@ from sqlalchemy import select
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
+from ota.health import policy as health_policy
 from ota.history.audit import SYSTEM
 from ota.models import App, Channel, ReleaseDevice, ReleaseHealth
-from ota.services import health, release_edits, release_rows, releases
+from ota.services import release_edits, release_rows, releases
 from tests.services.engine import START, begin, hours, look, make
 from tests.services.world import World, version_id
 
@@ -55,7 +56,7 @@ def all_ask(world: World, at: datetime = ASKING, rollout: int = 1_000) -> tuple[
 
 def found(world: World, at: datetime) -> ReleaseHealth:
     with transaction() as session:
-        health.evaluate(session, world.release_id, now=at)
+        health_policy.evaluate(session, world.release_id, now=at)
     reader().rollback()
     return reader().get_one(ReleaseHealth, world.release_id)
 

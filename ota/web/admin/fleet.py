@@ -18,8 +18,8 @@ from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import Invalid
-from ota.services import fleet_figures
-from ota.services.fleet_figures import Fleet
+from ota.fleet import figures
+from ota.fleet.figures import Fleet
 from ota.web import charts, monitoring
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
@@ -41,7 +41,7 @@ def show(slug: str) -> ResponseReturnValue:
     app, now = app_in_view(slug), utcnow()
     found = _asked(app.id, now)
     by_hour = _hour if found.days <= 7 else _day
-    long = fleet_figures.adoption(reader(), app.id, found.platform, days=max(PERIODS), now=now)
+    long = figures.adoption(reader(), app.id, found.platform, days=max(PERIODS), now=now)
     versions = charts.colours_of(
         (name, _number(name)) for name in (*long.names, *(name for name, _ in found.running[:_RUNNING]))
     )
@@ -52,7 +52,7 @@ def show(slug: str) -> ResponseReturnValue:
     adoption = (
         found.adoption
         if found.days >= _ADOPTION_DAYS
-        else fleet_figures.adoption(reader(), app.id, found.platform, days=_ADOPTION_DAYS, now=now)
+        else figures.adoption(reader(), app.id, found.platform, days=_ADOPTION_DAYS, now=now)
     )
     adoption_chart = charts.stacked(
         adoption, title="Active devices by version, day by day", label=_day, colours=versions
@@ -146,12 +146,12 @@ def _asked(app_id: int, now: datetime, *, most_failures: int | None = 10) -> Fle
     platform = apps.find_platform(request.args.get("platform") or Platform.ANDROID.value)
     days = request.args.get("days", 7, type=int)
     days = days if days in PERIODS else 7
-    return fleet_figures.fleet(reader(), app_id, platform, days=days, now=now, most_failures=most_failures)
+    return figures.fleet(reader(), app_id, platform, days=days, now=now, most_failures=most_failures)
 
 
 def _number(version: str) -> int:
     """What a version's colour is chosen by: its build, which lies beside those of its neighbours."""
-    build = fleet_figures.age(version)[1]
+    build = figures.age(version)[1]
     return build if isinstance(build, int) and build >= 0 else zlib.crc32(version.encode())
 
 

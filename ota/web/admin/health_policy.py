@@ -18,9 +18,9 @@ from ota.core.lifecycle import HealthAction
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
+from ota.health import policy as health_policy
+from ota.health.policy import Rules
 from ota.models import App
-from ota.services import health
-from ota.services.health import Rules
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -78,14 +78,16 @@ class PolicyForm(Form):
 def policy(slug: str) -> ResponseReturnValue:
     """Choose when a release counts as bad."""
     app = app_in_view(slug)
-    form = _form(health.rules_of(reader(), app.id))
+    form = _form(health_policy.rules_of(reader(), app.id))
     if not form.validate_on_submit():
         return _page(app, form), 422 if form.errors else 200
     try:
         with transaction() as session:
             found = apps.find(session, slug)
-            wanted = changed(health.rules_of(session, found.id), _values(form))
-            health.set_rules(session, actor(), found, wanted, revision=seen_revision(form) or 0, now=utcnow())
+            wanted = changed(health_policy.rules_of(session, found.id), _values(form))
+            health_policy.set_rules(
+                session, actor(), found, wanted, revision=seen_revision(form) or 0, now=utcnow()
+            )
     except OtaError as error:
         reader().rollback()
         stale = None
@@ -123,7 +125,7 @@ def keeping(slug: str) -> ResponseReturnValue:
 
 
 def _page(app: App, form: PolicyForm, stale: Stale | None = None) -> str:
-    rules = health.rules_of(reader(), app.id)
+    rules = health_policy.rules_of(reader(), app.id)
     return render_page(
         "health_policy.html",
         app=app,
@@ -167,7 +169,7 @@ def _values(form: PolicyForm) -> dict[str, Any]:
 
 
 def _stale(app: App) -> Stale:
-    rules = health.rules_of(reader(), app.id)
+    rules = health_policy.rules_of(reader(), app.id)
     chosen = rules.policy
     now = (
         f"{rules.action.value.replace('_', ' ')}, {100 * chosen.alpha:g} % by chance, {chosen.tolerated_ratio:g} times the control, "

@@ -16,8 +16,9 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
 from ota.errors import Conflict, OtaError
+from ota.health import policy as health_policy
 from ota.models import Proposal, Release
-from ota.services import approvals, health, previews, release_edits, release_rows, releases, soaking
+from ota.services import approvals, previews, release_edits, release_rows, releases, soaking
 from ota.services.release_edits import ReleaseEdit
 from ota.web import history
 from ota.web.access import actor, page
@@ -70,7 +71,7 @@ def begin_anew(slug: str, release_id: int) -> ResponseReturnValue:
     """Let a release go on that was found bad and is not stopped."""
 
     def do(session: Session, release: Release, revision: int) -> Release:
-        return health.begin_anew(session, actor(), release, revision=revision, now=utcnow())
+        return health_policy.begin_anew(session, actor(), release, revision=revision, now=utcnow())
 
     question = "Do you still want to begin a new test?"
     return _run(
@@ -300,7 +301,7 @@ def _confirm(slug: str, release_id: int, what: str, dialog: str) -> ResponseRetu
     if what == "resume":
         context |= {
             "preview": previews.preview(session, release, now, is_resumed=True),
-            "rules": health.rules_of(session, app.id),
+            "rules": health_policy.rules_of(session, app.id),
         }
     else:
         context["successor"] = release_rows.successor(session, release, now=now)

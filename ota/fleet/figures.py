@@ -18,6 +18,7 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
 from ota.core.versions import parse_current_version
+from ota.health.evaluate import Told
 from ota.models import (
     Adoption,
     CheckCount,
@@ -28,7 +29,6 @@ from ota.models import (
     ReleaseHealth,
     Version,
 )
-from ota.services.health_tests import Told
 
 TOP = 8
 OTHER = "other"

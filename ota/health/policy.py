@@ -15,11 +15,13 @@ from ota.core.lifecycle import LIVE_STATES, HealthAction, HealthTest, ReleaseSta
 from ota.core.rollout import FULL
 from ota.db import compare_and_set
 from ota.errors import Conflict, Invalid
+from ota.health import evaluate as health_tests
+from ota.health import silence
+from ota.health.evaluate import Found
 from ota.history import audit
 from ota.history.audit import SYSTEM, Actor
 from ota.models import App, HealthPolicy, Release, ReleaseHealth, Version
-from ota.services import health_tests, release_rows, silence
-from ota.services.health_tests import Found
+from ota.services import release_rows
 from ota.services.release_rows import summary
 from ota.telemetry.hourly_counts import insert
 
