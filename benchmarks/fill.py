@@ -21,7 +21,9 @@ from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.history.audit import SYSTEM
 from ota.models import Release, Version
-from ota.services import release_edits, release_rows, releases
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import rows as release_rows
 
 
 def add(code: int, *, rollout: int = 10_000) -> int:
@@ -39,7 +41,7 @@ def add(code: int, *, rollout: int = 10_000) -> int:
         made: Version = versions.add(
             session, SYSTEM, apps.find(session, None), draft, artifact=None, now=utcnow()
         )
-        return releases.start(session, SYSTEM, made, rollout=rollout, now=utcnow()).id
+        return release_acts.start(session, SYSTEM, made, rollout=rollout, now=utcnow()).id
 
 
 def fill(settings: Settings) -> Flask:
@@ -69,7 +71,7 @@ def publish(per_second: float) -> None:
                     if number % 3 == 1:
                         release_edits.set_rollout(session, SYSTEM, release, 2_500, now=utcnow())
                     else:
-                        releases.change_state(
+                        release_acts.change_state(
                             session, SYSTEM, release, ReleaseState.ROLLED_BACK, now=utcnow()
                         )
             time.sleep(max(0.0, beginning + (number + 1) / per_second - time.monotonic()))

@@ -13,7 +13,6 @@ from celery.signals import worker_ready
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
-from ota import watching
 from ota.builds import pipeline, uploads
 from ota.builds.worker import process, show_life
 from ota.clock import utcnow
@@ -23,7 +22,8 @@ from ota.fleet import adoption
 from ota.health import policy as health_policy
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
-from ota.services import deliveries, expiring, soaking
+from ota.releases import plans, watch
+from ota.services import deliveries, expiring
 from ota.telemetry import prune
 
 log = logging.getLogger(__name__)
@@ -86,9 +86,9 @@ def forget_devices() -> None:
 def advance_plans() -> None:
     """Open releases further whose soak has passed; one transaction for each, so that none waits for another's trouble."""
     with database_may_be_away():
-        for release_id in soaking.due(reader(), now=utcnow()):
+        for release_id in plans.due(reader(), now=utcnow()):
             with transaction() as session:
-                soaking.advance_if_due(session, release_id, now=utcnow())
+                plans.advance_if_due(session, release_id, now=utcnow())
 
 
 @shared_task(name="ota.evaluate_health")
@@ -96,7 +96,7 @@ def evaluate_health() -> None:
     """Look at what the devices of each release reported, and stop one that is bad; a short transaction for each."""
     with database_may_be_away():
         for release_id in health_policy.watched(reader(), now=utcnow()):
-            watching.look_once(release_id)
+            watch.look_once(release_id)
 
 
 @shared_task(name="ota.roll_up")

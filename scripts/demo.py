@@ -29,9 +29,12 @@ from ota.devices import groups
 from ota.fleet.adoption import note_adoption
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
-from ota.services import experiments, release_edits, release_rows, releases
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import rows as release_rows
+from ota.releases.terms import Terms
+from ota.services import experiments
 from ota.services.experiments import Draft
-from ota.services.release_terms import Terms
 from ota.web.reports import hashed
 from scripts.demo_fleet import grow
 from scripts.demo_rows import Fleet
@@ -138,7 +141,9 @@ def _release(
 ) -> int:
     with transaction() as session:
         version = session.get_one(Version, version_id)
-        made = releases.start(session, MAYA, version, channel=channel, rollout=rollout, terms=terms, now=at)
+        made = release_acts.start(
+            session, MAYA, version, channel=channel, rollout=rollout, terms=terms, now=at
+        )
         made.salt = f"demo-{version.version_code}-1"  # The same devices are let in each time.
         return made.id
 
@@ -150,7 +155,7 @@ def _widen(release_id: int, rollout: int, at: datetime) -> None:
 
 def _move(release_id: int, state: ReleaseState, at: datetime, reason: str | None = None) -> None:
     with transaction() as session:
-        releases.change_state(
+        release_acts.change_state(
             session, MAYA, release_rows.get(session, release_id), state, reason=reason, now=at
         )
 

@@ -17,7 +17,7 @@ from ota.errors import Conflict, Invalid, NotFound, Rejected
 from ota.history.audit import Actor
 from ota.models import App, Upload, Version
 from ota.packages import PackageFacts
-from ota.services import preflight
+from ota.releases import preflight
 
 _V1_IS_ENOUGH_BELOW = 24
 """Android 7.0 verifies scheme v2."""

@@ -21,8 +21,8 @@ from ota.health.evaluate import Found
 from ota.history import audit
 from ota.history.audit import SYSTEM, Actor
 from ota.models import App, HealthPolicy, Release, ReleaseHealth, Version
-from ota.services import release_rows
-from ota.services.release_rows import summary
+from ota.releases import rows as release_rows
+from ota.releases.rows import summary
 from ota.telemetry.hourly_counts import insert
 
 WATCHED_FOR = timedelta(days=30)
@@ -270,7 +270,7 @@ def _act(
     session: Session, release: Release, rules: Rules, found: ReleaseHealth, *, is_new: bool, now: datetime
 ) -> None:
     """Do what the policy says: told once, and stopped for as long as nobody has decided otherwise. Who resumes the release decides."""
-    from ota.services import releases  # They ask this module when a person resumes one.
+    from ota.releases import acts as release_acts  # They ask this module when a person resumes one.
 
     why = sentence(found)
     if is_new:
@@ -290,7 +290,9 @@ def _act(
         return
     if target is ReleaseState.HALTED and release.state != ReleaseState.ACTIVE:
         return  # A person has paused it.
-    releases.change_state(session, SYSTEM, release, target, revision=release.revision, reason=why, now=now)
+    release_acts.change_state(
+        session, SYSTEM, release, target, revision=release.revision, reason=why, now=now
+    )
 
 
 def _plain(rules: Rules) -> dict[str, Any]:

@@ -21,9 +21,12 @@ from ota.errors import Conflict, Forbidden, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Proposal
-from ota.services import experiments, release_edits, release_rows, releases
-from ota.services.release_edits import ReleaseEdit
-from ota.services.release_terms import Terms
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import rows as release_rows
+from ota.releases.edits import ReleaseEdit
+from ota.releases.terms import Terms
+from ota.services import experiments
 
 Outcome = TypeVar("Outcome")
 
@@ -135,7 +138,7 @@ def _start(
 ) -> str:
     version = versions.get(session, payload["version_id"])
     terms = msgspec.convert(payload["terms"], Terms) if payload["terms"] else None
-    releases.start(
+    release_acts.start(
         session,
         actor,
         version,

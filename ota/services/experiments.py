@@ -23,7 +23,8 @@ from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Experiment, Release, Version
-from ota.services import release_rows, releases
+from ota.releases import acts as release_acts
+from ota.releases import rows as release_rows
 
 _WITH = (
     joinedload(Experiment.channel),
@@ -77,7 +78,7 @@ def start(
         channel_id=channel.id,
         platform=platform,
         name=name,
-        salt=releases.new_salt(),
+        salt=release_acts.new_salt(),
         state=ExperimentState.RUNNING,
         created_at=now,
         created_by=actor.label,
@@ -88,7 +89,7 @@ def start(
     except IntegrityError:
         raise _overlaps(None, channel) from None
     for version, arm, first in zip(found, draft.arms, starts(draft.arms), strict=True):
-        releases.publish_version(session, actor, version, channel, revision=None, now=now)
+        release_acts.publish_version(session, actor, version, channel, revision=None, now=now)
         release = Release(
             channel_id=channel.id,
             version_id=version.id,
@@ -100,7 +101,7 @@ def start(
             salt=experiment.salt,
             starts_at=now,
         )
-        releases.add(session, actor, release, version, channel, now=now, experiment=name)
+        release_acts.add(session, actor, release, version, channel, now=now, experiment=name)
     after = {
         "name": name,
         "channel": channel.name,
@@ -157,7 +158,7 @@ def end(
         raise _stale(experiment)
     for arm in experiment.arms:
         if arm.is_live:
-            releases.change_state(session, actor, arm, ReleaseState.CONCLUDED, now=now)
+            release_acts.change_state(session, actor, arm, ReleaseState.CONCLUDED, now=now)
     if winner is not None:
         _become_release(session, actor, winner, experiment, now=now)
     after = {"name": experiment.name, "winner": winner.version if winner else None}
@@ -215,7 +216,7 @@ def _versions(session: Session, app: App, arms: Sequence[Arm]) -> list[Version]:
         )
     for version in found:
         if version.checksum is None:
-            raise releases.no_checksum()
+            raise release_acts.no_checksum()
     return found
 
 
@@ -265,21 +266,21 @@ def _become_release(
     channel = experiment.channel
     there = release_rows.standing(session, winner, channel)
     if there is None:
-        releases.publish_version(session, actor, winner, channel, revision=None, now=now)
+        release_acts.publish_version(session, actor, winner, channel, revision=None, now=now)
         release = Release(
             channel_id=channel.id,
             version_id=winner.id,
             platform=winner.platform,
             state=ReleaseState.ACTIVE,
             rollout=FULL,
-            salt=releases.new_salt(),
+            salt=release_acts.new_salt(),
             starts_at=now,
             full_since=now,
         )
-        releases.add(session, actor, release, winner, channel, now=now, won=experiment.name)
+        release_acts.add(session, actor, release, winner, channel, now=now, won=experiment.name)
         return
     if there.state != ReleaseState.ACTIVE:
-        releases.change_state(session, actor, there, ReleaseState.ACTIVE, now=now)
+        release_acts.change_state(session, actor, there, ReleaseState.ACTIVE, now=now)
     values = {"rollout": FULL, "plan": None, "plan_step": None, "next_step_at": None, "soak_left": None}
     release_rows.change(
         session, actor, there, "rollout_changed", values, revision=None, now=now, won=experiment.name

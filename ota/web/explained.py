@@ -5,8 +5,8 @@ from __future__ import annotations
 from ota.core.decision import NoUpdate, Offer
 from ota.core.explanation import Line
 from ota.models import Device
+from ota.releases.previews import Preview
 from ota.services.explaining import Explained
-from ota.services.previews import Preview
 from ota.web.explain_schemas import (
     CatalogView,
     DecisionView,

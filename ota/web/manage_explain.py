@@ -10,7 +10,9 @@ from ota.builds import versions
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import explaining, previews, release_rows
+from ota.releases import previews
+from ota.releases import rows as release_rows
+from ota.services import explaining
 from ota.services.explaining import Inquiry
 from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, PreviewQuery

@@ -25,7 +25,7 @@ from ota.health import policy as health_policy
 from ota.health.evaluate import Told
 from ota.health.policy import Rules
 from ota.models import ReleaseHealth
-from ota.services import release_rows
+from ota.releases import rows as release_rows
 from ota.web import monitoring
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

@@ -13,7 +13,10 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Proposal, Release
-from ota.services import approvals, publishing, release_rows, releases
+from ota.releases import acts as release_acts
+from ota.releases import publishing
+from ota.releases import rows as release_rows
+from ota.services import approvals
 from ota.web import present, present_releases
 from ota.web.access import actor
 from ota.web.api import DEVICES, MANAGING, Operation, operation
@@ -84,7 +87,7 @@ def deactivate(version_id: int, body: RevisionRequest) -> VersionAnswer:
     """Take a version out of all answers. Devices that have installed it keep it; its download answers 410."""
     with transaction() as session:
         version = versions.get(session, version_id)
-        releases.withdraw_version(session, actor(), version, revision=body.revision, now=utcnow())
+        release_acts.withdraw_version(session, actor(), version, revision=body.revision, now=utcnow())
     return VersionAnswer(
         version=present.version_view(version),
         message=f"Version {version.version} is withdrawn. Devices that already installed it keep it.",
@@ -105,7 +108,7 @@ def roll_back_newest(body: RollbackRequest) -> ReleaseAnswer:
     """Roll back what a channel offers first, without knowing its id: one call for scripts."""
     with transaction() as session:
         app, platform = apps.find(session, body.app), apps.find_platform(body.platform)
-        release = releases.roll_back_newest(
+        release = release_acts.roll_back_newest(
             session, actor(), app, platform, body.channel, reason=body.reason, now=utcnow()
         )
     return done(
@@ -201,7 +204,7 @@ def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[Relea
         name = version.version
 
         def act() -> Release:
-            return releases.start(
+            return release_acts.start(
                 session,
                 actor(),
                 version,
@@ -219,7 +222,7 @@ def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[Relea
 def _change(release_id: int, body: StopRequest, state: ReleaseState, message: str) -> ReleaseAnswer:
     with transaction() as session:
         release = release_rows.get(session, release_id)
-        releases.change_state(
+        release_acts.change_state(
             session, actor(), release, state, revision=body.revision, reason=body.reason, now=utcnow()
         )
     return done(release, message)

@@ -12,8 +12,12 @@ from ota.db import reader, transaction
 from ota.devices import devices
 from ota.history import audit
 from ota.models import Release
-from ota.services import approvals, release_edits, release_rows, releases, soaking
-from ota.services.release_edits import ReleaseEdit
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import plans
+from ota.releases import rows as release_rows
+from ota.releases.edits import ReleaseEdit
+from ota.services import approvals
 from ota.web import present, present_releases
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
@@ -69,7 +73,7 @@ def show(release_id: int) -> ReleaseHistoryAnswer:
         release=present.release_view(release),
         version=present.version_view(release.version),
         stranded=devices.stranded(session, release.version, now=now),
-        waits_for=soaking.why_waiting(session, release, now=now) if is_due else None,
+        waits_for=plans.why_waiting(session, release, now=now) if is_due else None,
         history=[present_releases.event_view(event) for event in reversed(events)],
     )
 
@@ -131,7 +135,7 @@ def advance(release_id: int, body: RevisionRequest) -> ReleaseAnswer:
     """Open a release to the next step of its plan before the soak has passed."""
     with transaction() as session:
         release = release_rows.get(session, release_id)
-        soaking.advance(session, actor(), release, revision=body.revision, now=utcnow())
+        plans.advance(session, actor(), release, revision=body.revision, now=utcnow())
     return done(release, f"The rollout is {release.rollout / 100:g} %.")
 
 
@@ -154,7 +158,7 @@ def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[Rele
         version_id, rollout = release.version_id, None if body.rollout is UNSET else body.rollout
 
         def act() -> Release:
-            return releases.promote(
+            return release_acts.promote(
                 session, actor(), release, body.channel, rollout=rollout, terms=terms, now=now
             )
 

@@ -10,7 +10,7 @@ from ota.builds.versions import VersionEdit
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.services import preflight
+from ota.releases import preflight
 from ota.web import present
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

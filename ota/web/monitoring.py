@@ -20,7 +20,7 @@ from ota.fleet import figures
 from ota.fleet.figures import Failures
 from ota.health import policy as health_policy
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
-from ota.services import release_rows
+from ota.releases import rows as release_rows
 from ota.web import charts
 from ota.web.release_wording import span
 

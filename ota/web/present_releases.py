@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ota.core.plans import Plan, PlanStep
 from ota.models import AuditEvent, Experiment, Proposal
-from ota.services.release_terms import Terms
+from ota.releases.terms import Terms
 from ota.web import present
 from ota.web.release_schemas import (
     EventView,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ota.core.lifecycle import ReleaseState
 from ota.models import AuditEvent
-from ota.services.release_rows import words
+from ota.releases.rows import words
 
 _LABELS = {
     "rollout": "open to",

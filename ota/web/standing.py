@@ -13,7 +13,8 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.rollout import FULL
 from ota.devices import census
 from ota.models import App, Channel, Experiment, Release
-from ota.services import release_rows, soaking
+from ota.releases import plans
+from ota.releases import rows as release_rows
 from ota.web.release_wording import ahead, span
 
 
@@ -112,7 +113,7 @@ def line_of(
         and release.next_step_at <= now
         and release.state == ReleaseState.ACTIVE
     )
-    waits_for = soaking.why_waiting(session, release, now=now) if is_due else None
+    waits_for = plans.why_waiting(session, release, now=now) if is_due else None
     code = release.version.version_code
     return Line(
         release,

@@ -27,8 +27,9 @@ from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
-from ota.services import experiments, releases
-from ota.services.release_terms import Terms
+from ota.releases import acts as release_acts
+from ota.releases.terms import Terms
+from ota.services import experiments
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
 
 SOMEBODY_ELSE = "somebody-else"
@@ -84,7 +85,7 @@ def _start(session: Session, app: App, release: R, now: datetime) -> Release:
     )
     # No service makes a floor that some devices could not reach; what it would answer is settled all the same.
     rollout = FULL if release.floor else release.rollout
-    row = releases.start(
+    row = release_acts.start(
         session, SYSTEM, version, channel=release.channel, rollout=rollout, terms=terms, now=now
     )
     row.rollout = release.rollout
@@ -94,7 +95,7 @@ def _start(session: Session, app: App, release: R, now: datetime) -> Release:
 def _end(session: Session, row: Release, release: R, now: datetime) -> None:
     """The state that the table asks for, and what no service lets anybody choose."""
     if release.state != "active":
-        releases.change_state(session, SYSTEM, row, ReleaseState(release.state), now=now)
+        release_acts.change_state(session, SYSTEM, row, ReleaseState(release.state), now=now)
     row.salt, row.starts_at = SALT, now + timedelta(seconds=release.starts_in)
     session.flush()
 

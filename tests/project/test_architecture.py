@@ -96,7 +96,7 @@ NOT_MOVED_YET = (
     "ota.services",
     "ota.senders",
     "ota.sending",
-    "ota.watching",
+    "ota.releases.watch",
     "ota.builds.worker",
     "ota.telemetry.drain",
     "ota.delivering",

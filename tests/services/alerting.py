@@ -11,7 +11,8 @@ from ota.core.lifecycle import ReleaseState
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Webhook
-from ota.services import alerts, releases
+from ota.releases import acts as release_acts
+from ota.services import alerts
 from tests.services.engine import START
 
 
@@ -38,7 +39,7 @@ def sent() -> list[Delivery]:
 def move(release_id: int, state: ReleaseState, reason: str | None = None, at: datetime = START) -> None:
     with transaction() as session:
         release = session.get_one(Release, release_id)
-        releases.change_state(session, SYSTEM, release, state, reason=reason, now=at)
+        release_acts.change_state(session, SYSTEM, release, state, reason=reason, now=at)
 
 
 def try_out(webhook_id: int, times: int = 1, at: datetime = START) -> None:

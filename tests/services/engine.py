@@ -16,8 +16,9 @@ from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM, Actor
 from ota.models import Channel, Release, User, Version
-from ota.services import release_rows, releases
-from ota.services.release_terms import Terms
+from ota.releases import acts as release_acts
+from ota.releases import rows as release_rows
+from ota.releases.terms import Terms
 
 START = datetime(2026, 5, 4, 9, tzinfo=UTC)
 
@@ -59,7 +60,7 @@ def begin(
     """Start a release; answers its id."""
     with transaction() as session:
         version = session.get_one(Version, version_id)
-        return releases.start(
+        return release_acts.start(
             session, actor, version, channel=channel, rollout=rollout, terms=Terms(**terms), now=at
         ).id
 

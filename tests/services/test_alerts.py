@@ -34,8 +34,10 @@ from ota.errors import Conflict, Invalid
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Version, Webhook
+from ota.releases import acts as release_acts
+from ota.releases import plans
 from ota.senders import http, mail, wire
-from ota.services import alerts, deliveries, expiring, releases, soaking
+from ota.services import alerts, deliveries, expiring
 from tests.builders.packages import apk, ipa
 from tests.builders.profiles import profile
 from tests.conftest import EMAILS, Api
@@ -115,7 +117,7 @@ def test_an_act_that_is_rolled_back_tells_nobody(receiver: Receiver) -> None:
 
     def start_and_fail() -> None:
         with transaction() as session:
-            releases.start(session, SYSTEM, session.get_one(Version, version_id), now=START)
+            release_acts.start(session, SYSTEM, session.get_one(Version, version_id), now=START)
             assert session.scalar(select(Delivery)) is not None
             raise RuntimeError("changed my mind")
 
@@ -388,7 +390,7 @@ def test_halts_roll_backs_and_plan_steps_are_told(receiver: Receiver) -> None:
     hook(receiver.url)
     release_id = begin(make(3), plan=(PlanStep(1000, 60), PlanStep(10000)))
     with transaction() as session:
-        soaking.advance(session, SYSTEM, look_in(session, release_id), now=START)
+        plans.advance(session, SYSTEM, look_in(session, release_id), now=START)
     move(release_id, ReleaseState.HALTED)
     move(release_id, ReleaseState.ROLLED_BACK, "It eats batteries.")
     assert kinds() == ["release.published", "release.plan_step", "release.halted", "release.rolled_back"]

@@ -21,7 +21,8 @@ from ota.db import db, snapshot, transaction
 from ota.errors import NotFound
 from ota.history.audit import SYSTEM
 from ota.models import App, Release, Version
-from ota.services import catalog_cache, releases
+from ota.releases import acts as release_acts
+from ota.services import catalog_cache
 from ota.services.catalog_cache import LOOK_AFTER, STALE_AFTER, CatalogCache
 from tests.services.engine import START, begin, channel, make
 
@@ -213,7 +214,7 @@ def test_every_act_on_a_release_grows_the_revision(world: World) -> None:
     seen = [revision("my-app")]
     for state in (ReleaseState.PAUSED, ReleaseState.ACTIVE, ReleaseState.ROLLED_BACK):
         with transaction() as session:
-            releases.change_state(session, SYSTEM, session.get_one(Release, release_id), state, now=START)
+            release_acts.change_state(session, SYSTEM, session.get_one(Release, release_id), state, now=START)
         seen.append(revision("my-app"))
     with transaction() as session:
         versions.delete(session, SYSTEM, session.get_one(Version, make_id(session)), now=START)

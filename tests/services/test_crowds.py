@@ -25,7 +25,9 @@ from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Release, Version
-from ota.services import publishing, release_edits, releases
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import publishing
 from tests.services.engine import START, begin, hours, look, make
 
 ROUNDS = int(os.environ.get("OTA_ROUNDS", "2"))
@@ -66,7 +68,7 @@ def publishers(code: int, version_id: int, revision: int) -> list[Act]:
     )
 
     def start(actor: Actor) -> object:
-        return releases.start(
+        return release_acts.start(
             reader(), actor, reader().get_one(Version, version_id), revision=revision, now=START
         )
 
@@ -80,7 +82,7 @@ def movers(release_id: int, revision: int, *states: ReleaseState) -> list[Act]:
     """They move a release as they saw it to another state."""
 
     def to(state: ReleaseState) -> Act:
-        return lambda actor: releases.change_state(
+        return lambda actor: release_acts.change_state(
             reader(), actor, reader().get_one(Release, release_id), state, revision=revision, now=LATER
         )
 
@@ -199,11 +201,13 @@ def test_whoever_publishes_and_rolls_back_without_looking_leaves_a_whole_history
             version_id = make(code)
 
             def start(actor: Actor, version_id: int = version_id) -> object:
-                return releases.start(reader(), actor, reader().get_one(Version, version_id), now=START)
+                return release_acts.start(reader(), actor, reader().get_one(Version, version_id), now=START)
 
             def roll_back(actor: Actor) -> object:
                 found = apps.find(reader(), None)
-                return releases.roll_back_newest(reader(), actor, found, Platform.ANDROID, None, now=LATER)
+                return release_acts.roll_back_newest(
+                    reader(), actor, found, Platform.ANDROID, None, now=LATER
+                )
 
             told = at_once(app, [start, roll_back] * (CROWD // 2))
             assert set(told) <= {
@@ -225,7 +229,7 @@ def test_whoever_publishes_and_rolls_back_without_looking_leaves_a_whole_history
             assert reader().get_one(Version, version_id).is_active is bool(standing(version_id))
             for release_id in standing(version_id):
                 with transaction() as session:
-                    releases.change_state(
+                    release_acts.change_state(
                         session,
                         Actor("end", Role.PUBLISHER),
                         look(release_id),

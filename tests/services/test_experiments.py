@@ -17,7 +17,8 @@ from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import Experiment, ReleaseDevice, Version
-from ota.services import experiment_results, experiments, releases
+from ota.releases import acts as release_acts
+from ota.services import experiment_results, experiments
 from tests.conftest import Api, drain
 from tests.services.engine import START, begin, channel, hours, make
 
@@ -129,7 +130,7 @@ def test_a_rollback_of_an_arm_leaves_the_other_alone(app: Flask, api: Api) -> No
         found = run((make(1), 5_000), (make(2), 5_000))
         with transaction() as session:
             arm = experiments.get(session, found.id).arms[1]
-            releases.change_state(session, SYSTEM, arm, releases.ReleaseState.ROLLED_BACK, now=START)
+            release_acts.change_state(session, SYSTEM, arm, release_acts.ReleaseState.ROLLED_BACK, now=START)
     assert set(offers(api).values()) == {1, None}
 
 

@@ -21,7 +21,9 @@ from ota.health import policy as health_policy
 from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import AuditEvent, ReleaseDevice, ReleaseHealth
-from ota.services import release_rows, releases, soaking
+from ota.releases import acts as release_acts
+from ota.releases import plans
+from ota.releases import rows as release_rows
 from ota.tasks import evaluate_health
 from tests.services.engine import START, begin, hours, look, make
 
@@ -161,7 +163,7 @@ def test_a_person_resumes_and_a_new_test_begins(in_app: Flask) -> None:
     evaluate(release)
     resumed = LATER + hours(1)
     with transaction() as session:
-        releases.change_state(
+        release_acts.change_state(
             session, SYSTEM, release_rows.get(session, release), ReleaseState.ACTIVE, now=resumed
         )
     found = evaluate(release, resumed + hours(4))
@@ -175,7 +177,7 @@ def test_a_paused_release_is_looked_at_and_left_to_its_person(in_app: Flask) -> 
     release = begin(make(2))
     fleet(release, rollout=(500, 100))
     with transaction() as session:
-        releases.change_state(
+        release_acts.change_state(
             session, SYSTEM, release_rows.get(session, release), ReleaseState.PAUSED, now=LATER
         )
     assert evaluate(release).is_bad
@@ -188,18 +190,17 @@ def test_a_plan_waits_for_health_and_for_reports(in_app: Flask) -> None:
 
     def advance() -> int:
         with transaction() as session:
-            soaking.advance_if_due(session, release, now=LATER)
+            plans.advance_if_due(session, release, now=LATER)
         return look(release).rollout
 
     assert advance() == 1_000
     assert (
-        soaking.why_waiting(reader(), look(release), now=LATER)
-        == "0 of 50 devices have reported how it goes."
+        plans.why_waiting(reader(), look(release), now=LATER) == "0 of 50 devices have reported how it goes."
     )
     fleet(release, rollout=(60, 30))
     evaluate(release)
     assert (
-        soaking.why_waiting(reader(), look(release), now=LATER)
+        plans.why_waiting(reader(), look(release), now=LATER)
         == "The health test says that the release is bad."
     )
     assert advance() == 1_000
@@ -213,7 +214,7 @@ def test_enough_good_reports_let_a_plan_go_on(in_app: Flask) -> None:
         session.query(ReleaseDevice).update({"healthy_at": START + hours(1)})
     evaluate(release)
     with transaction() as session:
-        soaking.advance_if_due(session, release, now=LATER)
+        plans.advance_if_due(session, release, now=LATER)
     assert look(release).rollout == 10_000
 
 
@@ -225,7 +226,7 @@ def test_the_task_looks_at_what_stands_and_may_run_twice(
     fleet(bad, rollout=(500, 100))
     fleet(ended, rollout=(500, 100))
     with transaction() as session:
-        releases.change_state(
+        release_acts.change_state(
             session, SYSTEM, release_rows.get(session, ended), ReleaseState.WITHDRAWN, now=START
         )
     for _ in range(2):

@@ -14,8 +14,10 @@ from ota.errors import Conflict, Invalid
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import Release
-from ota.services import release_edits, releases, soaking
-from ota.services.release_edits import ReleaseEdit
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import plans
+from ota.releases.edits import ReleaseEdit
 from tests.services.engine import START, begin, hours, look, make
 
 PLAN = (PlanStep(1_000, 24 * 60), PlanStep(5_000, 24 * 60), PlanStep(10_000))
@@ -25,16 +27,16 @@ def tick(hour: float) -> list[int]:
     """What the scheduler does so many hours after the start; answers whom it advanced."""
     now = START + hours(hour)
     moved = []
-    for release_id in soaking.due(reader(), now=now):
+    for release_id in plans.due(reader(), now=now):
         with transaction() as session:
-            if soaking.advance_if_due(session, release_id, now=now) is not None:
+            if plans.advance_if_due(session, release_id, now=now) is not None:
                 moved.append(release_id)
     return moved
 
 
 def to(release_id: int, state: ReleaseState, hour: float) -> None:
     with transaction() as session:
-        releases.change_state(
+        release_acts.change_state(
             session, SYSTEM, session.get_one(Release, release_id), state, now=START + hours(hour)
         )
 
@@ -72,7 +74,7 @@ def test_schedulers_that_run_twice_at_once_take_one_step(app: Flask) -> None:
 
     def run(_: int) -> bool:
         with app.app_context(), transaction() as session:
-            return soaking.advance_if_due(session, release_id, now=START + hours(24)) is not None
+            return plans.advance_if_due(session, release_id, now=START + hours(24)) is not None
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(run, range(8))) == [*[False] * 7, True]
@@ -126,12 +128,12 @@ def test_a_step_can_be_taken_before_its_time(app: Flask) -> None:
     with app.app_context():
         release_id = begin(make(1), plan=PLAN)
         with transaction() as session:
-            soaking.advance(session, SYSTEM, session.get_one(Release, release_id), now=START + hours(1))
+            plans.advance(session, SYSTEM, session.get_one(Release, release_id), now=START + hours(1))
         assert (look(release_id).rollout, look(release_id).next_step_at) == (5_000, START + hours(25))
         with transaction() as session:
-            soaking.advance(session, SYSTEM, session.get_one(Release, release_id), now=START + hours(2))
+            plans.advance(session, SYSTEM, session.get_one(Release, release_id), now=START + hours(2))
         with pytest.raises(Conflict) as none_left, transaction() as session:
-            soaking.advance(session, SYSTEM, session.get_one(Release, release_id), now=START + hours(3))
+            plans.advance(session, SYSTEM, session.get_one(Release, release_id), now=START + hours(3))
         assert none_left.value.code == "no_next_step"
 
 
@@ -141,7 +143,7 @@ def test_a_due_step_waits_while_the_version_could_not_be_published(app: Flask) -
         with transaction() as session:
             session.get_one(Release, release_id).version.app.allows_external = False
         assert tick(30) == []
-        assert "elsewhere" in (soaking.why_waiting(reader(), look(release_id), now=START + hours(30)) or "")
+        assert "elsewhere" in (plans.why_waiting(reader(), look(release_id), now=START + hours(30)) or "")
         with transaction() as session:
             session.get_one(Release, release_id).version.app.allows_external = True
         assert tick(31) == [release_id]

@@ -17,9 +17,11 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, Forbidden, OtaError
 from ota.history import audit
 from ota.models import Proposal, Release, Version
-from ota.services import approvals, experiments, release_edits, releases
-from ota.services.release_edits import ReleaseEdit
-from ota.services.release_terms import Terms
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases.edits import ReleaseEdit
+from ota.releases.terms import Terms
+from ota.services import approvals, experiments
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api
 from tests.services.engine import START, begin, channel, hours, look, make, person
 
@@ -34,7 +36,7 @@ def propose(version_id: int, who: str = ANNA, **options: Any) -> Proposal | Rele
         return approvals.or_propose(
             session,
             actor,
-            lambda: releases.start(session, actor, version, terms=terms, **options, now=START),
+            lambda: release_acts.start(session, actor, version, terms=terms, **options, now=START),
             now=START,
         )
 
@@ -131,7 +133,7 @@ def test_raising_needs_it_and_lowering_pausing_and_rolling_back_do_not(app: Flas
             )
         for state in (ReleaseState.PAUSED, ReleaseState.ROLLED_BACK):
             with transaction() as session:
-                releases.change_state(
+                release_acts.change_state(
                     session, person(ANNA), session.get_one(Release, release_id), state, now=START
                 )
         assert look(release_id).state == "rolled_back"
@@ -169,7 +171,7 @@ def test_an_approval_of_something_that_changed_meanwhile_does_nothing_and_stays_
                 now=START,
             )
         with transaction() as session:
-            releases.change_state(
+            release_acts.change_state(
                 session, person(BOB), session.get_one(Release, release_id), ReleaseState.PAUSED, now=START
             )
         with pytest.raises(Conflict) as stale:

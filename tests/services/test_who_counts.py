@@ -16,7 +16,9 @@ from ota.db import reader, transaction
 from ota.health import policy as health_policy
 from ota.history.audit import SYSTEM
 from ota.models import App, Channel, ReleaseDevice, ReleaseHealth
-from ota.services import release_edits, release_rows, releases
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import rows as release_rows
 from tests.services.engine import START, begin, hours, look, make
 from tests.services.world import World, version_id
 
@@ -185,7 +187,7 @@ def test_after_a_resume_the_control_is_there_again(world: World) -> None:
     assert found(world, START + hours(5)).is_bad
     with transaction() as session:
         release = release_rows.get(session, world.release_id)
-        releases.change_state(session, SYSTEM, release, ReleaseState.ACTIVE, now=START + hours(6))
+        release_acts.change_state(session, SYSTEM, release, ReleaseState.ACTIVE, now=START + hours(6))
     all_ask(world, START + hours(7))
     row = found(world, START + hours(10))
     assert (row.is_bad, row.rounds, row.control) == (False, 1, len(outside))

@@ -20,8 +20,8 @@ from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.devices import devices
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release
-from ota.services import previews
-from ota.services.previews import Preview
+from ota.releases import previews
+from ota.releases.previews import Preview
 from ota.web.reports import hashed
 from tests.conftest import EMAILS, Api
 

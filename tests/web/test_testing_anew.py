@@ -15,7 +15,7 @@ from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.health import policy as health_policy
 from ota.models import ReleaseDevice, ReleaseHealth
-from ota.services import release_rows
+from ota.releases import rows as release_rows
 from tests.conftest import EMAILS, Api, csrf_of
 
 pytestmark = pytest.mark.sqlite_suffices

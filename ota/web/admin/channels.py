@@ -15,7 +15,8 @@ from ota.db import reader, transaction
 from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.models import App, Channel, Release
-from ota.services import approvals, release_rows
+from ota.releases import rows as release_rows
+from ota.services import approvals
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent

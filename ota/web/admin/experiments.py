@@ -23,7 +23,8 @@ from ota.db import reader, transaction
 from ota.devices import census
 from ota.errors import Conflict, OtaError
 from ota.models import App, Experiment, Proposal, Release, Version
-from ota.services import approvals, experiments, release_rows
+from ota.releases import rows as release_rows
+from ota.services import approvals, experiments
 from ota.web import experiment_results, history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

@@ -19,7 +19,9 @@ from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import OtaError
 from ota.models import App, Release
-from ota.services import explaining, previews, release_rows
+from ota.releases import previews
+from ota.releases import rows as release_rows
+from ota.services import explaining
 from ota.services.explaining import Explained, Inquiry
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view

@@ -12,7 +12,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
 from ota.models import App, Channel, Release
-from ota.services import release_rows
+from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.forms import ConfirmForm

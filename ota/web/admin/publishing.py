@@ -18,8 +18,11 @@ from ota.devices import census, devices
 from ota.devices.census import LeftBehind
 from ota.errors import Conflict, OtaError
 from ota.models import App, Proposal, Release, Version
-from ota.services import approvals, preflight, release_rows, releases
-from ota.services.release_terms import Terms
+from ota.releases import acts as release_acts
+from ota.releases import preflight
+from ota.releases import rows as release_rows
+from ota.releases.terms import Terms
+from ota.services import approvals
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -71,7 +74,7 @@ def withdraw(slug: str, version_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = versions.get(session, version_id, app=app)
-            releases.withdraw_version(
+            release_acts.withdraw_version(
                 session, actor(), found, revision=seen_revision(form) or 0, now=utcnow()
             )
     except Conflict as error:
@@ -137,7 +140,7 @@ def _publish(slug: str, version_id: int, form: PublishForm) -> ResponseReturnVal
         name, terms = version.version, _terms(form, census.left_behind(session, version, now=now))
 
         def act() -> Release:
-            return releases.start(
+            return release_acts.start(
                 session,
                 actor(),
                 version,

@@ -18,8 +18,12 @@ from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.health import policy as health_policy
 from ota.models import Proposal, Release
-from ota.services import approvals, previews, release_edits, release_rows, releases, soaking
-from ota.services.release_edits import ReleaseEdit
+from ota.releases import acts as release_acts
+from ota.releases import edits as release_edits
+from ota.releases import plans, previews
+from ota.releases import rows as release_rows
+from ota.releases.edits import ReleaseEdit
+from ota.services import approvals
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -92,7 +96,7 @@ def advance(slug: str, release_id: int) -> ResponseReturnValue:
     """Take the plan's next step before its soak has passed."""
 
     def do(session: Session, release: Release, revision: int) -> Release:
-        return soaking.advance(session, actor(), release, revision=revision, now=utcnow())
+        return plans.advance(session, actor(), release, revision=revision, now=utcnow())
 
     question = "Do you still want to take its next step?"
     return _run(
@@ -208,7 +212,7 @@ def set_terms(slug: str, release_id: int) -> ResponseReturnValue:
 
 def _to(state: ReleaseState) -> Callable[[Session, Release, int], Release]:
     def do(session: Session, release: Release, revision: int) -> Release:
-        return releases.change_state(
+        return release_acts.change_state(
             session,
             actor(),
             release,

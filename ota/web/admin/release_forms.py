@@ -20,8 +20,8 @@ from ota.core.plans import MAX_SOAK_MINUTES, Plan, PlanStep
 from ota.core.rollout import FULL
 from ota.errors import Invalid
 from ota.models import Release
-from ota.services.release_edits import ReleaseEdit
-from ota.services.release_terms import plan_of
+from ota.releases.edits import ReleaseEdit
+from ota.releases.terms import plan_of
 from ota.web.admin.forms import Form, RolloutForm, without_nul
 
 DAY = 24 * 60

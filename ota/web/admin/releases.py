@@ -12,7 +12,8 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.devices import census, groups
 from ota.models import App, Release
-from ota.services import approvals, release_rows
+from ota.releases import rows as release_rows
+from ota.services import approvals
 from ota.web import history, monitoring, standing
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view

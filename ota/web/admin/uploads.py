@@ -15,7 +15,7 @@ from ota.db import reader
 from ota.devices import devices
 from ota.errors import NotFound, OtaError
 from ota.models import App, Upload
-from ota.services import release_rows
+from ota.releases import rows as release_rows
 from ota.web import intake
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

@@ -18,7 +18,8 @@ from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.history import audit
 from ota.models import App, Version
-from ota.services import preflight, release_rows
+from ota.releases import preflight
+from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.admin import notes
 from ota.web.admin.apps import app_in_view

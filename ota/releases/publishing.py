@@ -10,7 +10,7 @@ from ota.builds import fields, versions
 from ota.builds.versions import VersionDraft, VersionEdit
 from ota.history.audit import Actor
 from ota.models import App, Release, Version
-from ota.services import releases
+from ota.releases import acts as release_acts
 
 
 def publish(
@@ -24,12 +24,12 @@ def publish(
     existing = versions.find_by_code(session, app, draft.platform, draft.version_code)
     if existing is None:
         if fields.checksum(draft.checksum) is None:
-            raise releases.no_checksum()
+            raise release_acts.no_checksum()
         existing = versions.add(session, actor, app, draft, artifact=None, now=now)
     else:
         _check_same(existing, draft)
         versions.edit(session, actor, existing, said, revision=None, now=now)
-    return releases.start(session, actor, existing, now=now)
+    return release_acts.start(session, actor, existing, now=now)
 
 
 def _check_same(version: Version, draft: VersionDraft) -> None:

@@ -15,9 +15,9 @@ from ota.errors import Conflict
 from ota.health import policy as health_policy
 from ota.history.audit import SYSTEM, Actor
 from ota.models import Release
-from ota.services import preflight
-from ota.services.release_rows import change, get, summary
-from ota.services.release_terms import plan_of
+from ota.releases import preflight
+from ota.releases.rows import change, get, summary
+from ota.releases.terms import plan_of
 
 _BATCH = 100
 

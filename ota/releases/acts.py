@@ -22,9 +22,10 @@ from ota.health import policy as health_policy
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
-from ota.services import preflight, release_terms, soaking
-from ota.services.release_rows import change, full_since, live, plain, standing, summary, words
-from ota.services.release_terms import Terms
+from ota.releases import plans, preflight
+from ota.releases import terms as release_terms
+from ota.releases.rows import change, full_since, live, plain, standing, summary, words
+from ota.releases.terms import Terms
 
 _VERBS = {
     ReleaseState.ACTIVE: "resumed",
@@ -334,7 +335,7 @@ def _move(
     now: datetime,
 ) -> None:
     said = (reason or "").strip()[:MAX_REASON] or None
-    values: dict[str, Any] = {"state": new, "reason": said, **soaking.values_for(release, new, now)}
+    values: dict[str, Any] = {"state": new, "reason": said, **plans.values_for(release, new, now)}
     if new not in LIVE_STATES:
         values["ended_at"] = now
     change(session, actor, release, _VERBS[new], values, revision=revision, now=now)

@@ -19,9 +19,11 @@ from ota.core.versions import parse_current_version, parse_name
 from ota.devices.devices import ACTIVE_WITHIN
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
-from ota.services import release_rows, release_terms, releases
+from ota.releases import acts as release_acts
+from ota.releases import rows as release_rows
+from ota.releases import terms as release_terms
+from ota.releases.terms import Terms
 from ota.services.explaining import query_of
-from ota.services.release_terms import Terms
 
 MOST = 5_000
 """So many devices are decided about at most; of more a sample is taken and the result scaled."""
@@ -60,7 +62,7 @@ def draft(
     now: datetime,
 ) -> Release:
     """The release that `releases.start` would make, for `preview`: it never gets into the database. Raises `Invalid` or `NotFound`."""
-    made = releases.drafted(session, version, channel, rollout, terms or Terms(), now)
+    made = release_acts.drafted(session, version, channel, rollout, terms or Terms(), now)
     groups = release_terms.groups_named(session, version.app, terms.groups) if terms else []
     made.salt = "preview"  # Not another draw at every look.
     # Not by assignment: that would put it among the version's releases, and from there into the database.

@@ -14,8 +14,9 @@ from ota.core.plans import Plan, next_step_at, widest
 from ota.errors import Conflict, Invalid
 from ota.history.audit import Actor
 from ota.models import Release
-from ota.services import preflight, release_terms
-from ota.services.release_rows import change, check_seen, summary, words
+from ota.releases import preflight
+from ota.releases import terms as release_terms
+from ota.releases.rows import change, check_seen, summary, words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

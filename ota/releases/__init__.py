@@ -1,0 +1,1 @@
+"""Releases: starting, changing, watching and ending them."""
