@@ -26,6 +26,8 @@ from ota.core.plans import PlanStep
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.devices import groups
+from ota.experiments import experiments
+from ota.experiments.experiments import Draft
 from ota.fleet.adoption import note_adoption
 from ota.history.audit import Actor
 from ota.models import AuditEvent, Version
@@ -33,8 +35,6 @@ from ota.releases import acts as release_acts
 from ota.releases import edits as release_edits
 from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
-from ota.services import experiments
-from ota.services.experiments import Draft
 from ota.web.reports import hashed
 from scripts.demo_fleet import grow
 from scripts.demo_rows import Fleet

@@ -15,7 +15,7 @@ from ota.models import Channel
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What another person approved: only `ota.services.approvals` makes one."""
+    """What another person approved: only `ota.approvals` makes one."""
 
     proposal_id: int
 

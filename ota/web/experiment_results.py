@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from ota.core.comparison import Comparison, Finding, Result
 from ota.core.statistics import ENOUGH
+from ota.experiments import results
 from ota.models import Experiment, Release
-from ota.services import experiment_results
 from ota.web.experiment_schemas import ArmResultView, ComparisonView
 from ota.web.health_schemas import ShareView
 
@@ -66,7 +66,7 @@ class Results:
 
 def of(session: Session, experiment: Experiment) -> Results:
     """What its devices have shown so far."""
-    found = list(zip(experiment.arms, experiment_results.of(session, experiment), strict=True))
+    found = list(zip(experiment.arms, results.of(session, experiment), strict=True))
     first = experiment.arms[0].version.version if experiment.arms else ""
     return Results(
         [
@@ -85,7 +85,7 @@ def views(session: Session, experiment: Experiment) -> list[ArmResultView]:
     """The same for programs."""
     return [
         _view(arm, result)
-        for arm, result in zip(experiment.arms, experiment_results.of(session, experiment), strict=True)
+        for arm, result in zip(experiment.arms, results.of(session, experiment), strict=True)
     ]
 
 

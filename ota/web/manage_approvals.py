@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from ota import approvals
 from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.experiments import Arm
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.experiments import experiments
 from ota.models import Experiment, Proposal
-from ota.services import approvals, experiments
 from ota.web import experiment_results, present_releases
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

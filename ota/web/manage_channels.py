@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 from flask import Blueprint
 
+from ota import approvals
 from ota.apps import apps, channels, kill_switch
 from ota.apps.channels import ChannelEdit
 from ota.clock import utcnow
@@ -14,7 +15,6 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
 from ota.models import App, Channel
-from ota.services import approvals
 from ota.web import wording
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

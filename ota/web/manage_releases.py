@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from msgspec import UNSET, Struct
 
+from ota import approvals
 from ota.apps import apps
 from ota.builds import versions
 from ota.builds.versions import VersionDraft, VersionEdit
@@ -16,7 +17,6 @@ from ota.models import Proposal, Release
 from ota.releases import acts as release_acts
 from ota.releases import publishing
 from ota.releases import rows as release_rows
-from ota.services import approvals
 from ota.web import present, present_releases
 from ota.web.access import actor
 from ota.web.api import DEVICES, MANAGING, Operation, operation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from msgspec import UNSET
 
+from ota import approvals
 from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
@@ -17,7 +18,6 @@ from ota.releases import edits as release_edits
 from ota.releases import plans
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
-from ota.services import approvals
 from ota.web import present, present_releases
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation

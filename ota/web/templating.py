@@ -14,6 +14,7 @@ from flask import Flask, g, render_template, request, session, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
+from ota import approvals
 from ota.apps import apps, kill_switch
 from ota.clock import utcnow
 from ota.config import ROOT
@@ -23,7 +24,6 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from ota.db import reader
 from ota.models import App, Release, Upload, Version
-from ota.services import approvals
 from ota.web import charts, release_wording, wording
 from ota.web.present import public_url
 

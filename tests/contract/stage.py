@@ -23,13 +23,13 @@ from ota.core.rollout import FULL
 from ota.core.signers import SignerRange
 from ota.db import transaction
 from ota.devices import devices, groups
+from ota.experiments import experiments
 from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
 from ota.releases import acts as release_acts
 from ota.releases.terms import Terms
-from ota.services import experiments
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
 
 SOMEBODY_ELSE = "somebody-else"

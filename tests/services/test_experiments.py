@@ -14,11 +14,11 @@ from ota.core.platforms import Platform
 from ota.core.rollout import bucket
 from ota.db import reader, transaction
 from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.experiments import experiments, results
 from ota.history import audit
 from ota.history.audit import SYSTEM
 from ota.models import Experiment, ReleaseDevice, Version
 from ota.releases import acts as release_acts
-from ota.services import experiment_results, experiments
 from tests.conftest import Api, drain
 from tests.services.engine import START, begin, channel, hours, make
 
@@ -238,13 +238,12 @@ def test_results_count_each_device_once_and_only_failures_inside_the_window(app:
                     ),
                 ]
             )
-        found = experiment_results.of(reader(), experiments.get(reader(), experiment_id))
+        found = results.of(reader(), experiments.get(reader(), experiment_id))
         assert [each.counts for each in found] == [Counts(5, 3, 4, 2), Counts(1, 1, 1, 0)]
         reader().rollback()
         finish(experiment_id)
         assert [
-            each.counts.offered
-            for each in experiment_results.of(reader(), experiments.get(reader(), experiment_id))
+            each.counts.offered for each in results.of(reader(), experiments.get(reader(), experiment_id))
         ] == [5, 1]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from ota import approvals
 from ota.apps import apps, channels
 from ota.apps.two_person import NeedsApproval
 from ota.core.lifecycle import ProposalState, ReleaseState
@@ -15,13 +16,13 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction
 from ota.errors import Conflict, Forbidden, OtaError
+from ota.experiments import experiments
 from ota.history import audit
 from ota.models import Proposal, Release, Version
 from ota.releases import acts as release_acts
 from ota.releases import edits as release_edits
 from ota.releases.edits import ReleaseEdit
 from ota.releases.terms import Terms
-from ota.services import approvals, experiments
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api
 from tests.services.engine import START, begin, channel, hours, look, make, person
 

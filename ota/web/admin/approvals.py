@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ota import approvals
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import OtaError
-from ota.services import approvals
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.releases import list_page

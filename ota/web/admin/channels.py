@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
+from ota import approvals
 from ota.apps import apps, channels
 from ota.clock import utcnow
 from ota.core.permissions import Access
@@ -16,7 +17,6 @@ from ota.devices import devices
 from ota.errors import Conflict, OtaError
 from ota.models import App, Channel, Release
 from ota.releases import rows as release_rows
-from ota.services import approvals
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent

@@ -13,6 +13,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.fields.simple import HiddenField
 from wtforms.validators import InputRequired, Length, Optional
 
+from ota import approvals
 from ota.builds import versions
 from ota.clock import utcnow
 from ota.core.experiments import Arm
@@ -22,9 +23,9 @@ from ota.core.rollout import FULL
 from ota.db import reader, transaction
 from ota.devices import census
 from ota.errors import Conflict, OtaError
+from ota.experiments import experiments
 from ota.models import App, Experiment, Proposal, Release, Version
 from ota.releases import rows as release_rows
-from ota.services import approvals, experiments
 from ota.web import experiment_results, history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

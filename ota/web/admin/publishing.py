@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ota import approvals
 from ota.apps import apps
 from ota.builds import uploads, versions
 from ota.clock import utcnow
@@ -22,7 +23,6 @@ from ota.releases import acts as release_acts
 from ota.releases import preflight
 from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
-from ota.services import approvals
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

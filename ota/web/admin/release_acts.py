@@ -10,6 +10,7 @@ from flask import Blueprint, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from ota import approvals
 from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
@@ -23,7 +24,6 @@ from ota.releases import edits as release_edits
 from ota.releases import plans, previews
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
-from ota.services import approvals
 from ota.web import history
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view

@@ -7,13 +7,13 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
+from ota import approvals
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.devices import census, groups
 from ota.models import App, Release
 from ota.releases import rows as release_rows
-from ota.services import approvals
 from ota.web import history, monitoring, standing
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view

@@ -18,6 +18,7 @@ from ota.core.lifecycle import ProposalState
 from ota.core.plans import Plan
 from ota.db import MAX_ID, compare_and_set
 from ota.errors import Conflict, Forbidden, NotFound, OtaError
+from ota.experiments import experiments
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Proposal
@@ -26,7 +27,6 @@ from ota.releases import edits as release_edits
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
 from ota.releases.terms import Terms
-from ota.services import experiments
 
 Outcome = TypeVar("Outcome")
 
