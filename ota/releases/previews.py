@@ -23,7 +23,7 @@ from ota.releases import acts as release_acts
 from ota.releases import rows as release_rows
 from ota.releases import terms as release_terms
 from ota.releases.terms import Terms
-from ota.services.explaining import query_of
+from ota.updates.explaining import query_of
 
 MOST = 5_000
 """So many devices are decided about at most; of more a sample is taken and the result scaled."""

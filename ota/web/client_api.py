@@ -7,7 +7,7 @@ from flask import Blueprint, request
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import updates
+from ota.updates import answers as update_answers
 from ota.web import present
 from ota.web.api import DEVICES, Operation, operation
 from ota.web.front import PATH
@@ -45,7 +45,7 @@ def check(raw: bytes) -> bytes:
 )
 def latest(query: LatestQuery) -> LatestAnswer:
     """The newest version that is open to everybody; 404 when there is none."""
-    version = updates.latest(
+    version = update_answers.latest(
         reader(), app=query.app, platform=query.platform, channel=query.channel, now=utcnow()
     )
     return present.latest_answer(version, query.locale)

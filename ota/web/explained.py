@@ -6,7 +6,7 @@ from ota.core.decision import NoUpdate, Offer
 from ota.core.explanation import Line
 from ota.models import Device
 from ota.releases.previews import Preview
-from ota.services.explaining import Explained
+from ota.updates.explaining import Explained
 from ota.web.explain_schemas import (
     CatalogView,
     DecisionView,

@@ -17,10 +17,10 @@ from ota.config import Settings
 from ota.core.decision import NoUpdate, Offer
 from ota.core.locales import best, best_tag
 from ota.db import after_commit, snapshot
-from ota.services import updates
-from ota.services.catalog_cache import CatalogCache
-from ota.services.updates import Answer
 from ota.telemetry import records
+from ota.updates import answers as update_answers
+from ota.updates.answers import Answer
+from ota.updates.catalog_cache import CatalogCache
 from ota.web import present
 from ota.web.api import decode, encode
 from ota.web.limits import CheckLimit
@@ -54,12 +54,12 @@ class HotPath:
         """The JSON answer to a JSON body from that address. Raises an `OtaError` for what can't be answered, a database's error when
         that is away."""
         asked: CheckRequest = decode(raw, CheckRequest)
-        stream = updates.stream_of(self._catalogs, asked, now=now)
-        groups = updates.groups_of(stream, asked, self._secret)
-        key = updates.likeness(stream, asked, groups, now=now)
+        stream = update_answers.stream_of(self._catalogs, asked, now=now)
+        groups = update_answers.groups_of(stream, asked, self._secret)
+        key = update_answers.likeness(stream, asked, groups, now=now)
         known = stream.answers.get((key, asked.locale))
         if known is None:
-            known = self._encoded(updates.check(stream, asked, groups, now=now), asked.locale)
+            known = self._encoded(update_answers.check(stream, asked, groups, now=now), asked.locale)
             if key is not None and (asked.locale is None or len(asked.locale) <= _LONGEST_LOCALE):
                 _remember(stream.answers, (key, asked.locale), known)
         body, mark = known

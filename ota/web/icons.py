@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from ota.apps import apps
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.services import installs
+from ota.installing import install_page
 from ota.web.access import Caller, declare, page
 
 blueprint = Blueprint("icons", __name__)
@@ -28,7 +28,7 @@ def private(slug: str, version_id: int) -> Response:
 
 
 def _png(slug: str, version_id: int, caching: str, *, is_public: bool) -> Response:
-    icon, digest = installs.icon(reader(), apps.find(reader(), slug), version_id, is_public=is_public)
+    icon, digest = install_page.icon(reader(), apps.find(reader(), slug), version_id, is_public=is_public)
     response = Response(icon, mimetype="image/png")
     response.headers["Cache-Control"] = caching
     response.set_etag(digest)

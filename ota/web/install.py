@@ -15,9 +15,9 @@ from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.errors import Forbidden, OtaError
+from ota.installing import install_page, share_links
+from ota.installing.install_page import Offering
 from ota.models import App, ShareLink, Version
-from ota.services import installs, sharing
-from ota.services.installs import Offering
 from ota.web import addresses
 from ota.web.access import Caller, declare, page
 from ota.web.admin.forms import LinkPasswordForm, UdidForm, show_error
@@ -37,7 +37,7 @@ class PasswordNeeded(Forbidden):
 @page(Access.PUBLIC)
 def show(slug: str) -> ResponseReturnValue:
     """What there is of the app for each platform, for everybody."""
-    return _page(installs.open_app(reader(), slug), None)
+    return _page(install_page.open_app(reader(), slug), None)
 
 
 @blueprint.get("/s/<signed>")
@@ -50,7 +50,7 @@ def shared(slug: str, signed: str) -> ResponseReturnValue:
     link_id, shown = link.id, _page(link.app, link)
     if request.method == "GET":
         with transaction() as writing:
-            sharing.count_view(writing, link_id)
+            share_links.count_view(writing, link_id)
     return shown
 
 
@@ -63,7 +63,7 @@ def unlock(slug: str, signed: str) -> ResponseReturnValue:
         return _password_page(form, 422)
     limits, who = current_app.extensions["ota_login_limits"], request.remote_addr or ""
     limits.check(who, str(link.id), kind="share")
-    if not sharing.opens_with(link, form.password.data):
+    if not share_links.opens_with(link, form.password.data):
         limits.note_try(
             who, str(link.id), kind="share"
         )  # Only what is wrong is counted: a team may share an address.
@@ -82,7 +82,7 @@ def check_device(slug: str, signed: str | None = None) -> ResponseReturnValue:
     form, is_registered = UdidForm(), None
     if form.validate_on_submit():
         try:
-            is_registered = installs.is_registered(reader(), app, form.udid.data, now=utcnow())
+            is_registered = install_page.is_registered(reader(), app, form.udid.data, now=utcnow())
         except OtaError as error:
             show_error(form, error)
     return _page(app, link, form, is_registered), 422 if is_registered is None else 200
@@ -94,7 +94,7 @@ def check_device(slug: str, signed: str | None = None) -> ResponseReturnValue:
 def android(slug: str, signed: str | None = None) -> ResponseReturnValue:
     """To the newest file for Android."""
     app, link = _opened(slug, signed)
-    found = installs.installable(reader(), app, Platform.ANDROID, base_url=public_url(), now=utcnow())
+    found = install_page.installable(reader(), app, Platform.ANDROID, base_url=public_url(), now=utcnow())
     assert found.version is not None
     target = (
         found.version.download_url
@@ -111,9 +111,9 @@ def manifest(slug: str) -> ResponseReturnValue:
     """What iOS reads before it installs. It sends no cookies; for a share link the address itself is the pass."""
     now, token, link = utcnow(), request.args.get("token"), None
     if token is not None:
-        link = sharing.open_link(reader(), slug, addresses.link_id_of_pass(token, now), now=now)
-    app = link.app if link else installs.open_app(reader(), slug)
-    found = installs.installable(reader(), app, Platform.IOS, base_url=public_url(), now=now)
+        link = share_links.open_link(reader(), slug, addresses.link_id_of_pass(token, now), now=now)
+    app = link.app if link else install_page.open_app(reader(), slug)
+    found = install_page.installable(reader(), app, Platform.IOS, base_url=public_url(), now=now)
     answer = Response(plistlib.dumps(_manifest(app, found)), mimetype="application/xml")
     answer.headers["Cache-Control"] = "no-store"
     _count_download(link)
@@ -136,13 +136,13 @@ def _manifest(app: App, found: Offering) -> dict[str, Any]:
 
 
 def _link(slug: str, signed: str) -> ShareLink:
-    return sharing.open_link(reader(), slug, addresses.link_id_of(signed), now=utcnow())
+    return share_links.open_link(reader(), slug, addresses.link_id_of(signed), now=utcnow())
 
 
 def _opened(slug: str, signed: str | None) -> tuple[App, ShareLink | None]:
     """The app for this visitor, and the link that they came through."""
     if signed is None:
-        return installs.open_app(reader(), slug), None
+        return install_page.open_app(reader(), slug), None
     link = _link(slug, signed)
     if _is_locked(link):
         raise PasswordNeeded(
@@ -159,7 +159,7 @@ def _count_download(link: ShareLink | None) -> None:
     if link is not None and request.method == "GET":
         link_id = link.id
         with transaction() as writing:
-            sharing.count_download(writing, link_id)
+            share_links.count_download(writing, link_id)
 
 
 def _password_page(form: LinkPasswordForm, status: int) -> ResponseReturnValue:
@@ -170,7 +170,7 @@ def _picture(app: App, version: Version) -> str:
     """Where the icon is. For those with a link it is in the page itself: its own address is for everybody or nobody."""
     if app.install_access == InstallAccess.OPEN:
         return url_for("icons.public", slug=app.slug, version_id=version.id)
-    icon, _ = installs.icon(reader(), app, version.id, is_public=False)
+    icon, _ = install_page.icon(reader(), app, version.id, is_public=False)
     return f"data:image/png;base64,{base64.b64encode(icon).decode()}"
 
 
@@ -179,7 +179,7 @@ def _page(
 ) -> str:
     now, here = utcnow(), visitor_platform(request.user_agent.string)
     found = sorted(
-        installs.offerings(reader(), app, base_url=public_url(), now=now),
+        install_page.offerings(reader(), app, base_url=public_url(), now=now),
         key=lambda each: each.platform is not here,
     )
     signed = (request.view_args or {}).get("signed")

@@ -12,8 +12,8 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.releases import previews
 from ota.releases import rows as release_rows
-from ota.services import explaining
-from ota.services.explaining import Inquiry
+from ota.updates import explaining
+from ota.updates.explaining import Inquiry
 from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, PreviewQuery
 from ota.web.explained import explain_answer, preview_answer

@@ -8,8 +8,8 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
+from ota.installing import share_links
 from ota.models import ShareLink
-from ota.services import sharing
 from ota.web import addresses
 from ota.web.access import actor
 from ota.web.api import MANAGING, Operation, operation
@@ -36,7 +36,9 @@ blueprint = Blueprint("manage_shares", __name__)
 )
 def index(query: ShareLinksQuery) -> ShareLinksAnswer:
     """The app's links, those not revoked first, the newest of them first."""
-    found = sharing.of_app(reader(), apps.find(reader(), query.app), limit=query.limit, offset=query.offset)
+    found = share_links.of_app(
+        reader(), apps.find(reader(), query.app), limit=query.limit, offset=query.offset
+    )
     return ShareLinksAnswer(share_links=[_view(link) for link in found])
 
 
@@ -55,7 +57,7 @@ def create(body: ShareLinkRequest) -> ShareLinkAnswer:
     """Make an address by which people without an account get to the app's install page."""
     with transaction() as session:
         app = apps.find(session, body.app)
-        link = sharing.create(
+        link = share_links.create(
             session, actor(), app, name=body.name, days=body.days, password=body.password, now=utcnow()
         )
     return _answer(link, f"The link is good for {body.days} {'day' if body.days == 1 else 'days'}.")
@@ -68,8 +70,8 @@ def create(body: ShareLinkRequest) -> ShareLinkAnswer:
 def revoke(link_id: int) -> ShareLinkAnswer:
     """Close a link from the next request on. What was installed through it stays installed."""
     with transaction() as session:
-        link = sharing.get(session, link_id)
-        sharing.revoke(session, actor(), link, now=utcnow())
+        link = share_links.get(session, link_id)
+        share_links.revoke(session, actor(), link, now=utcnow())
     return _answer(link, "The link is revoked.")
 
 
@@ -84,7 +86,7 @@ def _view(link: ShareLink) -> ShareLinkView:
         app=link.app.slug,
         name=link.name,
         url=addresses.share_url(link),
-        state=sharing.state_of(link, utcnow()),
+        state=share_links.state_of(link, utcnow()),
         has_password=link.password_hash is not None,
         created_at=link.created_at,
         created_by=link.created_by,

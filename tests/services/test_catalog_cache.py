@@ -22,8 +22,8 @@ from ota.errors import NotFound
 from ota.history.audit import SYSTEM
 from ota.models import App, Release, Version
 from ota.releases import acts as release_acts
-from ota.services import catalog_cache
-from ota.services.catalog_cache import LOOK_AFTER, STALE_AFTER, CatalogCache
+from ota.updates import catalog_cache
+from ota.updates.catalog_cache import LOOK_AFTER, STALE_AFTER, CatalogCache
 from tests.services.engine import START, begin, channel, make
 
 ANDROID = Platform.ANDROID

@@ -18,9 +18,9 @@ from ota.db import reader, transaction
 from ota.errors import Gone, Invalid, NotFound
 from ota.history import audit
 from ota.history.audit import SYSTEM, Actor
+from ota.installing import share_links
+from ota.installing.share_links import ShareState
 from ota.models import ShareLink
-from ota.services import sharing
-from ota.services.sharing import ShareState
 
 ANNA = Actor(label="anna@example.com", role=Role.PUBLISHER)
 NOW = utcnow()
@@ -34,13 +34,13 @@ def in_app(app: Flask) -> Iterator[None]:
 
 def make(name: str = "Testers", days: int = 30, password: str | None = None) -> int:
     with transaction() as session:
-        return sharing.create(
+        return share_links.create(
             session, ANNA, apps.find(session, None), name=name, days=days, password=password, now=NOW
         ).id
 
 
 def opened(link_id: int | None, slug: str = "my-app", after: timedelta = timedelta()) -> ShareLink:
-    return sharing.open_link(reader(), slug, link_id, now=NOW + after)
+    return share_links.open_link(reader(), slug, link_id, now=NOW + after)
 
 
 def test_a_link_opens_the_page_until_it_expires(in_app: None) -> None:
@@ -48,8 +48,8 @@ def test_a_link_opens_the_page_until_it_expires(in_app: None) -> None:
     assert opened(link_id, after=timedelta(days=2, seconds=-1)).app.slug == "my-app"
     with pytest.raises(Gone, match="was good until"):
         opened(link_id, after=timedelta(days=2))
-    link = sharing.get(reader(), link_id)
-    assert [sharing.state_of(link, NOW + timedelta(days=days)) for days in (1, 2)] == [
+    link = share_links.get(reader(), link_id)
+    assert [share_links.state_of(link, NOW + timedelta(days=days)) for days in (1, 2)] == [
         ShareState.ACTIVE,
         ShareState.EXPIRED,
     ]
@@ -59,10 +59,12 @@ def test_a_revoked_link_is_closed_and_revoking_it_again_changes_nothing(in_app: 
     link_id = make()
     for later in (0, 60):
         with transaction() as session:
-            sharing.revoke(session, ANNA, sharing.get(session, link_id), now=NOW + timedelta(seconds=later))
+            share_links.revoke(
+                session, ANNA, share_links.get(session, link_id), now=NOW + timedelta(seconds=later)
+            )
     with pytest.raises(Gone, match="taken it back"):
         opened(link_id)
-    assert sharing.get(reader(), link_id).revoked_at == NOW
+    assert share_links.get(reader(), link_id).revoked_at == NOW
     events = audit.history(reader(), subjects=[("share", link_id)])
     assert [event.action for event in events] == ["share.revoked", "share.created"]
     assert {event.actor for event in events} == {"anna@example.com"}
@@ -73,7 +75,7 @@ def test_two_who_revoke_at_once_leave_one_row_of_history(app: Flask, in_app: Non
 
     def revoke(_: int) -> None:
         with app.app_context(), transaction() as session:
-            sharing.revoke(session, ANNA, sharing.get(session, link_id), now=NOW)
+            share_links.revoke(session, ANNA, share_links.get(session, link_id), now=NOW)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(revoke, range(4)))
@@ -95,7 +97,7 @@ def test_a_link_opens_only_its_own_app(in_app: None) -> None:
     with pytest.raises(NotFound, match="cut off on its way"):
         opened(link_id, slug="other")
     with pytest.raises(NotFound, match="no share link"):
-        sharing.get(reader(), link_id, app=other)
+        share_links.get(reader(), link_id, app=other)
 
 
 def test_a_link_opens_nothing_while_the_page_is_off(in_app: None) -> None:
@@ -122,16 +124,16 @@ def test_a_link_is_not_made_of_nonsense(in_app: None, given: dict[str, object], 
     with pytest.raises(Invalid) as caught:
         make(**given)  # type: ignore[arg-type]
     assert caught.value.details["field"] == field
-    assert sharing.of_app(reader(), apps.find(reader(), None)) == []
+    assert share_links.of_app(reader(), apps.find(reader(), None)) == []
 
 
 def test_a_password_is_kept_as_a_hash_and_never_in_the_history(in_app: None) -> None:
     link_id = make(password="open sesame")
-    link = sharing.get(reader(), link_id)
+    link = share_links.get(reader(), link_id)
     assert link.password_hash is not None
     assert link.password_hash.startswith("$argon2id$")
     assert [
-        sharing.opens_with(link, tried) for tried in ("open sesame", "Open sesame", "", "x" * 10_000_000)
+        share_links.opens_with(link, tried) for tried in ("open sesame", "Open sesame", "", "x" * 10_000_000)
     ] == [
         True,
         False,
@@ -141,7 +143,7 @@ def test_a_password_is_kept_as_a_hash_and_never_in_the_history(in_app: None) -> 
     assert "sesame" not in str(
         [event.after for event in audit.history(reader(), subjects=[("share", link_id)])]
     )
-    assert sharing.opens_with(sharing.get(reader(), make()), "anything")
+    assert share_links.opens_with(share_links.get(reader(), make()), "anything")
 
 
 def test_of_many_visitors_at_the_same_moment_none_is_lost(app: Flask, in_app: None) -> None:
@@ -149,21 +151,21 @@ def test_of_many_visitors_at_the_same_moment_none_is_lost(app: Flask, in_app: No
 
     def visit(number: int) -> None:
         with app.app_context(), transaction() as session:
-            (sharing.count_view if number % 3 else sharing.count_download)(session, link_id)
+            (share_links.count_view if number % 3 else share_links.count_download)(session, link_id)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(visit, range(60)))
-    link = sharing.get(reader(), link_id)
+    link = share_links.get(reader(), link_id)
     assert (link.views, link.downloads) == (40, 20)
 
 
 def test_the_newest_links_come_first_and_revoked_ones_last(in_app: None) -> None:
     first, second, third = make("first"), make("second"), make("third")
     with transaction() as session:
-        sharing.revoke(session, ANNA, sharing.get(session, third), now=NOW)
+        share_links.revoke(session, ANNA, share_links.get(session, third), now=NOW)
     app = apps.find(reader(), None)
-    assert [link.id for link in sharing.of_app(reader(), app)] == [second, first, third]
-    assert [link.id for link in sharing.of_app(reader(), app, limit=1, offset=1)] == [first]
+    assert [link.id for link in share_links.of_app(reader(), app)] == [second, first, third]
+    assert [link.id for link in share_links.of_app(reader(), app, limit=1, offset=1)] == [first]
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from ota.core.permissions import Role
 from ota.core.platforms import ProfileType
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
+from ota.installing import share_links
 from ota.models import ShareLink
-from ota.services import sharing
 from ota.web import addresses
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import (
@@ -289,7 +289,7 @@ def test_only_those_with_a_link_or_nobody_gets_in_when_the_app_says_so(
         assert (answer.status_code, "opens only with a link" in answer.text) == (403, True), path
     assert client.get(f"/install/my-app/icon/{android}.png").status_code == 404
     with app.app_context(), transaction() as session:
-        link_id = sharing.create(
+        link_id = share_links.create(
             session, SYSTEM, apps.find(session, "my-app"), name="testers", now=utcnow()
         ).id
     with app.test_request_context():

@@ -21,8 +21,8 @@ from ota.core.install_access import InstallAccess
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
+from ota.installing import share_links
 from ota.models import ShareLink
-from ota.services import sharing
 from ota.web import install
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, publish_android, publish_ios
@@ -43,7 +43,7 @@ def make(api: Api, **body: Any) -> tuple[int, str]:
 
 def counts(app: Flask, link_id: int) -> tuple[int, int]:
     with app.app_context():
-        link = sharing.get(reader(), link_id)
+        link = share_links.get(reader(), link_id)
         return link.views, link.downloads
 
 

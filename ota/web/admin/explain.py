@@ -21,8 +21,8 @@ from ota.errors import OtaError
 from ota.models import App, Release
 from ota.releases import previews
 from ota.releases import rows as release_rows
-from ota.services import explaining
-from ota.services.explaining import Explained, Inquiry
+from ota.updates import explaining
+from ota.updates.explaining import Explained, Inquiry
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.devices import looked_up

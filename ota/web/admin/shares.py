@@ -10,7 +10,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import OtaError
-from ota.services import sharing
+from ota.installing import share_links
 from ota.web import addresses
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
@@ -26,7 +26,7 @@ PAGE = 50
 @page(Access.PUBLISH)
 def index(slug: str) -> ResponseReturnValue:
     """The address of the install page, and every link to it."""
-    return _page(slug, ShareForm(formdata=None, days=sharing.DEFAULT_DAYS))
+    return _page(slug, ShareForm(formdata=None, days=share_links.DEFAULT_DAYS))
 
 
 @blueprint.post("")
@@ -37,7 +37,7 @@ def create(slug: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             with transaction() as session:
-                link = sharing.create(
+                link = share_links.create(
                     session,
                     actor(),
                     apps.find(session, slug),
@@ -58,8 +58,8 @@ def create(slug: str) -> ResponseReturnValue:
 def show(slug: str, link_id: int) -> ResponseReturnValue:
     """The address of one link, to copy and to scan."""
     app = app_in_view(slug)
-    link = sharing.get(reader(), link_id, app=app)
-    state = sharing.state_of(link, utcnow())
+    link = share_links.get(reader(), link_id, app=app)
+    state = share_links.state_of(link, utcnow())
     return render_page(
         "share_link.html",
         "partials/share_dialog.html",
@@ -75,14 +75,14 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
 def revoke(slug: str, link_id: int) -> ResponseReturnValue:
     """Close a link, after a look at what that means."""
     app, form = app_in_view(slug), ConfirmForm()
-    link = sharing.get(reader(), link_id, app=app)
+    link = share_links.get(reader(), link_id, app=app)
     if not form.validate_on_submit():
         return render_page(
             "confirm.html", "partials/confirm_revoke.html", what="revoke", app=app, link=link, form=form
         )
     with transaction() as session:
-        sharing.revoke(
-            session, actor(), sharing.get(session, link_id, app=apps.find(session, slug)), now=utcnow()
+        share_links.revoke(
+            session, actor(), share_links.get(session, link_id, app=apps.find(session, slug)), now=utcnow()
         )
     flash(f"The link {link.name} is revoked.")
     return redirect(url_for("admin_shares.index", slug=slug), 303)
@@ -90,8 +90,8 @@ def revoke(slug: str, link_id: int) -> ResponseReturnValue:
 
 def _page(slug: str, form: ShareForm) -> str:
     app, start, now = app_in_view(slug), start_of_page(), utcnow()
-    found = sharing.of_app(reader(), app, limit=PAGE + 1, offset=start)
-    rows = [(link, sharing.state_of(link, now), addresses.share_url(link)) for link in found[:PAGE]]
+    found = share_links.of_app(reader(), app, limit=PAGE + 1, offset=start)
+    rows = [(link, share_links.state_of(link, now), addresses.share_url(link)) for link in found[:PAGE]]
     return render_page(
         "share.html",
         app=app,

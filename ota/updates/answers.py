@@ -16,7 +16,7 @@ from ota.core.versions import CurrentVersion, parse_current_version
 from ota.devices import devices
 from ota.errors import Invalid, NotFound
 from ota.models import Version
-from ota.services.catalog_cache import CatalogCache, Stream
+from ota.updates.catalog_cache import CatalogCache, Stream
 
 MAX_DEVICE_ID = 200
 _NO_GROUPS: frozenset[int] = frozenset()

@@ -18,7 +18,7 @@ from ota.core.platforms import Platform, os_numbers
 from ota.core.versions import parse_current_version
 from ota.errors import Invalid
 from ota.models import App, Channel, Device, DeviceGroup, DeviceGroupMember, Version
-from ota.services.updates import MAX_DEVICE_ID
+from ota.updates.answers import MAX_DEVICE_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from ota.core.preflight import EXPIRES_SOON
 from ota.errors import Forbidden, Invalid, NotFound
 from ota.models import App, Artifact, Version
 from ota.packages.facts import BuildFacts, Profile
-from ota.services import updates
+from ota.updates import answers as update_answers
 
 _LIMITED = {ProfileType.AD_HOC, ProfileType.DEVELOPMENT}
 
@@ -70,7 +70,7 @@ def offerings(session: Session, app: App, *, base_url: str, now: datetime) -> tu
 def offering(session: Session, app: App, platform: Platform, *, base_url: str, now: datetime) -> Offering:
     """What there is on this platform."""
     try:
-        version = updates.latest(session, app=app.slug, platform=platform, channel=None, now=now)
+        version = update_answers.latest(session, app=app.slug, platform=platform, channel=None, now=now)
     except NotFound:
         return Offering(platform=platform)
     facts, has_icon = build_facts.facts_of(version), build_facts.has_icon(session, version)
@@ -110,7 +110,7 @@ def is_registered(session: Session, app: App, udid: str, *, now: datetime) -> bo
             "bad_udid",
             "That is no UDID: it has 40 characters, or 8 and 16 with a hyphen, all of them 0 to 9 and a to f.",
         )
-    version = updates.latest(session, app=app.slug, platform=Platform.IOS, channel=None, now=now)
+    version = update_answers.latest(session, app=app.slug, platform=Platform.IOS, channel=None, now=now)
     facts = build_facts.facts_of(version)
     devices = facts.profile.devices if facts and facts.profile else ()
     return any(normal_udid(device) == wanted for device in devices)

@@ -1,0 +1,1 @@
+"""First installation: the install page and share links."""

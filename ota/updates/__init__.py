@@ -1,0 +1,1 @@
+"""Answers to update checks, and their explanation."""
