@@ -13,6 +13,7 @@ from celery.signals import worker_ready
 from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
+from ota.alerts import deliveries, expiring_profiles
 from ota.builds import pipeline, uploads
 from ota.builds.worker import process, show_life
 from ota.clock import utcnow
@@ -23,7 +24,6 @@ from ota.health import policy as health_policy
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
 from ota.releases import plans, watch
-from ota.services import deliveries, expiring
 from ota.telemetry import prune
 
 log = logging.getLogger(__name__)
@@ -121,9 +121,9 @@ def prune_telemetry() -> None:
 def warn_expiring() -> None:
     """Tell people of provisioning profiles that are about to expire; one transaction for each app."""
     with database_may_be_away():
-        for app_id in expiring.candidates(reader()):
+        for app_id in expiring_profiles.candidates(reader()):
             with transaction() as session:
-                expiring.warn(session, app_id, now=utcnow())
+                expiring_profiles.warn(session, app_id, now=utcnow())
 
 
 @shared_task(name="ota.forget_deliveries")

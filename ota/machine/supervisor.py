@@ -118,7 +118,7 @@ def commands(settings: Settings, address: str) -> list[Child]:
     )
     sender = Child(
         "deliver",
-        [python, "-m", "ota.delivering"],
+        [python, "-m", "ota.programs.send_alerts"],
         sign_of_life=settings.sender_sign_path,
         silent_after=SENDER_SILENT_AFTER,
     )

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from ota.alerts.receivers import MAX_URL
 from ota.core.alerts import CHOSEN
 from ota.db import MAX_ID
-from ota.services.alerts import MAX_URL
 from ota.web.schemas import AppSlug, Revision
 
 _KINDS: dict[str, Any] = {"enum": [kind.value for kind in CHOSEN]}

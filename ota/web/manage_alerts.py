@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app
 
+from ota.alerts import deliveries, receivers
 from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
@@ -11,7 +12,6 @@ from ota.core.alerts import DeliveryState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Delivery, Webhook
-from ota.services import alerts, deliveries
 from ota.web.access import actor
 from ota.web.alert_schemas import (
     AllDeliveriesQuery,
@@ -41,7 +41,7 @@ blueprint = Blueprint("manage_alerts", __name__)
 )
 def index(query: WebhooksQuery) -> WebhooksAnswer:
     """The app's webhooks, the oldest first."""
-    found = alerts.webhooks_of(reader(), apps.find(reader(), query.app))
+    found = receivers.webhooks_of(reader(), apps.find(reader(), query.app))
     return WebhooksAnswer(webhooks=[_view(webhook) for webhook in found])
 
 
@@ -59,7 +59,7 @@ def index(query: WebhooksQuery) -> WebhooksAnswer:
 def create(body: WebhookRequest) -> WebhookAnswer:
     """Send the app's events to an address. The answer shows the secret that signs them, this once."""
     with transaction() as session:
-        webhook = alerts.add_webhook(
+        webhook = receivers.add_webhook(
             session,
             actor(),
             apps.find(session, body.app),
@@ -88,10 +88,10 @@ def create(body: WebhookRequest) -> WebhookAnswer:
 def edit(webhook_id: int, body: WebhookEditRequest) -> WebhookAnswer:
     """Change its address or events, switch it on or off, renew its secret."""
     with transaction() as session:
-        webhook = alerts.edit_webhook(
+        webhook = receivers.edit_webhook(
             session,
             actor(),
-            alerts.get_webhook(session, webhook_id),
+            receivers.get_webhook(session, webhook_id),
             url=body.url,
             events=body.events,
             is_enabled=body.is_enabled,
@@ -112,7 +112,7 @@ def edit(webhook_id: int, body: WebhookEditRequest) -> WebhookAnswer:
 def delete(webhook_id: int) -> DeletedAnswer:
     """Forget a webhook and what was sent to it."""
     with transaction() as session:
-        alerts.delete_webhook(session, actor(), alerts.get_webhook(session, webhook_id), now=utcnow())
+        receivers.delete_webhook(session, actor(), receivers.get_webhook(session, webhook_id), now=utcnow())
     return DeletedAnswer(message="The webhook is deleted.")
 
 
@@ -125,8 +125,8 @@ def delete(webhook_id: int) -> DeletedAnswer:
 def test(webhook_id: int) -> DeliveryAnswer:
     """Send it an event of the kind `test`, whatever it has chosen."""
     with transaction() as session:
-        delivery = alerts.test_webhook(
-            session, actor(), alerts.get_webhook(session, webhook_id), now=utcnow()
+        delivery = receivers.test_webhook(
+            session, actor(), receivers.get_webhook(session, webhook_id), now=utcnow()
         )
     return DeliveryAnswer(delivery=_delivery(delivery), message="A test is on its way.")
 
@@ -143,7 +143,7 @@ def test(webhook_id: int) -> DeliveryAnswer:
 )
 def sent(webhook_id: int, query: DeliveriesQuery) -> DeliveriesAnswer:
     """What was sent or is on its way, the newest first, with what was answered. Kept for 30 days."""
-    webhook = alerts.get_webhook(reader(), webhook_id)
+    webhook = receivers.get_webhook(reader(), webhook_id)
     found = deliveries.of_app(
         reader(), webhook.app, webhook_id=webhook.id, limit=query.limit, offset=query.offset
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app
 
+from ota.alerts import receivers
 from ota.apps import apps
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import AlertRecipient
-from ota.services import alerts
 from ota.web.access import actor
 from ota.web.alert_schemas import (
     RecipientAnswer,
@@ -37,7 +37,7 @@ blueprint = Blueprint("manage_recipients", __name__)
 )
 def index(query: RecipientsQuery) -> RecipientsAnswer:
     """Who gets e-mail about the app."""
-    found = alerts.recipients_of(reader(), apps.find(reader(), query.app))
+    found = receivers.recipients_of(reader(), apps.find(reader(), query.app))
     return RecipientsAnswer(recipients=[_view(each) for each in found], has_mail=_has_mail())
 
 
@@ -56,7 +56,7 @@ def create(body: RecipientRequest) -> RecipientAnswer:
     """Send e-mail about the app's events to an address from now on."""
     with transaction() as session:
         app = apps.find(session, body.app)
-        recipient = alerts.add_recipient(
+        recipient = receivers.add_recipient(
             session, actor(), app, email=body.email, events=body.events, now=utcnow()
         )
     message = f"{recipient.email} gets e-mail from now on."
@@ -72,7 +72,9 @@ def create(body: RecipientRequest) -> RecipientAnswer:
 def delete(recipient_id: int) -> DeletedAnswer:
     """Forget the address and what was sent to it."""
     with transaction() as session:
-        alerts.remove_recipient(session, actor(), alerts.get_recipient(session, recipient_id), now=utcnow())
+        receivers.remove_recipient(
+            session, actor(), receivers.get_recipient(session, recipient_id), now=utcnow()
+        )
     return DeletedAnswer(message="The recipient is removed.")
 
 

@@ -94,12 +94,12 @@ MAY_USE_FRAMEWORKS = (
 
 NOT_MOVED_YET = (
     "ota.services",
-    "ota.senders",
-    "ota.sending",
+    "ota.alerts.transports",
+    "ota.alerts.sender",
     "ota.releases.watch",
     "ota.builds.worker",
     "ota.telemetry.drain",
-    "ota.delivering",
+    "ota.programs.send_alerts",
     "ota.machine.affinity",
     "ota.machine.queue",
     "ota.machine.file_transport",

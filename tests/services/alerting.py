@@ -6,27 +6,27 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from ota.alerts import receivers
 from ota.apps import apps
 from ota.core.lifecycle import ReleaseState
 from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Webhook
 from ota.releases import acts as release_acts
-from ota.services import alerts
 from tests.services.engine import START
 
 
 def hook(url: str, events: list[str] | None = None) -> int:
     with transaction() as session:
         app = apps.find(session, None)
-        return alerts.add_webhook(
+        return receivers.add_webhook(
             session, SYSTEM, app, url=url, events=events, allows_private=True, now=START
         ).id
 
 
 def write_to(email: str, events: list[str] | None = None) -> int:
     with transaction() as session:
-        return alerts.add_recipient(
+        return receivers.add_recipient(
             session, SYSTEM, apps.find(session, None), email=email, events=events, now=START
         ).id
 
@@ -46,4 +46,4 @@ def try_out(webhook_id: int, times: int = 1, at: datetime = START) -> None:
     """Leave so many tests to be sent."""
     with transaction() as session:
         for _ in range(times):
-            alerts.test_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=at)
+            receivers.test_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=at)

@@ -20,7 +20,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from ota import sending, tasks
+from ota import tasks
+from ota.alerts import deliveries, expiring_profiles, receivers, sender
+from ota.alerts.transports import connect, http, mail
 from ota.apps import apps, kill_switch
 from ota.clock import utcnow
 from ota.config import Settings
@@ -36,8 +38,6 @@ from ota.history.audit import SYSTEM
 from ota.models import Delivery, Release, Version, Webhook
 from ota.releases import acts as release_acts
 from ota.releases import plans
-from ota.senders import http, mail, wire
-from ota.services import alerts, deliveries, expiring
 from tests.builders.packages import apk, ipa
 from tests.builders.profiles import profile
 from tests.conftest import EMAILS, Api
@@ -79,7 +79,7 @@ def kinds() -> list[str]:
 def test_a_webhook_gets_the_event_with_a_signature_that_holds(receiver: Receiver, inside: Settings) -> None:
     webhook_id = hook(receiver.url)
     begin(make(3, "1.3.0"))
-    assert sending.deliver_due(inside, clock=lambda: START) == 1
+    assert sender.deliver_due(inside, clock=lambda: START) == 1
     request = receiver.requests[0]
     headers, secret = request.headers, reader().get_one(Webhook, webhook_id).secret
     signed = headers["X-OTA-Timestamp"].encode() + b"." + request.body
@@ -108,7 +108,7 @@ def test_a_webhook_gets_the_event_with_a_signature_that_holds(receiver: Receiver
         "thanks",
     )
     assert headers["X-OTA-Delivery"] == told["delivery"] == delivery.key
-    assert sending.deliver_due(inside, clock=lambda: START + hours(100)) == 0
+    assert sender.deliver_due(inside, clock=lambda: START + hours(100)) == 0
 
 
 def test_an_act_that_is_rolled_back_tells_nobody(receiver: Receiver) -> None:
@@ -133,17 +133,17 @@ def test_a_receiver_that_fails_is_tried_again_ever_later_and_at_last_given_up(
     begin(make(3))
     receiver.status, now, waits = 503, START, []
     for attempt in range(1, MAX_TRIES + 1):
-        assert sending.deliver_due(inside, clock=lambda: now) == 1  # noqa: B023
+        assert sender.deliver_due(inside, clock=lambda: now) == 1  # noqa: B023
         delivery = sent()[0]
         assert (delivery.attempts, delivery.last_status, len(receiver.requests)) == (attempt, 503, attempt)
         if attempt < MAX_TRIES:
             waits.append(delivery.next_try_at - now)
-            assert sending.deliver_due(inside, clock=lambda: delivery.next_try_at - timedelta(seconds=1)) == 0  # noqa: B023
+            assert sender.deliver_due(inside, clock=lambda: delivery.next_try_at - timedelta(seconds=1)) == 0  # noqa: B023
             now = delivery.next_try_at
     assert sent()[0].state == DeliveryState.GIVEN_UP
     assert all(later > 2 * before for before, later in pairwise(waits))
     assert timedelta(hours=16) < sum(waits, timedelta()) < timedelta(hours=27)
-    assert sending.deliver_due(inside, clock=lambda: now + timedelta(days=9)) == 0
+    assert sender.deliver_due(inside, clock=lambda: now + timedelta(days=9)) == 0
     assert len({request.headers["X-OTA-Delivery"] for request in receiver.requests}) == 1
 
 
@@ -154,12 +154,12 @@ def test_what_was_given_up_can_be_sent_again(receiver: Receiver, inside: Setting
         row = session.scalars(select(Delivery)).one()
         row.attempts = MAX_TRIES - 1
     receiver.status = 500
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     assert sent()[0].state == DeliveryState.GIVEN_UP
     receiver.status = 204
     with transaction() as session:
         deliveries.resend(session, session.scalars(select(Delivery)).one(), now=START)
-    assert sending.deliver_due(inside, clock=lambda: START) == 1
+    assert sender.deliver_due(inside, clock=lambda: START) == 1
     assert (sent()[0].state, sent()[0].attempts, sent()[0].last_status) == (DeliveryState.DELIVERED, 1, 204)
 
 
@@ -179,7 +179,7 @@ def test_several_workers_send_each_delivery_once(app: Flask, receiver: Receiver,
     def work() -> None:
         with app.app_context():
             start.wait()
-            sending.deliver_due(inside, clock=lambda: START)
+            sender.deliver_due(inside, clock=lambda: START)
             db.session.remove()
 
     workers = [threading.Thread(target=work) for _ in range(4)]
@@ -200,9 +200,9 @@ def test_a_worker_that_died_leaves_a_delivery_that_is_tried_again_later(
     with transaction() as session:
         first = deliveries.claim(session, sent_id(), now=START)
     assert first is not None
-    assert sending.deliver_due(inside, clock=lambda: START + timedelta(minutes=1)) == 0
+    assert sender.deliver_due(inside, clock=lambda: START + timedelta(minutes=1)) == 0
     later = START + deliveries.HOLD
-    assert sending.deliver_due(inside, clock=lambda: later) == 1
+    assert sender.deliver_due(inside, clock=lambda: later) == 1
     with transaction() as session:  # The one that was believed dead comes back: its word no longer counts.
         deliveries.settle(
             session, first, deliveries.Outcome(is_delivered=False, said="late"), share=0.5, now=later
@@ -239,7 +239,7 @@ def test_addresses_of_the_own_network_are_refused_by_name(receiver: Receiver) ->
         "LOCALHOST",
     ):
         with pytest.raises(Invalid, match="own network"), transaction() as session:
-            alerts.add_webhook(
+            receivers.add_webhook(
                 session, SYSTEM, app, url=f"http://{host}/hook", allows_private=False, now=START
             )
 
@@ -291,11 +291,11 @@ def test_a_name_that_leads_into_the_own_network_gets_nothing(
             ),
         ]
 
-    monkeypatch.setattr(wire.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(connect.socket, "getaddrinfo", answer)
     with pytest.raises(http.NotSent, match="not a public address"):
         http.resolve("hooks.example.com", 80, allows_private=False)
     if address == "127.0.0.1":
-        sending.deliver_due(settings, clock=lambda: START)
+        sender.deliver_due(settings, clock=lambda: START)
         assert "not a public address" in (sent()[0].last_answer or "")
         assert (sent()[0].state, receiver.requests) == ("pending", [])
 
@@ -315,7 +315,7 @@ def test_the_connection_goes_to_the_address_that_was_looked_at(
         asked.append(host)
         return real("127.0.0.1" if host == "hooks.example.com" else host, port, *rest, **more)
 
-    monkeypatch.setattr(wire.socket, "getaddrinfo", answer)
+    monkeypatch.setattr(connect.socket, "getaddrinfo", answer)
     found = http.post(f"http://hooks.example.com:{receiver.port}/x", b"{}", {}, allows_private=True)
     assert (found.status, receiver.requests[0].headers["Host"]) == (200, f"hooks.example.com:{receiver.port}")
     assert asked.count("hooks.example.com") == 1
@@ -326,7 +326,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver, inside: Settings) -> Non
     receiver.status, receiver.headers = 302, {"Location": f"http://127.0.0.1:{receiver.port}/elsewhere"}
     hook(receiver.url)
     begin(make(3))
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     assert [request.path for request in receiver.requests] == ["/hook?team=1"]
     assert (sent()[0].state, sent()[0].last_status) == ("pending", 302)
     assert "redirect" in (sent()[0].last_answer or "")
@@ -336,7 +336,7 @@ def test_of_a_huge_answer_only_the_beginning_is_read(receiver: Receiver, inside:
     receiver.write = endless
     hook(receiver.url)
     begin(make(3))
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     assert (sent()[0].state, sent()[0].last_answer) == ("delivered", "x" * deliveries.MAX_ANSWER)
 
 
@@ -352,11 +352,11 @@ def test_headers_that_come_byte_by_byte_are_cut_off() -> None:
         stop = threading.Event()
 
         def drip() -> None:
-            wire, _ = server.accept()
-            with wire:
+            connect, _ = server.accept()
+            with connect:
                 while not stop.wait(0.05):
                     try:
-                        wire.send(b"H")
+                        connect.send(b"H")
                     except OSError:
                         return
 
@@ -422,7 +422,7 @@ def test_uploads_that_name_no_app_are_told_to_the_app_they_belong_to(api: Api, r
     api.upload(apk(package="com.example.other", version="1.0.0", code=1), "first.apk", app="other")
     with transaction() as session:
         other = apps.find(session, "other")
-        alerts.add_webhook(
+        receivers.add_webhook(
             session,
             SYSTEM,
             other,
@@ -458,9 +458,9 @@ def test_a_profile_about_to_expire_is_told_once_for_each_threshold(api: Api, rec
     api.post(f"/api/versions/{made['version']['id']}/activate")
     found = []
     for days in (20, 14, 10, 3, 1, -1):
-        for app_id in expiring.candidates(reader()):
+        for app_id in expiring_profiles.candidates(reader()):
             with transaction() as session:
-                found.append((days, expiring.warn(session, app_id, now=ends - timedelta(days=days))))
+                found.append((days, expiring_profiles.warn(session, app_id, now=ends - timedelta(days=days))))
     assert found == [(20, 0), (14, 1), (10, 0), (3, 1), (1, 0), (-1, 0)]
     told = [each.payload for each in sent() if each.event == "profile.expiring"]
     assert [each["facts"]["within_days"] for each in told] == [14, 3]
@@ -486,8 +486,8 @@ def test_versions_with_one_profile_are_told_together_and_only_those_still_offere
         assert api.post(f"/api/versions/{made}/releases", {"rollout": rollout}).status_code == 201
     with transaction() as session:
         assert [
-            expiring.warn(session, app_id, now=ends - timedelta(days=9))
-            for app_id in expiring.candidates(session)
+            expiring_profiles.warn(session, app_id, now=ends - timedelta(days=9))
+            for app_id in expiring_profiles.candidates(session)
         ] == [1]
     [told] = [each.payload for each in sent()]
     assert told["facts"]["versions"] == [
@@ -535,9 +535,9 @@ def test_every_alert_leads_to_a_page_that_is_there(
     made = api.published(1)
     api.upload(b"junk", "junk.apk")
     with transaction() as session:
-        alerts.test_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
+        receivers.test_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
         kill_switch.shut_off(session, SYSTEM, apps.find(session, None), now=START)
-    sending.deliver_due(inside, clock=lambda: utcnow() + timedelta(seconds=1))
+    sender.deliver_due(inside, clock=lambda: utcnow() + timedelta(seconds=1))
     told = {each["event"]: each for each in (json.loads(request.body) for request in receiver.requests)}
     assert (
         told["release.published"]["url"]
@@ -569,7 +569,7 @@ def test_a_recipient_gets_a_plain_mail_with_the_same_sentence(postbox: Receiver,
     smtp = msgspec.structs.replace(
         settings, smtp_url=f"smtp://127.0.0.1:{postbox.port}", mail_from="updates@example.com"
     )
-    assert sending.deliver_due(smtp, clock=lambda: START) == 1
+    assert sender.deliver_due(smtp, clock=lambda: START) == 1
     letter = postbox.mails[0]
     sentence = "Tea: Bcc, x@example.com: server published 1.3.0 (+3) on stable to everybody."
     assert (letter["To"], letter["From"], letter["Subject"].strip()) == (
@@ -619,7 +619,7 @@ def test_a_password_is_not_sent_without_encryption(postbox: Receiver) -> None:
 def test_without_a_mail_server_that_is_what_the_delivery_says(settings: Settings) -> None:
     write_to("team@example.com")
     begin(make(3))
-    sending.deliver_due(settings, clock=lambda: START)
+    sender.deliver_due(settings, clock=lambda: START)
     assert (sent()[0].state, sent()[0].last_answer) == (
         "pending",
         "No mail server is set. Set OTA_SMTP_URL and OTA_MAIL_FROM.",
@@ -630,7 +630,7 @@ def test_switching_a_webhook_off_gives_up_what_waits(receiver: Receiver, inside:
     webhook_id = hook(receiver.url)
     release_id = begin(make(3))
     with transaction() as session:
-        alerts.edit_webhook(
+        receivers.edit_webhook(
             session,
             SYSTEM,
             session.get_one(Webhook, webhook_id),
@@ -642,17 +642,17 @@ def test_switching_a_webhook_off_gives_up_what_waits(receiver: Receiver, inside:
     assert [each.state for each in sent()] == ["given_up"]
     with pytest.raises(Conflict, match="switched off"), transaction() as session:
         deliveries.resend(session, session.scalars(select(Delivery)).one(), now=START)
-    assert sending.deliver_due(inside, clock=lambda: START) == 0
+    assert sender.deliver_due(inside, clock=lambda: START) == 0
 
 
 def test_a_webhook_that_is_deleted_takes_what_waits_along(receiver: Receiver, inside: Settings) -> None:
     webhook_id, recipient_id = hook(receiver.url), write_to("team@example.com")
     begin(make(3))
     with transaction() as session:
-        alerts.delete_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
-        recipient = alerts.get_recipient(session, recipient_id, app=apps.find(session, None))
-        alerts.remove_recipient(session, SYSTEM, recipient, now=START)
-    assert (sent(), sending.deliver_due(inside, clock=lambda: START)) == ([], 0)
+        receivers.delete_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
+        recipient = receivers.get_recipient(session, recipient_id, app=apps.find(session, None))
+        receivers.remove_recipient(session, SYSTEM, recipient, now=START)
+    assert (sent(), sender.deliver_due(inside, clock=lambda: START)) == ([], 0)
 
 
 def test_the_history_never_shows_a_secret(receiver: Receiver) -> None:
@@ -660,7 +660,7 @@ def test_the_history_never_shows_a_secret(receiver: Receiver) -> None:
     before = reader().get_one(Webhook, webhook_id).secret
     with transaction() as session:
         webhook = session.get_one(Webhook, webhook_id)
-        alerts.edit_webhook(session, SYSTEM, webhook, rotates_secret=True, allows_private=True, now=START)
+        receivers.edit_webhook(session, SYSTEM, webhook, rotates_secret=True, allows_private=True, now=START)
     after = reader().get_one(Webhook, webhook_id).secret
     events = audit.history(reader(), subjects=[("webhook", webhook_id)])
     assert [event.action for event in events] == ["webhook.edited", "webhook.created"]
@@ -677,7 +677,7 @@ def test_the_history_tells_of_addresses_only_what_is_no_secret() -> None:
     )
     with transaction() as session:
         webhook = session.get_one(Webhook, webhook_id)
-        alerts.edit_webhook(
+        receivers.edit_webhook(
             session,
             SYSTEM,
             webhook,
@@ -686,8 +686,8 @@ def test_the_history_tells_of_addresses_only_what_is_no_secret() -> None:
             now=START,
         )
     with transaction() as session:
-        alerts.delete_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
-        alerts.remove_recipient(session, SYSTEM, alerts.get_recipient(session, recipient_id), now=START)
+        receivers.delete_webhook(session, SYSTEM, session.get_one(Webhook, webhook_id), now=START)
+        receivers.remove_recipient(session, SYSTEM, receivers.get_recipient(session, recipient_id), now=START)
     events = audit.history(reader(), subjects=[("webhook", webhook_id), ("recipient", recipient_id)])
     text = str([(event.before, event.after) for event in events])
     assert (len(events), "SECRET" in text, "anna.person" in text) == (5, False, False)
@@ -697,7 +697,7 @@ def test_the_history_tells_of_addresses_only_what_is_no_secret() -> None:
 def test_old_deliveries_are_forgotten_but_not_those_that_wait(receiver: Receiver, inside: Settings) -> None:
     hook(receiver.url)
     release_id = begin(make(3))
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     move(release_id, ReleaseState.HALTED)
     with transaction() as session:
         deliveries.forget_old(session, now=START + deliveries.KEPT_FOR + timedelta(seconds=1))

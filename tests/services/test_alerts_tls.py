@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ota.senders import http, mail
+from ota.alerts.transports import http, mail
 from tests.receivers import Receiver, receive_mail, receive_webhooks
 
 LETTER = mail.Mail("a@example.com", "b@example.com", "Hello", "text", "k", datetime(2026, 3, 1, tzinfo=UTC))

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from flask import Flask
 
-from ota import sending
+from ota.alerts import sender
+from ota.alerts.transports import connect, http, mail
 from ota.config import Settings
-from ota.senders import http, mail, wire
 from tests.receivers import Receiver, receive_mail, receive_webhooks
 from tests.services.alerting import sent, write_to
 from tests.services.engine import START, begin, make
@@ -118,7 +118,7 @@ def test_a_recipient_that_does_not_exist_is_given_up_at_once(
     with app.app_context():
         write_to("gone@example.com")
         begin(make(3))
-        assert sending.deliver_due(mailing, clock=lambda: START) == 1
+        assert sender.deliver_due(mailing, clock=lambda: START) == 1
         assert (sent()[0].state, sent()[0].attempts) == ("given_up", 1)
         assert "gone@example.com: 550 5.1.1 no such user" in (sent()[0].last_answer or "")
 
@@ -131,7 +131,7 @@ def test_an_answer_that_repeats_the_password_is_not_kept() -> None:
 
 def test_a_dead_address_of_a_name_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     receiver = receive_webhooks()
-    real = wire.socket.create_connection
+    real = connect.socket.create_connection
 
     def swallow(address: tuple[str, int], timeout: float) -> socket.socket:
         if address[0] == "127.0.0.2":
@@ -139,7 +139,7 @@ def test_a_dead_address_of_a_name_leaves_time_for_the_next(monkeypatch: pytest.M
             raise TimeoutError("timed out")
         return real(address, timeout=timeout)
 
-    monkeypatch.setattr(wire.socket, "create_connection", swallow)
+    monkeypatch.setattr(connect.socket, "create_connection", swallow)
     monkeypatch.setattr(http, "addresses_of", lambda host, port: ["127.0.0.2", "127.0.0.1"])
     found = http.post(f"http://hooks.example.com:{receiver.port}/", b"{}", {}, allows_private=True, timeout=1)
     receiver.close()

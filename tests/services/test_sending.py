@@ -14,14 +14,13 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from ota import sending
+from ota.alerts import deliveries, sender
+from ota.alerts.deliveries import OFF, Outcome
+from ota.alerts.transports import http
 from ota.config import Settings
 from ota.core.alerts import MAX_TRIES
 from ota.db import db, reader, transaction
 from ota.models import Webhook
-from ota.senders import http
-from ota.services import deliveries
-from ota.services.deliveries import OFF, Outcome
 from tests.receivers import Receiver, receive_webhooks
 from tests.services.alerting import hook, sent, try_out, write_to
 from tests.services.engine import START, begin, make
@@ -63,14 +62,14 @@ def test_a_receiver_that_never_answers_delays_nobody_else(
     try_out(hook(silent), 40)
     try_out(hook(receiver.url))
     began = time.monotonic()
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     assert len(receiver.requests) == 1
     assert time.monotonic() - began < 10  # Forty time-outs of 0.7 s would take 28 s.
 
 
 def test_where_nobody_answers_all_that_waits_counts_as_tried(silent: str, inside: Settings) -> None:
     try_out(hook(silent), 40)
-    assert sending.deliver_due(inside, clock=lambda: START) == 1
+    assert sender.deliver_due(inside, clock=lambda: START) == 1
     assert {(each.state, each.attempts, each.last_answer) for each in sent()} == {
         ("pending", 1, "There was no answer within 0.7 seconds.")
     }
@@ -81,7 +80,7 @@ def test_what_nobody_answers_is_given_up_without_a_time_out_for_each(silent: str
     try_out(hook(silent), 40)
     now, tried = START, 0
     for _ in range(MAX_TRIES):
-        tried += sending.deliver_due(inside, clock=lambda: now)  # noqa: B023
+        tried += sender.deliver_due(inside, clock=lambda: now)  # noqa: B023
         now = max(each.next_try_at for each in sent())
     assert (tried, set(states())) == (MAX_TRIES, {"given_up"})
 
@@ -91,19 +90,19 @@ def test_something_new_is_tried_at_once_although_the_receiver_was_silent_before(
 ) -> None:
     webhook_id = hook(silent)
     try_out(webhook_id, 3)
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     with transaction() as session:
         session.get_one(Webhook, webhook_id).url = receiver.url
     later = START + timedelta(seconds=5)
     try_out(webhook_id, at=later)
-    assert sending.deliver_due(inside, clock=lambda: later) == 1
+    assert sender.deliver_due(inside, clock=lambda: later) == 1
     assert states() == ["pending"] * 3 + ["delivered"]
 
 
 def test_a_failing_receiver_that_answers_is_tried_for_each(receiver: Receiver, inside: Settings) -> None:
     receiver.status = 500
     try_out(hook(receiver.url), 3)
-    assert sending.deliver_due(inside, clock=lambda: START) == 3
+    assert sender.deliver_due(inside, clock=lambda: START) == 3
 
 
 def test_a_dead_mail_server_delays_no_webhook_and_costs_one_try(receiver: Receiver, inside: Settings) -> None:
@@ -116,7 +115,7 @@ def test_a_dead_mail_server_delays_no_webhook_and_costs_one_try(receiver: Receiv
     dead = msgspec.structs.replace(
         inside, smtp_url=f"smtp://127.0.0.1:{port}", mail_from="updates@example.com"
     )
-    assert sending.deliver_due(dead, clock=lambda: START) <= 1 + 2 * sending.AT_ONE_HOST
+    assert sender.deliver_due(dead, clock=lambda: START) <= 1 + 2 * sender.AT_ONE_HOST
     assert states().count("delivered") == 1
     assert {each.attempts for each in sent()} == {1}
 
@@ -133,7 +132,7 @@ def test_one_receiver_is_told_in_the_order_in_which_things_happened(
     def work() -> None:
         with app.app_context():
             start.wait()
-            sending.deliver_due(inside, clock=lambda: START)
+            sender.deliver_due(inside, clock=lambda: START)
             db.session.remove()
 
     workers = [threading.Thread(target=work) for _ in range(3)]
@@ -141,7 +140,7 @@ def test_one_receiver_is_told_in_the_order_in_which_things_happened(
         worker.start()
     for worker in workers:
         worker.join()
-    sending.deliver_due(inside, clock=lambda: START)
+    sender.deliver_due(inside, clock=lambda: START)
     told = [msgspec.json.decode(request.body)["facts"]["version_code"] for request in receiver.requests]
     assert told == list(range(1, 13))
 
@@ -162,8 +161,8 @@ def test_a_host_is_sent_few_things_at_once_whatever_the_number_of_webhooks(
     receiver.write = slowly
     for number in range(8):
         try_out(hook(f"http://127.0.0.1:{receiver.port}/{number}"))
-    assert sending.deliver_due(inside, clock=lambda: START) == 8
-    assert max(most) == sending.AT_ONE_HOST
+    assert sender.deliver_due(inside, clock=lambda: START) == 8
+    assert max(most) == sender.AT_ONE_HOST
 
 
 def test_a_database_that_hiccups_makes_nothing_arrive_twice(
@@ -180,9 +179,9 @@ def test_a_database_that_hiccups_makes_nothing_arrive_twice(
             raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
     monkeypatch.setattr(deliveries, "settle", settle)
-    assert sending.deliver_due(inside, clock=lambda: START) == 8
+    assert sender.deliver_due(inside, clock=lambda: START) == 8
     assert (len(receiver.requests), set(states())) == (8, {"delivered"})
-    assert sending.deliver_due(inside, clock=lambda: START + timedelta(hours=1)) == 0
+    assert sender.deliver_due(inside, clock=lambda: START + timedelta(hours=1)) == 0
 
 
 def test_what_waits_for_a_webhook_that_is_off_is_given_up_and_not_sent(
@@ -194,7 +193,7 @@ def test_what_waits_for_a_webhook_that_is_off_is_given_up_and_not_sent(
         transaction() as session
     ):  # As if the act had been committed just after the webhook was switched off.
         session.get_one(Webhook, webhook_id).is_enabled = False
-    assert sending.deliver_due(inside, clock=lambda: START) == 0
+    assert sender.deliver_due(inside, clock=lambda: START) == 0
     assert (receiver.requests, states(), sent()[0].last_answer) == ([], ["given_up"], OFF)
 
 
@@ -221,7 +220,7 @@ def test_the_process_sends_within_a_second_shows_life_and_writes_down_what_is_on
 
     def work() -> None:
         with app.app_context():
-            sending.Sender(inside, clock=lambda: START, alive=lambda: signs.append(1)).run(stop)
+            sender.Sender(inside, clock=lambda: START, alive=lambda: signs.append(1)).run(stop)
             db.session.remove()
 
     thread = threading.Thread(target=work)
@@ -239,7 +238,7 @@ def test_the_process_goes_on_when_the_database_comes_back(
     app: Flask, receiver: Receiver, inside: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, failures, stop = deliveries.due, [1], threading.Event()
-    monkeypatch.setattr(sending, "_AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(sender, "_AFTER_FAILURE", 0.01)
 
     def due(session: Any, *, now: datetime) -> Any:
         if failures[0]:
@@ -251,6 +250,6 @@ def test_the_process_goes_on_when_the_database_comes_back(
     try_out(hook(receiver.url))
     timer = threading.Timer(1.5, stop.set)
     timer.start()
-    sending.Sender(inside, clock=lambda: START).run(stop)
+    sender.Sender(inside, clock=lambda: START).run(stop)
     timer.join()
     assert states() == ["delivered"]

@@ -11,15 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from ota import sending
+from ota.alerts import deliveries, sender
+from ota.alerts.transports import http
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.alerts import CHOSEN
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.models import Webhook
-from ota.senders import http
-from ota.services import deliveries
 from tests.conftest import EMAILS, Api, csrf_of
 from tests.receivers import Receiver, receive_webhooks
 
@@ -52,7 +51,7 @@ def browser(sign_in: Callable[..., FlaskClient]) -> FlaskClient:
 
 def deliver(app: Flask) -> int:
     with app.app_context():
-        return sending.deliver_due(app.extensions["ota_settings"])
+        return sender.deliver_due(app.extensions["ota_settings"])
 
 
 def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api, receiver: Receiver) -> None:

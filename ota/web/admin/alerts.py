@@ -8,6 +8,7 @@ from flask import Blueprint, current_app, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
+from ota.alerts import deliveries, receivers
 from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.alerts import MAX_TRIES
@@ -15,7 +16,6 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.services import alerts, deliveries
 from ota.web.access import actor, page
 from ota.web.admin.alert_forms import EVENT_WORDS, RecipientForm, WebhookForm
 from ota.web.admin.apps import app_in_view
@@ -44,7 +44,7 @@ def add_webhook(slug: str) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 app = apps.find(session, slug)
-                webhook = alerts.add_webhook(
+                webhook = receivers.add_webhook(
                     session,
                     actor(),
                     app,
@@ -75,10 +75,10 @@ def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
         return _webhook_page(slug, webhook_id, form=form), 422
     try:
         with transaction() as session:
-            alerts.edit_webhook(
+            receivers.edit_webhook(
                 session,
                 actor(),
-                alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+                receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
                 url=form.url.data,
                 events=form.events.data,
                 is_enabled=form.is_enabled.data,
@@ -88,7 +88,7 @@ def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
             )
     except OtaError as error:
         if isinstance(error, Conflict):
-            form.revision.data = str(alerts.get_webhook(reader(), webhook_id).revision)
+            form.revision.data = str(receivers.get_webhook(reader(), webhook_id).revision)
             return _webhook_page(slug, webhook_id, form=form, stale=error.details["current"]), 409
         show_error(form, error)
         return _webhook_page(slug, webhook_id, form=form), 422
@@ -100,12 +100,12 @@ def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
 @page(Access.ADMIN)
 def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
     """Make a new secret and show it this once, after a look at what that means."""
-    form, webhook = ConfirmForm(), alerts.get_webhook(reader(), webhook_id, app=app_in_view(slug))
+    form, webhook = ConfirmForm(), receivers.get_webhook(reader(), webhook_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         return _confirm("rotate", "Make a new secret", app=webhook.app, form=form, webhook=webhook)
     with transaction() as session:
-        webhook = alerts.get_webhook(session, webhook_id, app=apps.find(session, slug))
-        alerts.edit_webhook(
+        webhook = receivers.get_webhook(session, webhook_id, app=apps.find(session, slug))
+        receivers.edit_webhook(
             session, actor(), webhook, rotates_secret=True, allows_private=allows_private(), now=utcnow()
         )
     return _webhook_page(slug, webhook_id, secret=webhook.secret)
@@ -116,10 +116,10 @@ def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
 def test(slug: str, webhook_id: int) -> ResponseReturnValue:
     """Send it something to try it out."""
     with transaction() as session:
-        alerts.test_webhook(
+        receivers.test_webhook(
             session,
             actor(),
-            alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+            receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
             now=utcnow(),
         )
     flash("A test is on its way. Load the page again in a moment to see what was answered.")
@@ -130,17 +130,17 @@ def test(slug: str, webhook_id: int) -> ResponseReturnValue:
 @page(Access.ADMIN)
 def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
     """Forget a webhook and what it was sent, after a look at what that is."""
-    form, webhook = ConfirmForm(), alerts.get_webhook(reader(), webhook_id, app=app_in_view(slug))
+    form, webhook = ConfirmForm(), receivers.get_webhook(reader(), webhook_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         count = deliveries.count(reader(), webhook_id=webhook_id)
         return _confirm(
             "delete", "Delete the webhook", app=webhook.app, form=form, webhook=webhook, count=count
         )
     with transaction() as session:
-        alerts.delete_webhook(
+        receivers.delete_webhook(
             session,
             actor(),
-            alerts.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+            receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
             now=utcnow(),
         )
     flash("The webhook is deleted.")
@@ -156,7 +156,7 @@ def add_recipient(slug: str) -> ResponseReturnValue:
         try:
             with transaction() as session:
                 app = apps.find(session, slug)
-                recipient = alerts.add_recipient(
+                recipient = receivers.add_recipient(
                     session, actor(), app, email=form.email.data, events=form.events.data, now=utcnow()
                 )
             flash(f"{recipient.email} gets e-mail from now on.")
@@ -170,7 +170,7 @@ def add_recipient(slug: str) -> ResponseReturnValue:
 @page(Access.ADMIN)
 def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
     """No more e-mail to this address, after a look at what goes with it."""
-    form, recipient = ConfirmForm(), alerts.get_recipient(reader(), recipient_id, app=app_in_view(slug))
+    form, recipient = ConfirmForm(), receivers.get_recipient(reader(), recipient_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         count = deliveries.count(reader(), recipient_id=recipient_id)
         return _confirm(
@@ -178,8 +178,8 @@ def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
         )
     email = recipient.email
     with transaction() as session:
-        found = alerts.get_recipient(session, recipient_id, app=apps.find(session, slug))
-        alerts.remove_recipient(session, actor(), found, now=utcnow())
+        found = receivers.get_recipient(session, recipient_id, app=apps.find(session, slug))
+        receivers.remove_recipient(session, actor(), found, now=utcnow())
     flash(f"{email} gets no more e-mail about this app.")
     return _back(slug)
 
@@ -224,8 +224,8 @@ def _page(
         app=app,
         form=form or WebhookForm(formdata=None, prefix="webhook-"),
         recipient_form=recipient_form or RecipientForm(formdata=None, prefix="recipient-"),
-        webhooks=alerts.webhooks_of(reader(), app),
-        recipients=alerts.recipients_of(reader(), app),
+        webhooks=receivers.webhooks_of(reader(), app),
+        recipients=receivers.recipients_of(reader(), app),
         has_mail=bool(current_app.extensions["ota_settings"].smtp_url),
         confirm=ConfirmForm(formdata=None),
         **_sent(app),
@@ -235,7 +235,7 @@ def _page(
 
 def _webhook_page(slug: str, webhook_id: int, *, form: WebhookForm | None = None, **context: Any) -> str:
     app = app_in_view(slug)
-    webhook = alerts.get_webhook(reader(), webhook_id, app=app)
+    webhook = receivers.get_webhook(reader(), webhook_id, app=app)
     shown = form or WebhookForm(
         formdata=None,
         url=webhook.url,

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ota.alerts.transports.connect import Guard, addresses_of, connect
 from ota.core.addresses import is_public
-from ota.senders.wire import Guard, addresses_of, connect
 
 TIMEOUT = 10.0
 """Seconds for the whole exchange, from the first connection to the last byte that is read. Finding the address comes before it."""

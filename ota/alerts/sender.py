@@ -1,4 +1,4 @@
-"""What waits in the outbox, on its way out: opens the transactions around the steps of `ota.services.deliveries`."""
+"""What waits in the outbox, on its way out: opens the transactions around the steps of `ota.alerts.deliveries`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from ota.alerts import deliveries
+from ota.alerts.deliveries import Due, Outcome, Parcel
+from ota.alerts.transports import http, mail
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import first_line, reader, transaction
-from ota.senders import http, mail
-from ota.services import deliveries
-from ota.services.deliveries import Due, Outcome, Parcel
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Sending alerts: ``python -m ota.delivering`` goes on until it is told to stop.
+"""Sending alerts: ``python -m ota.programs.send_alerts`` goes on until it is told to stop.
 
 A process of its own, so that nothing else ever waits for a stranger who does not answer. One is enough; several share the work.
 """
@@ -11,8 +11,8 @@ import signal
 import threading
 from typing import cast
 
+from ota.alerts.sender import Sender
 from ota.config import Settings
-from ota.sending import Sender
 
 
 def main() -> None:

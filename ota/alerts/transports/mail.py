@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ota.senders.wire import Guard, addresses_of, connect
+from ota.alerts.transports.connect import Guard, addresses_of, connect
 
 TIMEOUT = 10.0
 """Seconds that the mail server has for each of its answers."""

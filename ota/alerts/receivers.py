@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
+from ota.alerts import deliveries
 from ota.core.addresses import is_inside
 from ota.core.alerts import CHOSEN, AlertKind
 from ota.db import MAX_ID, compare_and_set
@@ -21,7 +22,6 @@ from ota.errors import Conflict, Invalid, NotFound
 from ota.history import audit, outbox
 from ota.history.audit import Actor
 from ota.models import AlertRecipient, App, Delivery, Webhook
-from ota.services import deliveries
 
 MAX_WEBHOOKS = 20
 MAX_RECIPIENTS = 50

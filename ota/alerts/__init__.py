@@ -1,0 +1,1 @@
+"""Alerts: receivers, deliveries, and the transports that carry them."""
