@@ -9,9 +9,9 @@ import msgspec
 
 from ota.config import from_environment
 from ota.machine.affinity import stay_on_one_core
-from ota.web.api import JSON, NOT_KEPT
-from ota.web.schemas import CheckRequest
+from ota.web.operation import JSON, NOT_KEPT
 from ota.web.security import headers
+from ota.web.shapes import CheckRequest
 
 SIZE = 560
 """Bytes of the answer: about what an offer with short notes has."""

@@ -22,7 +22,7 @@ from ota.telemetry import records
 from ota.telemetry.drain import Drainer
 from ota.telemetry.records import EventReport
 from ota.web.hot_path import hot_path
-from ota.web.reports import reports
+from ota.web.journal import reports
 
 CHECKS, DEVICES, EVENTS = 1_000_000, 100_000, 200_000
 NEWEST = 5

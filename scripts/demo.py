@@ -35,7 +35,7 @@ from ota.releases import acts as release_acts
 from ota.releases import edits as release_edits
 from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
-from ota.web.reports import hashed
+from ota.web.journal import hashed
 from scripts.demo_fleet import grow
 from scripts.demo_rows import Fleet
 from scripts.demo_tried import Tried

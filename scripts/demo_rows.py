@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from ota.core.platforms import Platform
 from ota.models import Version
 from ota.models.base import Base
-from ota.web.reports import hashed
+from ota.web.journal import hashed
 
 
 @dataclass

@@ -21,6 +21,7 @@ from ota.web import (
     icons,
     install,
     intake,
+    journal,
     limits,
     manage_alerts,
     manage_approvals,
@@ -37,7 +38,6 @@ from ota.web import (
     manage_uploads,
     manage_versions,
     openapi,
-    reports,
     security,
     telemetry_api,
     templating,
@@ -88,7 +88,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     errors.init_app(app)
     security.init_app(app, settings)
     templating.init_app(app)
-    reports.init_app(app, settings)
+    journal.init_app(app, settings)
     hot_path.init_app(app, settings)
     front.init_app(app, settings)
     for blueprint in (*_BLUEPRINTS, *admin.BLUEPRINTS):

@@ -11,7 +11,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from ota.errors import Gone, NotFound
 from ota.models import App, ShareLink
-from ota.web.present import public_url
+from ota.web.views import public_url
 
 MANIFEST_LIFETIME = timedelta(hours=1)
 

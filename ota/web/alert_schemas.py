@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from ota.alerts.receivers import MAX_URL
 from ota.core.alerts import CHOSEN
 from ota.db import MAX_ID
-from ota.web.schemas import AppSlug, Revision
+from ota.web.shapes import AppSlug, Revision
 
 _KINDS: dict[str, Any] = {"enum": [kind.value for kind in CHOSEN]}
 EventKind = Annotated[str, Meta(max_length=60, extra_json_schema=_KINDS, examples=["release.halted"])]

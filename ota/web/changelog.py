@@ -9,9 +9,9 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.models import Version
-from ota.web import present
-from ota.web.api import DEVICES, Operation, operation, with_plus
+from ota.web import views
 from ota.web.note_schemas import ChangelogAnswer, ChangelogEntry, ChangelogQuery
+from ota.web.operation import DEVICES, Operation, operation, with_plus
 
 blueprint = Blueprint("changelog", __name__)
 
@@ -48,7 +48,7 @@ def _entry(version: Version, locale: str | None) -> ChangelogEntry:
     return ChangelogEntry(
         version=version.version,
         version_code=version.version_code,
-        release_notes=present.notes_for(version, locale),
+        release_notes=views.notes_for(version, locale),
         is_mandatory=version.is_mandatory,
         published_at=version.published_at,
     )

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ota.web.release_views import ProposalView
-from ota.web.schemas import AppSlug, Revision
+from ota.web.shapes import AppSlug, Revision
 
 Name = Annotated[
     str,

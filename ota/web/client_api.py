@@ -8,11 +8,11 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.updates import answers as update_answers
-from ota.web import present
-from ota.web.api import DEVICES, Operation, operation
+from ota.web import views
 from ota.web.front import PATH
 from ota.web.hot_path import hot_path
-from ota.web.schemas import CheckAnswer, CheckRequest, LatestAnswer, LatestQuery
+from ota.web.operation import DEVICES, Operation, operation
+from ota.web.shapes import CheckAnswer, CheckRequest, LatestAnswer, LatestQuery
 
 blueprint = Blueprint("client_api", __name__)
 
@@ -48,4 +48,4 @@ def latest(query: LatestQuery) -> LatestAnswer:
     version = update_answers.latest(
         reader(), app=query.app, platform=query.platform, channel=query.channel, now=utcnow()
     )
-    return present.latest_answer(version, query.locale)
+    return views.latest_answer(version, query.locale)

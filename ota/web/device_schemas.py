@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ota.web.schemas import AppSlug, PlatformText
+from ota.web.shapes import AppSlug, PlatformText
 
 Cursor = Annotated[str, Meta(max_length=60, description="`next` of the page before.")]
 

@@ -18,8 +18,8 @@ from ota.db import AWAY, db, first_line
 from ota.errors import OtaError, StorageFull
 from ota.storage.files import FULL, is_full
 from ota.web.access import LoginNeeded, login_manager
-from ota.web.api import WrongMediaType, json_response
-from ota.web.schemas import ErrorAnswer
+from ota.web.operation import WrongMediaType, json_response
+from ota.web.shapes import ErrorAnswer
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from ota.core.decision import Reason
 from ota.web.note_schemas import Locale
-from ota.web.schemas import AppSlug, BasisPoints, ChannelName, PlatformText
+from ota.web.shapes import AppSlug, BasisPoints, ChannelName, PlatformText
 
 _ABIS = r"^[0-9A-Za-z_-]{1,20}(,[0-9A-Za-z_-]{1,20}){0,7}$(?!\n)"
 

@@ -16,7 +16,7 @@ from ota.web.explain_schemas import (
     QueryView,
     StepView,
 )
-from ota.web.present import BLOCKED, MESSAGES, notes_for
+from ota.web.views import BLOCKED, MESSAGES, notes_for
 
 
 def explain_answer(found: Explained, *, device_id: str | None, locale: str | None) -> ExplainAnswer:

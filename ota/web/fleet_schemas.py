@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ota.web.health_schemas import FailureView
-from ota.web.schemas import PlatformText
+from ota.web.shapes import PlatformText
 
 
 class FleetQuery(Struct, kw_only=True):

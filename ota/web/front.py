@@ -12,8 +12,8 @@ from flask import Flask
 
 from ota.clock import utcnow
 from ota.config import Settings
-from ota.web.api import JSON, MAX_BODY_BYTES, NOT_KEPT
 from ota.web.hot_path import hot_path
+from ota.web.operation import JSON, MAX_BODY_BYTES, NOT_KEPT
 from ota.web.security import headers
 
 if TYPE_CHECKING:

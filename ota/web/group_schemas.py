@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ota.web.schemas import AppSlug, Revision
+from ota.web.shapes import AppSlug, Revision
 
 GroupName = Annotated[str, Meta(max_length=200, description="1 to 60 characters.", examples=["Testers"])]
 

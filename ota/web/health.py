@@ -14,8 +14,8 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
-from ota.web.api import SYSTEM, Operation, operation
-from ota.web.schemas import ComponentView, HealthAnswer
+from ota.web.operation import SYSTEM, Operation, operation
+from ota.web.shapes import ComponentView, HealthAnswer
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("health", __name__)

@@ -21,11 +21,11 @@ from ota.telemetry import records
 from ota.updates import answers as update_answers
 from ota.updates.answers import Answer
 from ota.updates.catalog_cache import CatalogCache
-from ota.web import present
-from ota.web.api import decode, encode
+from ota.web import views
+from ota.web.journal import reports
 from ota.web.limits import CheckLimit
-from ota.web.reports import reports
-from ota.web.schemas import CheckRequest
+from ota.web.operation import decode, encode
+from ota.web.shapes import CheckRequest
 
 Known = tuple[bytes, bytes]
 """An answer's bytes, and what the records of all checks have in common that got it."""
@@ -84,7 +84,7 @@ class HotPath:
             if version is not None:
                 notes = best(version.localized_notes or {}, tag) or version.release_notes
             with self._app.app_context():
-                body = encode(present.check_answer(decision, version, notes, is_withdrawn=found.is_withdrawn))
+                body = encode(views.check_answer(decision, version, notes, is_withdrawn=found.is_withdrawn))
             release_id = decision.candidate.release_id if isinstance(decision, Offer) else None
             known = body, records.answer_mark(found.stream.channel_id, release_id, decision.reason)
             _remember(found.stream.answers, key, known)

@@ -20,8 +20,8 @@ from ota.installing.install_page import Offering
 from ota.models import App, ShareLink, Version
 from ota.web import addresses
 from ota.web.access import Caller, declare, page
-from ota.web.admin.forms import LinkPasswordForm, UdidForm, show_error
-from ota.web.present import download_url, public_url
+from ota.web.forms import LinkPasswordForm, UdidForm, show_error
+from ota.web.views import download_url, public_url
 
 blueprint = Blueprint("install", __name__, url_prefix="/install/<slug>")
 

@@ -19,7 +19,7 @@ from ota.history.audit import Actor
 from ota.machine import queue
 from ota.models import Upload
 from ota.storage.incoming import Incoming, IncomingFile
-from ota.web.api import MAX_BODY_BYTES, Operation, body_too_large
+from ota.web.operation import MAX_BODY_BYTES, Operation, body_too_large
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -26,9 +26,9 @@ from ota.web.alert_schemas import (
     WebhooksQuery,
     WebhookView,
 )
-from ota.web.api import MANAGING, Operation, operation
-from ota.web.present import public_url
-from ota.web.schemas import DeletedAnswer
+from ota.web.operation import MANAGING, Operation, operation
+from ota.web.shapes import DeletedAnswer
+from ota.web.views import public_url
 
 blueprint = Blueprint("manage_alerts", __name__)
 

@@ -14,8 +14,8 @@ from ota.experiments import experiments
 from ota.models import Experiment, Proposal
 from ota.web import experiment_results, present_releases
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
 from ota.web.manage_releases import verb
+from ota.web.operation import MANAGING, Operation, operation
 from ota.web.release_schemas import (
     EndRequest,
     ExperimentAnswer,
@@ -26,7 +26,7 @@ from ota.web.release_schemas import (
     ProposalsAnswer,
     ProposalsQuery,
 )
-from ota.web.schemas import RevisionRequest
+from ota.web.shapes import RevisionRequest
 
 blueprint = Blueprint("manage_approvals", __name__)
 

@@ -17,7 +17,6 @@ from ota.devices import devices
 from ota.models import App, Channel
 from ota.web import wording
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
 from ota.web.channel_schemas import (
     ChannelAnswer,
     ChannelEditRequest,
@@ -27,8 +26,9 @@ from ota.web.channel_schemas import (
     ChannelView,
     SwitchAnswer,
 )
+from ota.web.operation import MANAGING, Operation, operation
 from ota.web.present_releases import proposal_view, waits
-from ota.web.schemas import DeletedAnswer
+from ota.web.shapes import DeletedAnswer
 
 blueprint = Blueprint("manage_channels", __name__)
 

@@ -14,12 +14,12 @@ from ota.releases import previews
 from ota.releases import rows as release_rows
 from ota.updates import explaining
 from ota.updates.explaining import Inquiry
-from ota.web.api import MANAGING, Operation, operation, with_plus
 from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, PreviewQuery
 from ota.web.explained import explain_answer, preview_answer
+from ota.web.journal import hashed
+from ota.web.operation import MANAGING, Operation, operation, with_plus
 from ota.web.present_releases import terms_of
 from ota.web.release_schemas import ReleaseRequest
-from ota.web.reports import hashed
 
 blueprint = Blueprint("manage_explain", __name__)
 

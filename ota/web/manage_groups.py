@@ -11,9 +11,8 @@ from ota.db import reader, transaction
 from ota.devices import groups
 from ota.errors import Invalid
 from ota.models import DeviceGroup
-from ota.web import reports
+from ota.web import journal
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
 from ota.web.group_schemas import (
     GroupAnswer,
     GroupDevicesRequest,
@@ -26,7 +25,8 @@ from ota.web.group_schemas import (
     MembersQuery,
     MemberView,
 )
-from ota.web.schemas import DeletedAnswer
+from ota.web.operation import MANAGING, Operation, operation
+from ota.web.shapes import DeletedAnswer
 
 blueprint = Blueprint("manage_groups", __name__)
 
@@ -136,10 +136,10 @@ def change_devices(group_id: int, body: GroupDevicesRequest) -> GroupAnswer:
     with transaction() as session:
         group = groups.get(session, group_id)
         removed = groups.remove_devices(
-            session, actor(), group, body.remove, hashed=reports.hashed, now=utcnow()
+            session, actor(), group, body.remove, hashed=journal.hashed, now=utcnow()
         )
         added = groups.add_devices(
-            session, actor(), group, body.add, hashed=reports.hashed, note=body.note, now=utcnow()
+            session, actor(), group, body.add, hashed=journal.hashed, note=body.note, now=utcnow()
         )
     return _answer(group, f"{added.new} added, {added.known} were in it already, {removed} removed.")
 

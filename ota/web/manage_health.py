@@ -28,7 +28,6 @@ from ota.models import ReleaseHealth
 from ota.releases import rows as release_rows
 from ota.web import monitoring
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
 from ota.web.health_schemas import (
     FailureView,
     HealthPoint,
@@ -41,6 +40,7 @@ from ota.web.health_schemas import (
     ShareView,
 )
 from ota.web.manage_releases import done, verb
+from ota.web.operation import MANAGING, Operation, operation
 from ota.web.release_schemas import ReleaseAnswer, StopRequest
 
 blueprint = Blueprint("manage_health", __name__)

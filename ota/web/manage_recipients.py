@@ -19,8 +19,8 @@ from ota.web.alert_schemas import (
     RecipientsQuery,
     RecipientView,
 )
-from ota.web.api import MANAGING, Operation, operation
-from ota.web.schemas import DeletedAnswer
+from ota.web.operation import MANAGING, Operation, operation
+from ota.web.shapes import DeletedAnswer
 
 blueprint = Blueprint("manage_recipients", __name__)
 

@@ -17,11 +17,11 @@ from ota.models import Proposal, Release
 from ota.releases import acts as release_acts
 from ota.releases import publishing
 from ota.releases import rows as release_rows
-from ota.web import present, present_releases
+from ota.web import present_releases, views
 from ota.web.access import actor
-from ota.web.api import DEVICES, MANAGING, Operation, operation
+from ota.web.operation import DEVICES, MANAGING, Operation, operation
 from ota.web.release_schemas import ReleaseAnswer, ReleaseRequest, RollbackRequest, StopRequest
-from ota.web.schemas import PublishRequest, RevisionRequest, VersionAnswer
+from ota.web.shapes import PublishRequest, RevisionRequest, VersionAnswer
 
 blueprint = Blueprint("manage_releases", __name__)
 
@@ -89,7 +89,7 @@ def deactivate(version_id: int, body: RevisionRequest) -> VersionAnswer:
         version = versions.get(session, version_id)
         release_acts.withdraw_version(session, actor(), version, revision=body.revision, now=utcnow())
     return VersionAnswer(
-        version=present.version_view(version),
+        version=views.version_view(version),
         message=f"Version {version.version} is withdrawn. Devices that already installed it keep it.",
     )
 
@@ -180,7 +180,7 @@ def done(release: Release, message: str) -> ReleaseAnswer:
     """What is answered about a release that was changed."""
     fresh = release_rows.get(reader(), release.id)
     return ReleaseAnswer(
-        release=present.release_view(fresh), version=present.version_view(fresh.version), message=message
+        release=views.release_view(fresh), version=views.version_view(fresh.version), message=message
     )
 
 
@@ -190,7 +190,7 @@ def answer(
     """What is answered about an act that was done, or that waits for another person."""
     if isinstance(outcome, Release):
         return done(outcome, message), status
-    version = present.version_view(versions.get(reader(), version_id))
+    version = views.version_view(versions.get(reader(), version_id))
     proposal = present_releases.proposal_view(outcome)
     return ReleaseAnswer(
         release=None, version=version, message=present_releases.waits(outcome), proposal=proposal

@@ -12,7 +12,7 @@ from ota.installing import share_links
 from ota.models import ShareLink
 from ota.web import addresses
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
+from ota.web.operation import MANAGING, Operation, operation
 from ota.web.share_schemas import (
     ShareLinkAnswer,
     ShareLinkRequest,

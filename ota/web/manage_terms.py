@@ -18,10 +18,10 @@ from ota.releases import edits as release_edits
 from ota.releases import plans
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
-from ota.web import present, present_releases
+from ota.web import present_releases, views
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
 from ota.web.manage_releases import answer, done, verb
+from ota.web.operation import MANAGING, Operation, operation
 from ota.web.release_schemas import (
     PromoteRequest,
     ReleaseAnswer,
@@ -31,7 +31,7 @@ from ota.web.release_schemas import (
     ReleasesQuery,
     RolloutRequest,
 )
-from ota.web.schemas import RevisionRequest
+from ota.web.shapes import RevisionRequest
 
 blueprint = Blueprint("manage_terms", __name__)
 
@@ -56,7 +56,7 @@ def index(query: ReleasesQuery) -> ReleasesAnswer:
         limit=query.limit,
         offset=query.offset,
     )
-    return ReleasesAnswer(releases=[present.release_view(release) for release in found])
+    return ReleasesAnswer(releases=[views.release_view(release) for release in found])
 
 
 @blueprint.get("/api/releases/<int:release_id>")
@@ -70,8 +70,8 @@ def show(release_id: int) -> ReleaseHistoryAnswer:
     events = audit.history(session, subjects=[("release", release.id)], limit=1000)
     is_due = release.next_step_at is not None and release.next_step_at <= now
     return ReleaseHistoryAnswer(
-        release=present.release_view(release),
-        version=present.version_view(release.version),
+        release=views.release_view(release),
+        version=views.version_view(release.version),
         stranded=devices.stranded(session, release.version, now=now),
         waits_for=plans.why_waiting(session, release, now=now) if is_due else None,
         history=[present_releases.event_view(event) for event in reversed(events)],

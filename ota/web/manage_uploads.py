@@ -8,9 +8,9 @@ from ota.builds import uploads
 from ota.builds.uploads import UploadOrder
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.web import intake, present
-from ota.web.api import FILE_FIELD, MANAGING, Operation, operation
-from ota.web.schemas import UploadAnswer, UploadFields
+from ota.web import intake, views
+from ota.web.operation import FILE_FIELD, MANAGING, Operation, operation
+from ota.web.shapes import UploadAnswer, UploadFields
 
 blueprint = Blueprint("manage_uploads", __name__)
 
@@ -42,11 +42,11 @@ def create(fields: UploadFields) -> UploadAnswer:
         version_code=fields.version_code,
     )
     upload = intake.accept(file, order, g.actor)
-    return UploadAnswer(upload=present.upload_view(upload))
+    return UploadAnswer(upload=views.upload_view(upload))
 
 
 @blueprint.get("/api/uploads/<upload_id>")
 @operation(Operation(access=Access.VIEW, summary="Follow an upload", tag=MANAGING, answer=UploadAnswer))
 def show(upload_id: str) -> UploadAnswer:
     """Where an upload is: received, processing, ready with its version, or rejected with the reason."""
-    return UploadAnswer(upload=present.upload_view(uploads.get(reader(), upload_id)))
+    return UploadAnswer(upload=views.upload_view(uploads.get(reader(), upload_id)))

@@ -11,11 +11,11 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.releases import preflight
-from ota.web import present
+from ota.web import views
 from ota.web.access import actor
-from ota.web.api import MANAGING, Operation, operation
+from ota.web.operation import MANAGING, Operation, operation
 from ota.web.preflight_schemas import PreflightAnswer, PreflightQuery
-from ota.web.schemas import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
+from ota.web.shapes import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
 
 blueprint = Blueprint("manage_versions", __name__)
 
@@ -31,7 +31,7 @@ def index(query: VersionsQuery) -> VersionsAnswer:
     app = apps.find(reader(), query.app)
     platform = apps.find_platform(query.platform) if query.platform else None
     found = versions.newest(reader(), app, platform=platform, limit=query.limit, offset=query.offset)
-    return VersionsAnswer(versions=[present.version_view(version, is_listed=True) for version in found])
+    return VersionsAnswer(versions=[views.version_view(version, is_listed=True) for version in found])
 
 
 @blueprint.get("/api/versions/<int:version_id>")
@@ -39,7 +39,7 @@ def index(query: VersionsQuery) -> VersionsAnswer:
 def show(version_id: int) -> VersionAnswer:
     """One version with its releases."""
     version = versions.get(reader(), version_id)
-    return VersionAnswer(version=present.version_view(version), message=f"Version {version.version}.")
+    return VersionAnswer(version=views.version_view(version), message=f"Version {version.version}.")
 
 
 @blueprint.get("/api/versions/<int:version_id>/preflight")
@@ -56,8 +56,8 @@ def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
     """What stands between a version and its devices on a channel: pass, warn or block, each in a sentence."""
     version = versions.get(reader(), version_id)
     channel = apps.find_channel(version.app, query.channel)
-    checks = preflight.examine(reader(), version, channel, is_https=present.is_https(), now=utcnow())
-    return present.preflight_answer(channel.name, checks)
+    checks = preflight.examine(reader(), version, channel, is_https=views.is_https(), now=utcnow())
+    return views.preflight_answer(channel.name, checks)
 
 
 @blueprint.patch("/api/versions/<int:version_id>")
@@ -82,7 +82,7 @@ def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
         version = versions.get(session, version_id)
         versions.edit(session, actor(), version, changes, revision=body.revision, now=utcnow())
     return VersionAnswer(
-        version=present.version_view(version), message=f"Version {version.version} is changed."
+        version=views.version_view(version), message=f"Version {version.version} is changed."
     )
 
 

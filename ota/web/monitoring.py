@@ -22,7 +22,7 @@ from ota.health import policy as health_policy
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
 from ota.releases import rows as release_rows
 from ota.web import charts
-from ota.web.release_wording import span
+from ota.web.words import span
 
 _NAMES = {
     HealthTest.CONTROL: "failures against the control",

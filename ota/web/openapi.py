@@ -12,9 +12,9 @@ from werkzeug.routing import Rule
 from ota import __version__
 from ota.core.permissions import Access
 from ota.web.access import Caller, declare
-from ota.web.api import DEVICES, MANAGING, SYSTEM, Operation
-from ota.web.present import public_url
-from ota.web.schemas import ErrorAnswer
+from ota.web.operation import DEVICES, MANAGING, SYSTEM, Operation
+from ota.web.shapes import ErrorAnswer
+from ota.web.views import public_url
 
 blueprint = Blueprint("openapi", __name__)
 

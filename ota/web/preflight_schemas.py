@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ota.web.schemas import ChannelName
+from ota.web.shapes import ChannelName
 
 
 class CheckView(Struct, kw_only=True):

@@ -13,7 +13,7 @@ from ota.devices import timeline
 from ota.devices.timeline import Cursor, Moment, Story
 from ota.errors import Invalid
 from ota.models import App, Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
-from ota.web import reports
+from ota.web import journal
 from ota.web.device_schemas import DeviceAnswer, DeviceView, MomentView, WayView
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -39,7 +39,7 @@ def find(session: Session, app: App, text: str) -> str:
     first. Raises `NotFound`."""
     text = text.strip()
     return timeline.known(
-        session, app, [reports.hashed(text), text] if _HASH.fullmatch(text) else [reports.hashed(text)]
+        session, app, [journal.hashed(text), text] if _HASH.fullmatch(text) else [journal.hashed(text)]
     )
 
 

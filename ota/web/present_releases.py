@@ -5,7 +5,7 @@ from __future__ import annotations
 from ota.core.plans import Plan, PlanStep
 from ota.models import AuditEvent, Experiment, Proposal
 from ota.releases.terms import Terms
-from ota.web import present
+from ota.web import views
 from ota.web.release_schemas import (
     EventView,
     ExperimentView,
@@ -65,7 +65,7 @@ def experiment_view(experiment: Experiment) -> ExperimentView:
         channel=experiment.channel.name,
         platform=experiment.platform,
         state=experiment.state,
-        arms=[present.release_view(arm) for arm in experiment.arms],
+        arms=[views.release_view(arm) for arm in experiment.arms],
         winner_version_id=experiment.winner_version_id,
         created_at=experiment.created_at,
         created_by=experiment.created_by,

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ota.web.experiment_schemas import ArmResultView
 from ota.web.release_views import PlanStepShape, ProposalView, ReleaseView
-from ota.web.schemas import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
+from ota.web.shapes import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
 
 Moment = Annotated[
     datetime, Meta(tz=True, description="RFC 3339, with its zone.", examples=["2026-12-01T09:00:00Z"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ota.web.schemas import AppSlug
+from ota.web.shapes import AppSlug
 
 
 class ShareLinksQuery(Struct, kw_only=True):

@@ -15,7 +15,7 @@ from ota.devices import census
 from ota.models import App, Channel, Experiment, Release
 from ota.releases import plans
 from ota.releases import rows as release_rows
-from ota.web.release_wording import ahead, span
+from ota.web.words import ahead, span
 
 
 @dataclass(frozen=True, slots=True)

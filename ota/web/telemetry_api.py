@@ -18,10 +18,10 @@ from ota.errors import Invalid, OtaError
 from ota.telemetry import accept, late_reports, records
 from ota.telemetry.accept import MAX_EVENTS, Sender
 from ota.telemetry.records import LateEvent, LateReport
-from ota.web.api import DEVICES, MALFORMED, Operation, decode, operation, refuse_nul
+from ota.web.journal import reports
 from ota.web.limits import report_limits
 from ota.web.mending import mended
-from ota.web.reports import reports
+from ota.web.operation import DEVICES, MALFORMED, Operation, decode, operation, refuse_nul
 from ota.web.telemetry_schemas import (
     CompleteAnswer,
     CompleteRequest,

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ota.core.telemetry import EventKind
 from ota.telemetry.accept import LONGEST_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TEXT
-from ota.web.schemas import AppSlug, PlatformText
+from ota.web.shapes import AppSlug, PlatformText
 
 DeviceId = Annotated[str, Meta(max_length=200, description="The id that the device sends with its checks.")]
 VersionText = Annotated[

@@ -24,8 +24,8 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from ota.db import reader
 from ota.models import App, Release, Upload, Version
-from ota.web import charts, release_wording, wording
-from ota.web.present import public_url
+from ota.web import charts, wording, words
+from ota.web.views import public_url
 
 ACTIONS = {
     "app.created": "created the app",
@@ -110,7 +110,7 @@ def init_app(app: Flask) -> None:
         chart_interval=charts.interval,
     )
     app.jinja_env.filters.update(wording.FILTERS)
-    app.jinja_env.filters.update(release_wording.FILTERS, is_past=is_past)
+    app.jinja_env.filters.update(words.FILTERS, is_past=is_past)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_page_context)
 
@@ -178,7 +178,7 @@ def qr_code(text: str) -> Markup:
 
 def _ago(seconds: float) -> str:
     if seconds < -10:
-        return f"in {release_wording.ahead(-seconds)}"
+        return f"in {words.ahead(-seconds)}"
     for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
         if seconds < limit:
             return "just now" if seconds < 10 else f"{int(seconds // divisor)} {unit} ago"

@@ -21,7 +21,7 @@ from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.models import App, Channel, DeviceGroup, DeviceGroupMember, Release, Version
-from ota.web.reports import hashed
+from ota.web.journal import hashed
 from tests.conftest import EMAILS, Api, drain
 
 pytestmark = pytest.mark.sqlite_suffices

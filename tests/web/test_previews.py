@@ -22,7 +22,7 @@ from ota.devices import devices
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release
 from ota.releases import previews
 from ota.releases.previews import Preview
-from ota.web.reports import hashed
+from ota.web.journal import hashed
 from tests.conftest import EMAILS, Api
 
 

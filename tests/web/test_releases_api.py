@@ -15,7 +15,7 @@ from ota.core.permissions import Role
 from ota.core.platforms import Platform
 from ota.db import transaction
 from ota.models import DeviceGroup, DeviceGroupMember, Release
-from ota.web.reports import hashed
+from ota.web.journal import hashed
 from tests.conftest import Api
 from tests.services.engine import channel, make
 

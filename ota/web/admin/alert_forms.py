@@ -8,7 +8,7 @@ from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from ota.core.alerts import CHOSEN
-from ota.web.admin.forms import Form
+from ota.web.forms import Form
 
 EVENT_WORDS = {
     "upload.ready": "An upload became a version",

@@ -13,7 +13,7 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.web.access import actor, page
-from ota.web.admin.forms import AppForm, ConfirmForm, InstallAccessForm, RenameForm, seen_revision, show_error
+from ota.web.forms import AppForm, ConfirmForm, InstallAccessForm, RenameForm, seen_revision, show_error
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_apps", __name__)

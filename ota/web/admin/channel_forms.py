@@ -11,7 +11,7 @@ from wtforms.widgets import CheckboxInput
 from ota.apps.channels import ChannelEdit
 from ota.devices.groups import MAX_NAME, MAX_NOTE
 from ota.models import Channel
-from ota.web.admin.forms import Form, Percent
+from ota.web.forms import Form, Percent
 
 
 class ChannelEditForm(Form):

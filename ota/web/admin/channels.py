@@ -20,7 +20,7 @@ from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent
-from ota.web.admin.forms import ConfirmForm, seen_revision, show_error
+from ota.web.forms import ConfirmForm, seen_revision, show_error
 from ota.web.present_releases import waits
 from ota.web.templating import render_page
 

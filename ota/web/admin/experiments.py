@@ -26,11 +26,11 @@ from ota.errors import Conflict, OtaError
 from ota.experiments import experiments
 from ota.models import App, Experiment, Proposal, Release, Version
 from ota.releases import rows as release_rows
-from ota.web import experiment_results, history
+from ota.web import experiment_results, staleness
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import Form, Percent, seen_revision, show_error
-from ota.web.history import Stale
+from ota.web.forms import Form, Percent, seen_revision, show_error
+from ota.web.staleness import Stale
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_experiments", __name__, url_prefix="/apps/<slug>/experiments")
@@ -250,5 +250,5 @@ def _ending(experiment: Experiment, winner: Release, running: Mapping[tuple[str,
 
 def _stale(experiment: Experiment) -> Stale:
     wanted = "What you chose is below. End it again to do it all the same."
-    since = history.last_act(reader(), "experiment", experiment.id)
+    since = staleness.last_act(reader(), "experiment", experiment.id)
     return Stale(saw=None, now=experiment.state, revision=experiment.revision, wanted=wanted, since=since)

@@ -26,10 +26,10 @@ from ota.updates.explaining import Explained, Inquiry
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.devices import looked_up
-from ota.web.admin.forms import Between, Form, RolloutForm, show_error
-from ota.web.api import with_plus
 from ota.web.explained import explain_answer, preview_sentence
-from ota.web.reports import hashed
+from ota.web.forms import Between, Form, RolloutForm, show_error
+from ota.web.journal import hashed
+from ota.web.operation import with_plus
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_explain", __name__, url_prefix="/apps/<slug>")

@@ -12,11 +12,11 @@ from ota.db import reader, transaction
 from ota.devices import devices, groups
 from ota.errors import Conflict, OtaError
 from ota.models import App
-from ota.web import reports
+from ota.web import journal
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
 from ota.web.admin.channel_forms import DevicesForm, GroupForm
-from ota.web.admin.forms import ConfirmForm, seen_revision, show_error, without_nul
+from ota.web.forms import ConfirmForm, seen_revision, show_error, without_nul
 from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_groups", __name__, url_prefix="/apps/<slug>/groups")
@@ -70,7 +70,7 @@ def add(slug: str, group_id: int) -> ResponseReturnValue:
                     actor(),
                     group,
                     form.ids(),
-                    hashed=reports.hashed,
+                    hashed=journal.hashed,
                     note=form.note.data,
                     now=utcnow(),
                 )
@@ -95,7 +95,7 @@ def remove(slug: str, group_id: int) -> ResponseReturnValue:
     which = without_nul(request.form.get("device", ""))
     with transaction() as session:
         group = groups.get(session, group_id, app=apps.find(session, slug))
-        removed = groups.remove_devices(session, actor(), group, [which], hashed=reports.hashed, now=utcnow())
+        removed = groups.remove_devices(session, actor(), group, [which], hashed=journal.hashed, now=utcnow())
     flash("The device is taken out." if removed else "That device was not in the group.")
     return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
 

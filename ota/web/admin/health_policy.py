@@ -21,12 +21,12 @@ from ota.errors import Conflict, OtaError
 from ota.health import policy as health_policy
 from ota.health.policy import Rules
 from ota.models import App
-from ota.web import history
+from ota.web import staleness
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import Between, Form, Number, seen_revision, show_error
-from ota.web.history import Stale
+from ota.web.forms import Between, Form, Number, seen_revision, show_error
 from ota.web.manage_health import changed, meaning
+from ota.web.staleness import Stale
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_health", __name__, url_prefix="/apps/<slug>")
@@ -177,7 +177,9 @@ def _stale(app: App) -> Stale:
         f"{chosen.min_failing_devices} failing devices, plans wait for {rules.min_reports}, "
         f"silence after {chosen.silence / timedelta(hours=1):g} h"
     )
-    since = [each for each in history.last_act(reader(), "app", app.id) if each.action == "app.health_policy"]
+    since = [
+        each for each in staleness.last_act(reader(), "app", app.id) if each.action == "app.health_policy"
+    ]
     return Stale(
         saw=None,
         now=now,

@@ -15,7 +15,7 @@ from ota.models import App, Channel, Release
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import ConfirmForm
+from ota.web.forms import ConfirmForm
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_kill_switch", __name__, url_prefix="/apps/<slug>")

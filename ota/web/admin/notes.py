@@ -11,7 +11,7 @@ from ota.builds.fields import MAX_LANGUAGES
 from ota.core.locales import normal
 from ota.errors import Invalid
 from ota.models import Version
-from ota.web.admin.forms import without_nul
+from ota.web.forms import without_nul
 
 LANGUAGE, TEXT, MORE = "notes_language", "notes_text", "more_notes"
 

@@ -23,15 +23,15 @@ from ota.releases import acts as release_acts
 from ota.releases import preflight
 from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
-from ota.web import history
+from ota.web import staleness
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import ConfirmForm, seen_revision, show_error
 from ota.web.admin.release_forms import OWN, PRESETS, PublishForm, aware, from_address
 from ota.web.admin.releases import groups_of
-from ota.web.history import Stale
-from ota.web.present import is_https
+from ota.web.forms import ConfirmForm, seen_revision, show_error
+from ota.web.staleness import Stale
 from ota.web.templating import render_page
+from ota.web.views import is_https
 
 blueprint = Blueprint("admin_publishing", __name__, url_prefix="/apps/<slug>/versions/<int:version_id>")
 
@@ -209,4 +209,4 @@ def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: Stale |
 def _stale(version: Version, wanted: str) -> Stale:
     state = "active" if version.is_active else "withdrawn" if version.withdrawn_at else "inactive"
     shown = f"{state}{', mandatory' if version.is_mandatory else ''}"
-    return history.stale_version(reader(), version.id, revision=version.revision, now=shown, wanted=wanted)
+    return staleness.stale_version(reader(), version.id, revision=version.revision, now=shown, wanted=wanted)

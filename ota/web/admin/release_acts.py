@@ -24,13 +24,13 @@ from ota.releases import edits as release_edits
 from ota.releases import plans, previews
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
-from ota.web import history
+from ota.web import staleness
 from ota.web.access import actor, page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import ConfirmForm, RolloutForm, seen_revision, show_error, without_nul
 from ota.web.admin.release_forms import plan_sent, rows_sent
 from ota.web.admin.releases import release_page, terms_form
-from ota.web.history import Stale
+from ota.web.forms import ConfirmForm, RolloutForm, seen_revision, show_error, without_nul
+from ota.web.staleness import Stale
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_release_acts", __name__, url_prefix="/apps/<slug>/releases/<int:release_id>")
@@ -279,7 +279,7 @@ def _failed(
 
 def _stale(release: Release, act: Act, revision: int | None, **sent: Any) -> Stale:
     if sent.get("terms"):
-        return history.stale_release(
+        return staleness.stale_release(
             reader(),
             release,
             revision,
@@ -287,7 +287,7 @@ def _stale(release: Release, act: Act, revision: int | None, **sent: Any) -> Sta
         )
     left_out = {"csrf_token", "revision"}
     again = [(name, value) for name, value in request.form.items(multi=True) if name not in left_out]
-    return history.stale_release(
+    return staleness.stale_release(
         reader(),
         release,
         revision,

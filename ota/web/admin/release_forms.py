@@ -22,7 +22,7 @@ from ota.errors import Invalid
 from ota.models import Release
 from ota.releases.edits import ReleaseEdit
 from ota.releases.terms import plan_of
-from ota.web.admin.forms import Form, RolloutForm, without_nul
+from ota.web.forms import Form, RolloutForm, without_nul
 
 DAY = 24 * 60
 ONCE, OWN = "once", "own"

@@ -14,12 +14,12 @@ from ota.db import reader
 from ota.devices import census, groups
 from ota.models import App, Release
 from ota.releases import rows as release_rows
-from ota.web import history, monitoring, standing
+from ota.web import monitoring, staleness, standing
 from ota.web.access import page
 from ota.web.admin.apps import app_in_view
-from ota.web.admin.forms import RolloutForm
 from ota.web.admin.release_forms import Row, TermsForm, rows_of, typed
-from ota.web.history import Stale
+from ota.web.forms import RolloutForm
+from ota.web.staleness import Stale
 from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_releases", __name__, url_prefix="/apps/<slug>/releases")
@@ -86,7 +86,7 @@ def release_page(
         "terms": terms or terms_form(app, release),
         "rows": rows or rows_of(release),
         "plan_wrong": plan_wrong,
-        "events": history.events_of(session, release),
+        "events": staleness.events_of(session, release),
         "problem": problem,
         "stale": stale,
         "successor": None,

@@ -10,7 +10,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import transaction
 from ota.web.access import actor, page
-from ota.web.admin.forms import TrustForm, seen_revision
+from ota.web.forms import TrustForm, seen_revision
 
 blueprint = Blueprint("admin_trust", __name__, url_prefix="/apps/<slug>")
 

@@ -12,7 +12,7 @@ from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
 from ota.web.preflight_schemas import CheckView, PreflightAnswer
 from ota.web.release_views import PlanStepShape, ReleaseView
-from ota.web.schemas import CheckAnswer, LatestAnswer, UploadView, VersionView
+from ota.web.shapes import CheckAnswer, LatestAnswer, UploadView, VersionView
 
 MESSAGES = {
     Reason.UPDATE_AVAILABLE: "New version available!",

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ota.history import audit
 from ota.models import AuditEvent, Release
-from ota.web.release_wording import state_words
+from ota.web.words import state_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
