@@ -16,7 +16,6 @@ from ota.web import (
     downloads,
     errors,
     front,
-    health,
     hot_path,
     icons,
     install,
@@ -42,6 +41,7 @@ from ota.web import (
     telemetry_api,
     templating,
 )
+from ota.web.system import api as system_api
 
 _BLUEPRINTS = (
     client_api.blueprint,
@@ -64,7 +64,7 @@ _BLUEPRINTS = (
     downloads.blueprint,
     install.blueprint,
     icons.blueprint,
-    health.blueprint,
+    system_api.blueprint,
     openapi.blueprint,
 )
 

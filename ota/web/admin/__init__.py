@@ -1,8 +1,6 @@
 """The pages for people, one module per noun."""
 
 from ota.web.admin import (
-    account,
-    activity,
     alerts,
     approvals,
     apps,
@@ -14,19 +12,20 @@ from ota.web.admin import (
     groups,
     health_policy,
     kill_switch,
-    people,
     publishing,
     release_acts,
     releases,
     shares,
-    tokens,
     trust,
     uploads,
     versions,
 )
+from ota.web.history import pages as history_pages
+from ota.web.people import account_pages, token_pages
+from ota.web.people import pages as people_pages
 
 BLUEPRINTS = (
-    account.blueprint,
+    account_pages.blueprint,
     apps.blueprint,
     versions.blueprint,
     publishing.blueprint,
@@ -36,9 +35,9 @@ BLUEPRINTS = (
     experiments.blueprint,
     uploads.blueprint,
     shares.blueprint,
-    people.blueprint,
-    tokens.blueprint,
-    activity.blueprint,
+    people_pages.blueprint,
+    token_pages.blueprint,
+    history_pages.blueprint,
     alerts.blueprint,
     trust.blueprint,
     channels.blueprint,

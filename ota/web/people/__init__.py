@@ -1,0 +1,1 @@
+"""Pages for accounts, people and tokens."""

@@ -1,0 +1,1 @@
+"""Doors for the health of the server itself."""
