@@ -24,7 +24,6 @@ from ota.web import (
     limits,
     manage_alerts,
     manage_approvals,
-    manage_channels,
     manage_devices,
     manage_explain,
     manage_fleet,
@@ -41,6 +40,7 @@ from ota.web import (
     telemetry_api,
     templating,
 )
+from ota.web.apps import channel_api
 from ota.web.system import api as system_api
 
 _BLUEPRINTS = (
@@ -54,7 +54,7 @@ _BLUEPRINTS = (
     manage_versions.blueprint,
     manage_uploads.blueprint,
     manage_shares.blueprint,
-    manage_channels.blueprint,
+    channel_api.blueprint,
     manage_groups.blueprint,
     manage_devices.blueprint,
     manage_fleet.blueprint,

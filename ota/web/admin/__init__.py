@@ -3,30 +3,28 @@
 from ota.web.admin import (
     alerts,
     approvals,
-    apps,
-    channels,
     devices,
     experiments,
     explain,
     fleet,
     groups,
     health_policy,
-    kill_switch,
     publishing,
     release_acts,
     releases,
     shares,
-    trust,
     uploads,
     versions,
 )
+from ota.web.apps import channel_pages, kill_switch_pages, trust_pages
+from ota.web.apps import pages as apps_pages
 from ota.web.history import pages as history_pages
 from ota.web.people import account_pages, token_pages
 from ota.web.people import pages as people_pages
 
 BLUEPRINTS = (
     account_pages.blueprint,
-    apps.blueprint,
+    apps_pages.blueprint,
     versions.blueprint,
     publishing.blueprint,
     releases.blueprint,
@@ -39,10 +37,10 @@ BLUEPRINTS = (
     token_pages.blueprint,
     history_pages.blueprint,
     alerts.blueprint,
-    trust.blueprint,
-    channels.blueprint,
+    trust_pages.blueprint,
+    channel_pages.blueprint,
     groups.blueprint,
-    kill_switch.blueprint,
+    kill_switch_pages.blueprint,
     explain.blueprint,
     health_policy.blueprint,
     devices.blueprint,

@@ -18,7 +18,7 @@ from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.web.access import actor, page
 from ota.web.admin.alert_forms import EVENT_WORDS, RecipientForm, WebhookForm
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
 from ota.web.manage_alerts import allows_private
 from ota.web.templating import render_page, start_of_page

@@ -19,7 +19,7 @@ from ota.devices import timeline
 from ota.errors import NotFound, OtaError
 from ota.models import App
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, Form, show_error
 from ota.web.operation import with_plus
 from ota.web.present_devices import cursor_of, cursor_text, find, folded

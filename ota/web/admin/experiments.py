@@ -28,7 +28,7 @@ from ota.models import App, Experiment, Proposal, Release, Version
 from ota.releases import rows as release_rows
 from ota.web import experiment_results, staleness
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import Form, Percent, seen_revision, show_error
 from ota.web.staleness import Stale
 from ota.web.templating import render_page

@@ -24,8 +24,8 @@ from ota.releases import rows as release_rows
 from ota.updates import explaining
 from ota.updates.explaining import Explained, Inquiry
 from ota.web.access import page
-from ota.web.admin.apps import app_in_view
 from ota.web.admin.devices import looked_up
+from ota.web.apps.pages import app_in_view
 from ota.web.explained import explain_answer, preview_sentence
 from ota.web.forms import Between, Form, RolloutForm, show_error
 from ota.web.journal import hashed

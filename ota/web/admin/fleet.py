@@ -22,7 +22,7 @@ from ota.fleet import figures
 from ota.fleet.figures import Fleet
 from ota.web import charts, monitoring
 from ota.web.access import page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_fleet", __name__, url_prefix="/apps/<slug>")

@@ -14,8 +14,8 @@ from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.web import journal
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
-from ota.web.admin.channel_forms import DevicesForm, GroupForm
+from ota.web.apps.channel_forms import DevicesForm, GroupForm
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error, without_nul
 from ota.web.templating import render_page, start_of_page
 

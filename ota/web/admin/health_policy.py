@@ -23,7 +23,7 @@ from ota.health.policy import Rules
 from ota.models import App
 from ota.web import staleness
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import Between, Form, Number, seen_revision, show_error
 from ota.web.manage_health import changed, meaning
 from ota.web.staleness import Stale

@@ -16,8 +16,8 @@ from ota.models import App, Release
 from ota.releases import rows as release_rows
 from ota.web import monitoring, staleness, standing
 from ota.web.access import page
-from ota.web.admin.apps import app_in_view
 from ota.web.admin.release_forms import Row, TermsForm, rows_of, typed
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import RolloutForm
 from ota.web.staleness import Stale
 from ota.web.templating import render_page, start_of_page

@@ -13,7 +13,7 @@ from ota.errors import OtaError
 from ota.installing import share_links
 from ota.web import addresses
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, ShareForm, show_error
 from ota.web.templating import render_page, start_of_page
 

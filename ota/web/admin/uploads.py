@@ -18,7 +18,7 @@ from ota.models import App, Upload
 from ota.releases import rows as release_rows
 from ota.web import intake
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.errors import status_of
 from ota.web.forms import UploadForm, show_error
 from ota.web.templating import render_page, start_of_page

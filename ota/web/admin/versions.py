@@ -22,8 +22,8 @@ from ota.releases import preflight
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.admin import notes
-from ota.web.admin.apps import app_in_view
 from ota.web.admin.notes import Row
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, EditForm, ExternalForm, UploadForm, seen_revision, show_error
 from ota.web.templating import render_page, start_of_page
 from ota.web.views import is_https

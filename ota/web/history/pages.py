@@ -9,7 +9,7 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.history import audit
 from ota.web.access import page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_activity", __name__)

@@ -18,8 +18,8 @@ from ota.errors import Conflict, OtaError
 from ota.models import App, Channel, Release
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
-from ota.web.admin.channel_forms import ChannelEditForm, ChannelForm, in_percent
+from ota.web.apps.channel_forms import ChannelEditForm, ChannelForm, in_percent
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
 from ota.web.present_releases import waits
 from ota.web.templating import render_page

@@ -14,7 +14,7 @@ from ota.devices import devices
 from ota.models import App, Channel, Release
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
-from ota.web.admin.apps import app_in_view
+from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm
 from ota.web.templating import render_page
 

@@ -17,7 +17,7 @@ from ota.devices import devices
 from ota.models import App, Channel
 from ota.web import wording
 from ota.web.access import actor
-from ota.web.channel_schemas import (
+from ota.web.apps.channel_shapes import (
     ChannelAnswer,
     ChannelEditRequest,
     ChannelRequest,

@@ -1,0 +1,1 @@
+"""Doors for apps, channels and their settings."""
