@@ -11,15 +11,11 @@ from ota.config import Settings
 from ota.web import (
     access,
     admin,
-    changelog,
     client_api,
-    downloads,
     errors,
     front,
     hot_path,
-    icons,
     install,
-    intake,
     journal,
     limits,
     manage_alerts,
@@ -33,26 +29,25 @@ from ota.web import (
     manage_releases,
     manage_shares,
     manage_terms,
-    manage_uploads,
-    manage_versions,
     openapi,
     security,
-    telemetry_api,
     templating,
 )
 from ota.web.apps import channel_api
+from ota.web.builds import changelog_api, downloads, icons, receive, upload_api, version_api
 from ota.web.system import api as system_api
+from ota.web.telemetry import api as telemetry_api
 
 _BLUEPRINTS = (
     client_api.blueprint,
-    changelog.blueprint,
+    changelog_api.blueprint,
     telemetry_api.blueprint,
     manage_explain.blueprint,
     manage_releases.blueprint,
     manage_terms.blueprint,
     manage_approvals.blueprint,
-    manage_versions.blueprint,
-    manage_uploads.blueprint,
+    version_api.blueprint,
+    upload_api.blueprint,
     manage_shares.blueprint,
     channel_api.blueprint,
     manage_groups.blueprint,
@@ -82,7 +77,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    intake.init_app(app)
+    receive.init_app(app)
     limits.init_app(app, settings)
     access.init_app(app)
     errors.init_app(app)

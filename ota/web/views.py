@@ -10,7 +10,7 @@ from ota.core.decision import Decision, NoUpdate, Reason
 from ota.core.locales import best
 from ota.core.preflight import Check, is_blocked
 from ota.models import Release, Upload, Version
-from ota.web.preflight_schemas import CheckView, PreflightAnswer
+from ota.web.builds.preflight_shapes import CheckView, PreflightAnswer
 from ota.web.release_views import PlanStepShape, ReleaseView
 from ota.web.shapes import CheckAnswer, LatestAnswer, UploadView, VersionView
 

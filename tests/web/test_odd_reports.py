@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from ota.db import reader
 from ota.models import FailureSignature
 from ota.telemetry import accept
-from ota.web.mending import mended
+from ota.web.telemetry.broken_json import mended
 from tests.conftest import Api, drain
 from tests.web.test_reporting import codes, event, kept, send
 

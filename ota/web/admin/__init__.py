@@ -13,11 +13,10 @@ from ota.web.admin import (
     release_acts,
     releases,
     shares,
-    uploads,
-    versions,
 )
 from ota.web.apps import channel_pages, kill_switch_pages, trust_pages
 from ota.web.apps import pages as apps_pages
+from ota.web.builds import upload_pages, version_pages
 from ota.web.history import pages as history_pages
 from ota.web.people import account_pages, token_pages
 from ota.web.people import pages as people_pages
@@ -25,13 +24,13 @@ from ota.web.people import pages as people_pages
 BLUEPRINTS = (
     account_pages.blueprint,
     apps_pages.blueprint,
-    versions.blueprint,
+    version_pages.blueprint,
     publishing.blueprint,
     releases.blueprint,
     release_acts.blueprint,
     approvals.blueprint,
     experiments.blueprint,
-    uploads.blueprint,
+    upload_pages.blueprint,
     shares.blueprint,
     people_pages.blueprint,
     token_pages.blueprint,

@@ -13,8 +13,8 @@ from ota.db import reader, transaction
 from ota.releases import preflight
 from ota.web import views
 from ota.web.access import actor
+from ota.web.builds.preflight_shapes import PreflightAnswer, PreflightQuery
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.preflight_schemas import PreflightAnswer, PreflightQuery
 from ota.web.shapes import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
 
 blueprint = Blueprint("manage_versions", __name__)

@@ -16,9 +16,9 @@ from ota.devices import devices
 from ota.errors import NotFound, OtaError
 from ota.models import App, Upload
 from ota.releases import rows as release_rows
-from ota.web import intake
 from ota.web.access import actor, page
 from ota.web.apps.pages import app_in_view
+from ota.web.builds import receive
 from ota.web.errors import status_of
 from ota.web.forms import UploadForm, show_error
 from ota.web.templating import render_page, start_of_page
@@ -49,13 +49,13 @@ def new(slug: str) -> ResponseReturnValue:
 
 
 @blueprint.post("")
-@intake.receives_builds
+@receive.receives_builds
 @page(Access.PUBLISH)
 def create(slug: str) -> ResponseReturnValue:
     """Take a file and show where it is."""
     app, form = app_in_view(slug), UploadForm()
     try:
-        file = intake.received_file("file")
+        file = receive.received_file("file")
         order = UploadOrder(
             file_name=file.name,
             app=app.slug,
@@ -63,7 +63,7 @@ def create(slug: str) -> ResponseReturnValue:
             is_mandatory=form.is_mandatory.data,
             min_supported_version=form.min_supported_version.data or None,
         )
-        upload = intake.accept(file, order, actor())
+        upload = receive.accept(file, order, actor())
     except OtaError as error:
         show_error(form, error)
         return render_page(

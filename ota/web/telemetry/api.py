@@ -20,9 +20,9 @@ from ota.telemetry.accept import MAX_EVENTS, Sender
 from ota.telemetry.records import LateEvent, LateReport
 from ota.web.journal import reports
 from ota.web.limits import report_limits
-from ota.web.mending import mended
 from ota.web.operation import DEVICES, MALFORMED, Operation, decode, operation, refuse_nul
-from ota.web.telemetry_schemas import (
+from ota.web.telemetry.broken_json import mended
+from ota.web.telemetry.shapes import (
     CompleteAnswer,
     CompleteRequest,
     EventItem,

@@ -21,9 +21,9 @@ from ota.models import App, Version
 from ota.releases import preflight
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
-from ota.web.admin import notes
-from ota.web.admin.notes import Row
 from ota.web.apps.pages import app_in_view
+from ota.web.builds import note_fields
+from ota.web.builds.note_fields import Row
 from ota.web.forms import ConfirmForm, EditForm, ExternalForm, UploadForm, seen_revision, show_error
 from ota.web.templating import render_page, start_of_page
 from ota.web.views import is_https
@@ -75,17 +75,17 @@ def edit(slug: str, version_id: int) -> ResponseReturnValue:
     app = app_in_view(slug)
     version = versions.get(reader(), version_id, app=app)
     form = EditForm(obj=version)
-    rows = notes.rows_sent() if form.is_submitted() else notes.rows_of(version)
-    if notes.wants_more():
+    rows = note_fields.rows_sent() if form.is_submitted() else note_fields.rows_of(version)
+    if note_fields.wants_more():
         return render_page(
             "version_edit.html",
             app=app,
             version=version,
             form=form,
-            rows=[*notes.with_empty(rows), Row("", "")],
+            rows=[*note_fields.with_empty(rows), Row("", "")],
         )
     if not form.validate_on_submit():
-        shown = notes.with_empty(rows) if form.is_submitted() else rows
+        shown = note_fields.with_empty(rows) if form.is_submitted() else rows
         return render_page(
             "version_edit.html", app=app, version=version, form=form, rows=shown
         ), 422 if form.errors else 200
@@ -167,7 +167,9 @@ def _changes(form: EditForm, rows: list[Row], version: Version) -> VersionEdit:
         release_notes=form.release_notes.data or "",
         is_mandatory=form.is_mandatory.data,
         min_supported_version=form.min_supported_version.data or "",
-        localized_notes=notes.changes(rows, version.localized_notes) if notes.are_sent() else None,
+        localized_notes=note_fields.changes(rows, version.localized_notes)
+        if note_fields.are_sent()
+        else None,
     )
 
 
@@ -176,7 +178,7 @@ def _show_again(
 ) -> ResponseReturnValue:
     app = app_in_view(slug)
     present = versions.get(reader(), version_id, app=app)
-    is_about_notes = error.details.get("field") in {"localized_notes", notes.LANGUAGE}
+    is_about_notes = error.details.get("field") in {"localized_notes", note_fields.LANGUAGE}
     notes_wrong = error.message.removeprefix("localized_notes: ") if is_about_notes else None
     if notes_wrong is None:
         show_error(form, error)
@@ -184,7 +186,7 @@ def _show_again(
     if is_stale:
         form.revision.data = str(present.revision)  # Sending it again is now a decision made with open eyes.
     context: dict[str, Any] = {
-        "rows": notes.with_empty(rows),
+        "rows": note_fields.with_empty(rows),
         "notes_wrong": notes_wrong,
         "is_stale": is_stale,
     }

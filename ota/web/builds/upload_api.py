@@ -8,7 +8,8 @@ from ota.builds import uploads
 from ota.builds.uploads import UploadOrder
 from ota.core.permissions import Access
 from ota.db import reader
-from ota.web import intake, views
+from ota.web import views
+from ota.web.builds import receive
 from ota.web.operation import FILE_FIELD, MANAGING, Operation, operation
 from ota.web.shapes import UploadAnswer, UploadFields
 
@@ -16,7 +17,7 @@ blueprint = Blueprint("manage_uploads", __name__)
 
 
 @blueprint.post("/api/uploads")
-@intake.receives_builds
+@receive.receives_builds
 @operation(
     Operation(
         access=Access.PUBLISH,
@@ -29,7 +30,7 @@ blueprint = Blueprint("manage_uploads", __name__)
 )
 def create(fields: UploadFields) -> UploadAnswer:
     """Send an APK or IPA as the field ``file``. Answers as soon as the bytes are safe; ``status_url`` tells the rest."""
-    file = intake.received_file(FILE_FIELD)
+    file = receive.received_file(FILE_FIELD)
     order = UploadOrder(
         file_name=file.name,
         app=fields.app,
@@ -41,7 +42,7 @@ def create(fields: UploadFields) -> UploadAnswer:
         version=fields.version,
         version_code=fields.version_code,
     )
-    upload = intake.accept(file, order, g.actor)
+    upload = receive.accept(file, order, g.actor)
     return UploadAnswer(upload=views.upload_view(upload))
 
 

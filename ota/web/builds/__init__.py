@@ -1,0 +1,1 @@
+"""Doors for uploads, versions and downloads."""
