@@ -15,26 +15,26 @@ from ota.web import (
     errors,
     front,
     hot_path,
-    install,
     journal,
     limits,
-    manage_alerts,
     manage_approvals,
     manage_devices,
     manage_explain,
     manage_fleet,
     manage_groups,
     manage_health,
-    manage_recipients,
     manage_releases,
-    manage_shares,
     manage_terms,
     openapi,
     security,
     templating,
 )
+from ota.web.alerts import api as alerts_api
+from ota.web.alerts import recipient_api
 from ota.web.apps import channel_api
 from ota.web.builds import changelog_api, downloads, icons, receive, upload_api, version_api
+from ota.web.installing import api as installing_api
+from ota.web.installing import pages as installing_pages
 from ota.web.system import api as system_api
 from ota.web.telemetry import api as telemetry_api
 
@@ -48,16 +48,16 @@ _BLUEPRINTS = (
     manage_approvals.blueprint,
     version_api.blueprint,
     upload_api.blueprint,
-    manage_shares.blueprint,
+    installing_api.blueprint,
     channel_api.blueprint,
     manage_groups.blueprint,
     manage_devices.blueprint,
     manage_fleet.blueprint,
     manage_health.blueprint,
-    manage_recipients.blueprint,
-    manage_alerts.blueprint,
+    recipient_api.blueprint,
+    alerts_api.blueprint,
     downloads.blueprint,
-    install.blueprint,
+    installing_pages.blueprint,
     icons.blueprint,
     system_api.blueprint,
     openapi.blueprint,

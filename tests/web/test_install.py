@@ -24,7 +24,7 @@ from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.installing import share_links
 from ota.models import ShareLink
-from ota.web import addresses
+from ota.web.installing import links
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import (
     IPHONE,
@@ -293,7 +293,7 @@ def test_only_those_with_a_link_or_nobody_gets_in_when_the_app_says_so(
             session, SYSTEM, apps.find(session, "my-app"), name="testers", now=utcnow()
         ).id
     with app.test_request_context():
-        address = addresses.share_url(reader().get_one(ShareLink, link_id))
+        address = links.share_url(reader().get_one(ShareLink, link_id))
     assert (
         'src="data:image/png;base64,' in client.get(address.removeprefix("https://updates.example.com")).text
     )

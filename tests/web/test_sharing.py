@@ -23,7 +23,7 @@ from ota.db import reader, transaction
 from ota.history.audit import SYSTEM
 from ota.installing import share_links
 from ota.models import ShareLink
-from ota.web import install
+from ota.web.installing import pages as installing_pages
 from tests.conftest import EMAILS, Api, csrf_of, make_cast, settings_for
 from tests.web.sharing_helpers import IPHONE, publish_android, publish_ios
 from tests.web.test_install import HOSTILE, manifest_url, set_access
@@ -106,7 +106,7 @@ def test_an_iphone_gets_a_manifest_without_cookies_for_an_hour(
     assert counts(app, link_id) == (1, 1)
     assert phone.get(f"/install/other/ios.plist?{url.query}").status_code == 404
     assert phone.get(f"{address[:-3]}abc").status_code == 404
-    monkeypatch.setattr(install, "utcnow", lambda: utcnow() + timedelta(hours=1, seconds=1))
+    monkeypatch.setattr(installing_pages, "utcnow", lambda: utcnow() + timedelta(hours=1, seconds=1))
     late = phone.get(address)
     assert (late.status_code, "good for an hour" in late.text) == (410, True)
     assert counts(app, link_id) == (1, 1)

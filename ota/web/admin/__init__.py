@@ -1,7 +1,6 @@
 """The pages for people, one module per noun."""
 
 from ota.web.admin import (
-    alerts,
     approvals,
     devices,
     experiments,
@@ -12,12 +11,13 @@ from ota.web.admin import (
     publishing,
     release_acts,
     releases,
-    shares,
 )
+from ota.web.alerts import pages as alerts_pages
 from ota.web.apps import channel_pages, kill_switch_pages, trust_pages
 from ota.web.apps import pages as apps_pages
 from ota.web.builds import upload_pages, version_pages
 from ota.web.history import pages as history_pages
+from ota.web.installing import share_pages
 from ota.web.people import account_pages, token_pages
 from ota.web.people import pages as people_pages
 
@@ -31,11 +31,11 @@ BLUEPRINTS = (
     approvals.blueprint,
     experiments.blueprint,
     upload_pages.blueprint,
-    shares.blueprint,
+    share_pages.blueprint,
     people_pages.blueprint,
     token_pages.blueprint,
     history_pages.blueprint,
-    alerts.blueprint,
+    alerts_pages.blueprint,
     trust_pages.blueprint,
     channel_pages.blueprint,
     groups.blueprint,

@@ -11,10 +11,10 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.installing import share_links
-from ota.web import addresses
 from ota.web.access import actor, page
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, ShareForm, show_error
+from ota.web.installing import links
 from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_shares", __name__, url_prefix="/apps/<slug>/share")
@@ -66,7 +66,7 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
         app=app,
         link=link,
         state=state,
-        address=addresses.share_url(link),
+        address=links.share_url(link),
     )
 
 
@@ -91,7 +91,7 @@ def revoke(slug: str, link_id: int) -> ResponseReturnValue:
 def _page(slug: str, form: ShareForm) -> str:
     app, start, now = app_in_view(slug), start_of_page(), utcnow()
     found = share_links.of_app(reader(), app, limit=PAGE + 1, offset=start)
-    rows = [(link, share_links.state_of(link, now), addresses.share_url(link)) for link in found[:PAGE]]
+    rows = [(link, share_links.state_of(link, now), links.share_url(link)) for link in found[:PAGE]]
     return render_page(
         "share.html",
         app=app,
@@ -100,5 +100,5 @@ def _page(slug: str, form: ShareForm) -> str:
         start=start,
         page_size=PAGE,
         has_more=len(found) > PAGE,
-        address=addresses.install_url(app),
+        address=links.install_url(app),
     )

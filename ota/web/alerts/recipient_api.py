@@ -12,7 +12,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import AlertRecipient
 from ota.web.access import actor
-from ota.web.alert_schemas import (
+from ota.web.alerts.shapes import (
     RecipientAnswer,
     RecipientRequest,
     RecipientsAnswer,

@@ -18,9 +18,9 @@ from ota.errors import Forbidden, OtaError
 from ota.installing import install_page, share_links
 from ota.installing.install_page import Offering
 from ota.models import App, ShareLink, Version
-from ota.web import addresses
 from ota.web.access import Caller, declare, page
 from ota.web.forms import LinkPasswordForm, UdidForm, show_error
+from ota.web.installing import links
 from ota.web.views import download_url, public_url
 
 blueprint = Blueprint("install", __name__, url_prefix="/install/<slug>")
@@ -111,7 +111,7 @@ def manifest(slug: str) -> ResponseReturnValue:
     """What iOS reads before it installs. It sends no cookies; for a share link the address itself is the pass."""
     now, token, link = utcnow(), request.args.get("token"), None
     if token is not None:
-        link = share_links.open_link(reader(), slug, addresses.link_id_of_pass(token, now), now=now)
+        link = share_links.open_link(reader(), slug, links.link_id_of_pass(token, now), now=now)
     app = link.app if link else install_page.open_app(reader(), slug)
     found = install_page.installable(reader(), app, Platform.IOS, base_url=public_url(), now=now)
     answer = Response(plistlib.dumps(_manifest(app, found)), mimetype="application/xml")
@@ -136,7 +136,7 @@ def _manifest(app: App, found: Offering) -> dict[str, Any]:
 
 
 def _link(slug: str, signed: str) -> ShareLink:
-    return share_links.open_link(reader(), slug, addresses.link_id_of(signed), now=utcnow())
+    return share_links.open_link(reader(), slug, links.link_id_of(signed), now=utcnow())
 
 
 def _opened(slug: str, signed: str | None) -> tuple[App, ShareLink | None]:
@@ -193,10 +193,10 @@ def _page(
         is_registered=is_registered,
         title=next((each.label for each in found if each.label), app.name),
         picture=next((_picture(app, each.version) for each in found if each.version and each.has_icon), None),
-        address=addresses.share_url(link) if link else addresses.install_url(app),
+        address=links.share_url(link) if link else links.install_url(app),
         actions={
             Platform.ANDROID: url_for("install.android", slug=app.slug, signed=signed),
-            Platform.IOS: addresses.ios_install_url(app, link, now),
+            Platform.IOS: links.ios_install_url(app, link, now),
         },
         device_action=url_for("install.check_device", slug=app.slug, signed=signed),
     )

@@ -13,7 +13,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Delivery, Webhook
 from ota.web.access import actor
-from ota.web.alert_schemas import (
+from ota.web.alerts.shapes import (
     AllDeliveriesQuery,
     DeliveriesAnswer,
     DeliveriesQuery,

@@ -17,10 +17,10 @@ from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.web.access import actor, page
-from ota.web.admin.alert_forms import EVENT_WORDS, RecipientForm, WebhookForm
+from ota.web.alerts.api import allows_private
+from ota.web.alerts.forms import EVENT_WORDS, RecipientForm, WebhookForm
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
-from ota.web.manage_alerts import allows_private
 from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_alerts", __name__, url_prefix="/apps/<slug>/alerts")

@@ -10,16 +10,16 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.installing import share_links
 from ota.models import ShareLink
-from ota.web import addresses
 from ota.web.access import actor
-from ota.web.operation import MANAGING, Operation, operation
-from ota.web.share_schemas import (
+from ota.web.installing import links
+from ota.web.installing.shapes import (
     ShareLinkAnswer,
     ShareLinkRequest,
     ShareLinksAnswer,
     ShareLinksQuery,
     ShareLinkView,
 )
+from ota.web.operation import MANAGING, Operation, operation
 
 blueprint = Blueprint("manage_shares", __name__)
 
@@ -85,7 +85,7 @@ def _view(link: ShareLink) -> ShareLinkView:
         id=link.id,
         app=link.app.slug,
         name=link.name,
-        url=addresses.share_url(link),
+        url=links.share_url(link),
         state=share_links.state_of(link, utcnow()),
         has_password=link.password_hash is not None,
         created_at=link.created_at,

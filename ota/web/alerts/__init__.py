@@ -1,0 +1,1 @@
+"""Doors for alert receivers and deliveries."""

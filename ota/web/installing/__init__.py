@@ -1,0 +1,1 @@
+"""The install page and share links."""
