@@ -44,7 +44,7 @@ from ota.models import (
     UpdateCheck,
 )
 from ota.models.base import Base
-from ota.web import monitoring
+from ota.web.health import views as health_views
 
 CHECKS, DEVICES = 10_000_000, 100_000
 FEW = 10_000
@@ -240,7 +240,7 @@ def _questions(release_id: int, now: datetime) -> dict[str, Callable[[], Any]]:
         )  # type: ignore[misc]
         for days in (1, 7, 30, 90)
     }
-    found["release health"] = lambda: monitoring.of(reader(), reader().get_one(Release, release_id))
+    found["release health"] = lambda: health_views.of(reader(), reader().get_one(Release, release_id))
     found["devices, not seen for 7 days"] = lambda: timeline.listed(
         reader(), 1, Platform.ANDROID, now=now, unseen_days=7
     )

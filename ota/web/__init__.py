@@ -20,9 +20,7 @@ from ota.web import (
     manage_approvals,
     manage_devices,
     manage_explain,
-    manage_fleet,
     manage_groups,
-    manage_health,
     manage_releases,
     manage_terms,
     openapi,
@@ -33,6 +31,8 @@ from ota.web.alerts import api as alerts_api
 from ota.web.alerts import recipient_api
 from ota.web.apps import channel_api
 from ota.web.builds import changelog_api, downloads, icons, receive, upload_api, version_api
+from ota.web.fleet import api as fleet_api
+from ota.web.health import api as health_api
 from ota.web.installing import api as installing_api
 from ota.web.installing import pages as installing_pages
 from ota.web.system import api as system_api
@@ -52,8 +52,8 @@ _BLUEPRINTS = (
     channel_api.blueprint,
     manage_groups.blueprint,
     manage_devices.blueprint,
-    manage_fleet.blueprint,
-    manage_health.blueprint,
+    fleet_api.blueprint,
+    health_api.blueprint,
     recipient_api.blueprint,
     alerts_api.blueprint,
     downloads.blueprint,

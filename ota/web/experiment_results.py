@@ -12,7 +12,7 @@ from ota.core.statistics import ENOUGH
 from ota.experiments import results
 from ota.models import Experiment, Release
 from ota.web.experiment_schemas import ArmResultView, ComparisonView
-from ota.web.health_schemas import ShareView
+from ota.web.health.shapes import ShareView
 
 _WORDS = {
     "completion": {Finding.HIGHER: "Installed more often", Finding.LOWER: "Installed less often"},

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ota.core.comparison import ALPHA, Finding
-from ota.web.health_schemas import ShareView
+from ota.web.health.shapes import ShareView
 
 
 class ComparisonView(Struct, kw_only=True):

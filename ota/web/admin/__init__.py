@@ -1,21 +1,12 @@
 """The pages for people, one module per noun."""
 
-from ota.web.admin import (
-    approvals,
-    devices,
-    experiments,
-    explain,
-    fleet,
-    groups,
-    health_policy,
-    publishing,
-    release_acts,
-    releases,
-)
+from ota.web.admin import approvals, devices, experiments, explain, groups, publishing, release_acts, releases
 from ota.web.alerts import pages as alerts_pages
 from ota.web.apps import channel_pages, kill_switch_pages, trust_pages
 from ota.web.apps import pages as apps_pages
 from ota.web.builds import upload_pages, version_pages
+from ota.web.fleet import pages as fleet_pages
+from ota.web.health import pages as health_pages
 from ota.web.history import pages as history_pages
 from ota.web.installing import share_pages
 from ota.web.people import account_pages, token_pages
@@ -41,7 +32,7 @@ BLUEPRINTS = (
     groups.blueprint,
     kill_switch_pages.blueprint,
     explain.blueprint,
-    health_policy.blueprint,
+    health_pages.blueprint,
     devices.blueprint,
-    fleet.blueprint,
+    fleet_pages.blueprint,
 )

@@ -14,11 +14,12 @@ from ota.db import reader
 from ota.devices import census, groups
 from ota.models import App, Release
 from ota.releases import rows as release_rows
-from ota.web import monitoring, staleness, standing
+from ota.web import staleness, standing
 from ota.web.access import page
 from ota.web.admin.release_forms import Row, TermsForm, rows_of, typed
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import RolloutForm
+from ota.web.health import views as health_views
 from ota.web.staleness import Stale
 from ota.web.templating import render_page, start_of_page
 
@@ -90,7 +91,7 @@ def release_page(
         "problem": problem,
         "stale": stale,
         "successor": None,
-        "monitoring": monitoring.of(session, release),
+        "monitoring": health_views.of(session, release),
     }
     context["others"] = [
         channel

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ota.web.health_schemas import FailureView
+from ota.web.health.shapes import FailureView
 from ota.web.shapes import PlatformText
 
 

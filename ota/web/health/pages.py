@@ -25,7 +25,7 @@ from ota.web import staleness
 from ota.web.access import actor, page
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import Between, Form, Number, seen_revision, show_error
-from ota.web.manage_health import changed, meaning
+from ota.web.health.api import changed, meaning
 from ota.web.staleness import Stale
 from ota.web.templating import render_page
 

@@ -26,9 +26,9 @@ from ota.health.evaluate import Told
 from ota.health.policy import Rules
 from ota.models import ReleaseHealth
 from ota.releases import rows as release_rows
-from ota.web import monitoring
 from ota.web.access import actor
-from ota.web.health_schemas import (
+from ota.web.health import views as health_views
+from ota.web.health.shapes import (
     FailureView,
     HealthPoint,
     HealthTestView,
@@ -54,7 +54,7 @@ _POLICY = ("alpha", "tolerated_ratio", "min_failing_devices", "acceptable_rate")
 )
 def show(release_id: int) -> ReleaseHealthAnswer:
     """How far devices came with a release, what failed, and what the health test has found so far."""
-    found = monitoring.of(reader(), release_rows.get(reader(), release_id))
+    found = health_views.of(reader(), release_rows.get(reader(), release_id))
     return ReleaseHealthAnswer(
         release_id=release_id,
         funnel=dict(found.funnel),

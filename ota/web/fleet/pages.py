@@ -20,9 +20,10 @@ from ota.db import reader
 from ota.errors import Invalid
 from ota.fleet import figures
 from ota.fleet.figures import Fleet
-from ota.web import charts, monitoring
+from ota.web import charts
 from ota.web.access import page
 from ota.web.apps.pages import app_in_view
+from ota.web.health import views as health_views
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_fleet", __name__, url_prefix="/apps/<slug>")
@@ -74,7 +75,7 @@ def show(slug: str) -> ResponseReturnValue:
         running=[
             (name, number, charts.series_class(name, versions)) for name, number in found.running[:_RUNNING]
         ],
-        standing=monitoring.standing(reader(), app, found.platform, now=now),
+        standing=health_views.standing(reader(), app, found.platform, now=now),
     )
 
 

@@ -1,0 +1,1 @@
+"""Doors for release health and its policy."""
