@@ -21,8 +21,6 @@ from ota.web import (
     manage_devices,
     manage_explain,
     manage_groups,
-    manage_releases,
-    manage_terms,
     openapi,
     security,
     templating,
@@ -35,6 +33,8 @@ from ota.web.fleet import api as fleet_api
 from ota.web.health import api as health_api
 from ota.web.installing import api as installing_api
 from ota.web.installing import pages as installing_pages
+from ota.web.releases import api as releases_api
+from ota.web.releases import terms_api
 from ota.web.system import api as system_api
 from ota.web.telemetry import api as telemetry_api
 
@@ -43,8 +43,8 @@ _BLUEPRINTS = (
     changelog_api.blueprint,
     telemetry_api.blueprint,
     manage_explain.blueprint,
-    manage_releases.blueprint,
-    manage_terms.blueprint,
+    releases_api.blueprint,
+    terms_api.blueprint,
     manage_approvals.blueprint,
     version_api.blueprint,
     upload_api.blueprint,

@@ -12,11 +12,12 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.experiments import experiments
 from ota.models import Experiment, Proposal
-from ota.web import experiment_results, present_releases
+from ota.web import experiment_results
 from ota.web.access import actor
-from ota.web.manage_releases import verb
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.release_schemas import (
+from ota.web.releases import views as release_views
+from ota.web.releases.api import verb
+from ota.web.releases.shapes import (
     EndRequest,
     ExperimentAnswer,
     ExperimentRequest,
@@ -44,7 +45,7 @@ blueprint = Blueprint("manage_approvals", __name__)
 def proposals(query: ProposalsQuery) -> ProposalsAnswer:
     """What waits for another person's approval, and what became of the rest."""
     found = approvals.listed(reader(), apps.find(reader(), query.app), only_open=query.open)
-    return ProposalsAnswer(proposals=[present_releases.proposal_view(proposal) for proposal in found])
+    return ProposalsAnswer(proposals=[release_views.proposal_view(proposal) for proposal in found])
 
 
 @blueprint.post("/api/proposals/<int:proposal_id>/approve")
@@ -55,7 +56,7 @@ def approve(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
         proposal = approvals.get(session, proposal_id)
         message = approvals.approve(session, actor(), proposal, now=utcnow())
     return ProposalAnswer(
-        proposal=present_releases.proposal_view(approvals.get(reader(), proposal_id)), message=message
+        proposal=release_views.proposal_view(approvals.get(reader(), proposal_id)), message=message
     )
 
 
@@ -65,7 +66,7 @@ def decline(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
     """Say no; the author takes their own back with it. Nothing else is changed."""
     with transaction() as session:
         approvals.decline(session, actor(), approvals.get(session, proposal_id), now=utcnow())
-    view = present_releases.proposal_view(approvals.get(reader(), proposal_id))
+    view = release_views.proposal_view(approvals.get(reader(), proposal_id))
     return ProposalAnswer(proposal=view, message=f"The proposal is {view.state}.")
 
 
@@ -82,7 +83,7 @@ def decline(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
 def index(query: ExperimentsQuery) -> ExperimentsAnswer:
     """The app's experiments, the last one first."""
     found = experiments.listed(reader(), apps.find(reader(), query.app))
-    return ExperimentsAnswer(experiments=[present_releases.experiment_view(each) for each in found])
+    return ExperimentsAnswer(experiments=[release_views.experiment_view(each) for each in found])
 
 
 @blueprint.post("/api/experiments")
@@ -117,7 +118,7 @@ def show(experiment_id: int) -> ExperimentAnswer:
     """One experiment and its arms, and how each of them does, also after the end."""
     experiment = experiments.get(reader(), experiment_id)
     return ExperimentAnswer(
-        experiment=present_releases.experiment_view(experiment),
+        experiment=release_views.experiment_view(experiment),
         message=f"The experiment is {experiment.state}.",
         results=experiment_results.views(reader(), experiment),
     )
@@ -148,6 +149,6 @@ def end(experiment_id: int, body: EndRequest) -> tuple[ExperimentAnswer, int]:
 def _answer(outcome: Experiment | Proposal, message: str, status: int) -> tuple[ExperimentAnswer, int]:
     if isinstance(outcome, Experiment):
         fresh = experiments.get(reader(), outcome.id)
-        return ExperimentAnswer(experiment=present_releases.experiment_view(fresh), message=message), status
-    proposal = present_releases.proposal_view(outcome)
-    return ExperimentAnswer(experiment=None, message=present_releases.waits(outcome), proposal=proposal), 202
+        return ExperimentAnswer(experiment=release_views.experiment_view(fresh), message=message), status
+    proposal = release_views.proposal_view(outcome)
+    return ExperimentAnswer(experiment=None, message=release_views.waits(outcome), proposal=proposal), 202

@@ -18,8 +18,8 @@ from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, 
 from ota.web.explained import explain_answer, preview_answer
 from ota.web.journal import hashed
 from ota.web.operation import MANAGING, Operation, operation, with_plus
-from ota.web.present_releases import terms_of
-from ota.web.release_schemas import ReleaseRequest
+from ota.web.releases.shapes import ReleaseRequest
+from ota.web.releases.views import terms_of
 
 blueprint = Blueprint("manage_explain", __name__)
 

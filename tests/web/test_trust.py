@@ -278,7 +278,7 @@ def test_a_paused_release_is_not_resumed_after_its_profile_expired(
     release = api.post(f"/api/versions/{made['id']}/activate").json["release"]
     api.post(f"/api/releases/{release['id']}/pause")
     later = datetime.now(UTC) + timedelta(days=6)
-    monkeypatch.setattr("ota.web.manage_releases.utcnow", lambda: later)
+    monkeypatch.setattr("ota.web.releases.api.utcnow", lambda: later)
     answer = api.post(f"/api/releases/{release['id']}/resume")
     assert (answer.status_code, answer.json["code"]) == (409, "preflight_blocked")
 

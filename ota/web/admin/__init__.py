@@ -1,6 +1,6 @@
 """The pages for people, one module per noun."""
 
-from ota.web.admin import approvals, devices, experiments, explain, groups, publishing, release_acts, releases
+from ota.web.admin import approvals, devices, experiments, explain, groups
 from ota.web.alerts import pages as alerts_pages
 from ota.web.apps import channel_pages, kill_switch_pages, trust_pages
 from ota.web.apps import pages as apps_pages
@@ -11,14 +11,16 @@ from ota.web.history import pages as history_pages
 from ota.web.installing import share_pages
 from ota.web.people import account_pages, token_pages
 from ota.web.people import pages as people_pages
+from ota.web.releases import act_pages, publish_pages
+from ota.web.releases import pages as releases_pages
 
 BLUEPRINTS = (
     account_pages.blueprint,
     apps_pages.blueprint,
     version_pages.blueprint,
-    publishing.blueprint,
-    releases.blueprint,
-    release_acts.blueprint,
+    publish_pages.blueprint,
+    releases_pages.blueprint,
+    act_pages.blueprint,
     approvals.blueprint,
     experiments.blueprint,
     upload_pages.blueprint,

@@ -27,7 +27,7 @@ from ota.web.apps.channel_shapes import (
     SwitchAnswer,
 )
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.present_releases import proposal_view, waits
+from ota.web.releases.views import proposal_view, waits
 from ota.web.shapes import DeletedAnswer
 
 blueprint = Blueprint("manage_channels", __name__)

@@ -21,7 +21,7 @@ from ota.web.access import actor, page
 from ota.web.apps.channel_forms import ChannelEditForm, ChannelForm, in_percent
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
-from ota.web.present_releases import waits
+from ota.web.releases.views import waits
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_channels", __name__, url_prefix="/apps/<slug>/channels")

@@ -39,9 +39,9 @@ from ota.web.health.shapes import (
     ReleaseHealthAnswer,
     ShareView,
 )
-from ota.web.manage_releases import done, verb
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.release_schemas import ReleaseAnswer, StopRequest
+from ota.web.releases.api import done, verb
+from ota.web.releases.shapes import ReleaseAnswer, StopRequest
 
 blueprint = Blueprint("manage_health", __name__)
 

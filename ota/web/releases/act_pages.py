@@ -26,10 +26,10 @@ from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
 from ota.web import staleness
 from ota.web.access import actor, page
-from ota.web.admin.release_forms import plan_sent, rows_sent
-from ota.web.admin.releases import release_page, terms_form
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, RolloutForm, seen_revision, show_error, without_nul
+from ota.web.releases.forms import plan_sent, rows_sent
+from ota.web.releases.pages import release_page, terms_form
 from ota.web.staleness import Stale
 from ota.web.templating import render_page
 

@@ -14,12 +14,13 @@ from ota.db import reader
 from ota.devices import census, groups
 from ota.models import App, Release
 from ota.releases import rows as release_rows
-from ota.web import staleness, standing
+from ota.web import staleness
 from ota.web.access import page
-from ota.web.admin.release_forms import Row, TermsForm, rows_of, typed
 from ota.web.apps.pages import app_in_view
 from ota.web.forms import RolloutForm
 from ota.web.health import views as health_views
+from ota.web.releases import board
+from ota.web.releases.forms import Row, TermsForm, rows_of, typed
 from ota.web.staleness import Stale
 from ota.web.templating import render_page, start_of_page
 
@@ -51,7 +52,7 @@ def list_page(app: App, *, problem: str | None = None, about: int | None = None)
     return render_page(
         "releases.html",
         app=app,
-        places=standing.places(reader(), app, now=now),
+        places=board.places(reader(), app, now=now),
         active=census.active(reader(), app, now=now),
         proposals=approvals.listed(reader(), app, only_open=True),
         releases=found[:PAGE],
@@ -79,7 +80,7 @@ def release_page(
     now, session = utcnow(), reader()
     active, running = census.active(session, app, now=now), census.running(session, app, now=now)
     context: dict[str, Any] = {
-        "line": standing.line_of(session, release, active, running, now=now),
+        "line": board.line_of(session, release, active, running, now=now),
         "release": release,
         "version": release.version,
         "rollout_form": rollout_form

@@ -17,10 +17,11 @@ from ota.models import Proposal, Release
 from ota.releases import acts as release_acts
 from ota.releases import publishing
 from ota.releases import rows as release_rows
-from ota.web import present_releases, views
+from ota.web import views
 from ota.web.access import actor
 from ota.web.operation import DEVICES, MANAGING, Operation, operation
-from ota.web.release_schemas import ReleaseAnswer, ReleaseRequest, RollbackRequest, StopRequest
+from ota.web.releases import views as release_views
+from ota.web.releases.shapes import ReleaseAnswer, ReleaseRequest, RollbackRequest, StopRequest
 from ota.web.shapes import PublishRequest, RevisionRequest, VersionAnswer
 
 blueprint = Blueprint("manage_releases", __name__)
@@ -191,14 +192,14 @@ def answer(
     if isinstance(outcome, Release):
         return done(outcome, message), status
     version = views.version_view(versions.get(reader(), version_id))
-    proposal = present_releases.proposal_view(outcome)
+    proposal = release_views.proposal_view(outcome)
     return ReleaseAnswer(
-        release=None, version=version, message=present_releases.waits(outcome), proposal=proposal
+        release=None, version=version, message=release_views.waits(outcome), proposal=proposal
     ), 202
 
 
 def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[ReleaseAnswer, int]:
-    now, terms = utcnow(), present_releases.terms_of(body)
+    now, terms = utcnow(), release_views.terms_of(body)
     with transaction() as session:
         version = versions.get(session, version_id)
         name = version.version

@@ -18,11 +18,12 @@ from ota.releases import edits as release_edits
 from ota.releases import plans
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
-from ota.web import present_releases, views
+from ota.web import views
 from ota.web.access import actor
-from ota.web.manage_releases import answer, done, verb
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.release_schemas import (
+from ota.web.releases import views as release_views
+from ota.web.releases.api import answer, done, verb
+from ota.web.releases.shapes import (
     PromoteRequest,
     ReleaseAnswer,
     ReleaseEditRequest,
@@ -74,7 +75,7 @@ def show(release_id: int) -> ReleaseHistoryAnswer:
         version=views.version_view(release.version),
         stranded=devices.stranded(session, release.version, now=now),
         waits_for=plans.why_waiting(session, release, now=now) if is_due else None,
-        history=[present_releases.event_view(event) for event in reversed(events)],
+        history=[release_views.event_view(event) for event in reversed(events)],
     )
 
 
@@ -152,7 +153,7 @@ def advance(release_id: int, body: RevisionRequest) -> ReleaseAnswer:
 )
 def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     """Offer the release's version on another channel too, without new bytes."""
-    now, terms = utcnow(), present_releases.terms_of(body)
+    now, terms = utcnow(), release_views.terms_of(body)
     with transaction() as session:
         release = release_rows.get(session, release_id)
         version_id, rollout = release.version_id, None if body.rollout is UNSET else body.rollout
@@ -170,7 +171,7 @@ def _edit_of(body: ReleaseEditRequest) -> ReleaseEdit:
     return ReleaseEdit(
         starts_at=body.starts_at or None,
         starts_now=body.starts_at is None,
-        plan=None if body.plan is UNSET else present_releases.plan_of(body.plan),
+        plan=None if body.plan is UNSET else release_views.plan_of(body.plan),
         groups=None if body.groups is UNSET else tuple(body.groups),
         mandatory_from=body.mandatory_from or None,
         clears_deadline=body.mandatory_from is None,

@@ -6,13 +6,8 @@ from ota.core.plans import Plan, PlanStep
 from ota.models import AuditEvent, Experiment, Proposal
 from ota.releases.terms import Terms
 from ota.web import views
-from ota.web.release_schemas import (
-    EventView,
-    ExperimentView,
-    PromoteRequest,
-    ReleaseRequest,
-)
 from ota.web.release_views import PlanStepShape, ProposalView
+from ota.web.releases.shapes import EventView, ExperimentView, PromoteRequest, ReleaseRequest
 
 
 def terms_of(body: ReleaseRequest | PromoteRequest) -> Terms:
