@@ -17,7 +17,6 @@ from ota.web import (
     hot_path,
     journal,
     limits,
-    manage_approvals,
     manage_devices,
     manage_explain,
     manage_groups,
@@ -27,6 +26,7 @@ from ota.web import (
 )
 from ota.web.alerts import api as alerts_api
 from ota.web.alerts import recipient_api
+from ota.web.approvals import api as approvals_api
 from ota.web.apps import channel_api
 from ota.web.builds import changelog_api, downloads, icons, receive, upload_api, version_api
 from ota.web.fleet import api as fleet_api
@@ -45,7 +45,7 @@ _BLUEPRINTS = (
     manage_explain.blueprint,
     releases_api.blueprint,
     terms_api.blueprint,
-    manage_approvals.blueprint,
+    approvals_api.blueprint,
     version_api.blueprint,
     upload_api.blueprint,
     installing_api.blueprint,

@@ -1,10 +1,12 @@
 """The pages for people, one module per noun."""
 
-from ota.web.admin import approvals, devices, experiments, explain, groups
+from ota.web.admin import devices, explain, groups
 from ota.web.alerts import pages as alerts_pages
+from ota.web.approvals import pages as approvals_pages
 from ota.web.apps import channel_pages, kill_switch_pages, trust_pages
 from ota.web.apps import pages as apps_pages
 from ota.web.builds import upload_pages, version_pages
+from ota.web.experiments import pages as experiments_pages
 from ota.web.fleet import pages as fleet_pages
 from ota.web.health import pages as health_pages
 from ota.web.history import pages as history_pages
@@ -21,8 +23,8 @@ BLUEPRINTS = (
     publish_pages.blueprint,
     releases_pages.blueprint,
     act_pages.blueprint,
-    approvals.blueprint,
-    experiments.blueprint,
+    approvals_pages.blueprint,
+    experiments_pages.blueprint,
     upload_pages.blueprint,
     share_pages.blueprint,
     people_pages.blueprint,

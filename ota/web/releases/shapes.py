@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ota.web.experiment_schemas import ArmResultView
+from ota.web.experiments.shapes import ArmResultView
 from ota.web.release_views import PlanStepShape, ProposalView, ReleaseView
 from ota.web.shapes import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
 

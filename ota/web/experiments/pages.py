@@ -26,9 +26,10 @@ from ota.errors import Conflict, OtaError
 from ota.experiments import experiments
 from ota.models import App, Experiment, Proposal, Release, Version
 from ota.releases import rows as release_rows
-from ota.web import experiment_results, staleness
+from ota.web import staleness
 from ota.web.access import actor, page
 from ota.web.apps.pages import app_in_view
+from ota.web.experiments import views as experiment_views
 from ota.web.forms import Form, Percent, seen_revision, show_error
 from ota.web.staleness import Stale
 from ota.web.templating import render_page
@@ -110,7 +111,7 @@ def show(slug: str, experiment_id: int) -> ResponseReturnValue:
     experiment = experiments.get(reader(), experiment_id, app=app)
     running = census.running(reader(), app, now=utcnow())
     active = census.active(reader(), app, now=utcnow()).get(experiment.platform, 0)
-    results = experiment_results.of(reader(), experiment)
+    results = experiment_views.of(reader(), experiment)
     return render_page(
         "experiment.html", app=app, experiment=experiment, running=running, active=active, results=results
     )
@@ -233,7 +234,7 @@ def _end_page(app: App, experiment: Experiment, form: EndForm, stale: Stale | No
         successor=successor,
         stale=stale,
         needs_another=above is not None and above < FULL,
-        results=experiment_results.of(reader(), experiment),
+        results=experiment_views.of(reader(), experiment),
     )
 
 

@@ -11,7 +11,7 @@ from ota.core.comparison import Comparison, Finding, Result
 from ota.core.statistics import ENOUGH
 from ota.experiments import results
 from ota.models import Experiment, Release
-from ota.web.experiment_schemas import ArmResultView, ComparisonView
+from ota.web.experiments.shapes import ArmResultView, ComparisonView
 from ota.web.health.shapes import ShareView
 
 _WORDS = {

@@ -12,8 +12,8 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.experiments import experiments
 from ota.models import Experiment, Proposal
-from ota.web import experiment_results
 from ota.web.access import actor
+from ota.web.experiments import views as experiment_views
 from ota.web.operation import MANAGING, Operation, operation
 from ota.web.releases import views as release_views
 from ota.web.releases.api import verb
@@ -120,7 +120,7 @@ def show(experiment_id: int) -> ExperimentAnswer:
     return ExperimentAnswer(
         experiment=release_views.experiment_view(experiment),
         message=f"The experiment is {experiment.state}.",
-        results=experiment_results.views(reader(), experiment),
+        results=experiment_views.views(reader(), experiment),
     )
 
 

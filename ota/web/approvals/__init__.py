@@ -1,0 +1,1 @@
+"""Doors for proposals that wait for a second person."""
