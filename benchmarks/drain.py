@@ -21,8 +21,8 @@ from ota.core.telemetry import EventKind
 from ota.telemetry import records
 from ota.telemetry.drain import Drainer
 from ota.telemetry.records import EventReport
-from ota.web.hot_path import hot_path
 from ota.web.journal import reports
+from ota.web.updates.hot_path import hot_path
 
 CHECKS, DEVICES, EVENTS = 1_000_000, 100_000, 200_000
 NEWEST = 5

@@ -34,7 +34,7 @@ from ota.history.audit import SYSTEM
 from ota.packages import read_here
 from ota.people import accounts, tokens
 from ota.telemetry.drain import Drainer
-from ota.web.front import Front
+from ota.web.updates.front import Front
 from tests import servers, speed
 from tests.builders.packages import apk
 

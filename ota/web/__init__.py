@@ -8,27 +8,14 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ota.config import Settings
-from ota.web import (
-    access,
-    admin,
-    client_api,
-    errors,
-    front,
-    hot_path,
-    journal,
-    limits,
-    manage_devices,
-    manage_explain,
-    manage_groups,
-    openapi,
-    security,
-    templating,
-)
+from ota.web import access, admin, errors, journal, limits, openapi, security, templating
 from ota.web.alerts import api as alerts_api
 from ota.web.alerts import recipient_api
 from ota.web.approvals import api as approvals_api
 from ota.web.apps import channel_api
 from ota.web.builds import changelog_api, downloads, icons, receive, upload_api, version_api
+from ota.web.devices import api as devices_api
+from ota.web.devices import group_api
 from ota.web.fleet import api as fleet_api
 from ota.web.health import api as health_api
 from ota.web.installing import api as installing_api
@@ -37,12 +24,14 @@ from ota.web.releases import api as releases_api
 from ota.web.releases import terms_api
 from ota.web.system import api as system_api
 from ota.web.telemetry import api as telemetry_api
+from ota.web.updates import api as updates_api
+from ota.web.updates import explain_api, front, hot_path
 
 _BLUEPRINTS = (
-    client_api.blueprint,
+    updates_api.blueprint,
     changelog_api.blueprint,
     telemetry_api.blueprint,
-    manage_explain.blueprint,
+    explain_api.blueprint,
     releases_api.blueprint,
     terms_api.blueprint,
     approvals_api.blueprint,
@@ -50,8 +39,8 @@ _BLUEPRINTS = (
     upload_api.blueprint,
     installing_api.blueprint,
     channel_api.blueprint,
-    manage_groups.blueprint,
-    manage_devices.blueprint,
+    group_api.blueprint,
+    devices_api.blueprint,
     fleet_api.blueprint,
     health_api.blueprint,
     recipient_api.blueprint,

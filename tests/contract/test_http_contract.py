@@ -15,7 +15,7 @@ from ota.clock import utcnow
 from ota.core.versions import EXPECTED_FORM
 from ota.db import transaction
 from ota.history.audit import SYSTEM
-from ota.web.front import Front
+from ota.web.updates.front import Front
 from tests.conftest import Api
 from tests.contract import stage
 from tests.contract.cases import CASES, REFUSED

@@ -21,7 +21,7 @@ from ota.db import db, reader, transaction
 from ota.devices import devices
 from ota.journal import segments
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release, Version
-from ota.web.front import Front
+from ota.web.updates.front import Front
 from tests.conftest import Api, drain
 
 pytestmark = pytest.mark.sqlite_suffices

@@ -13,7 +13,7 @@ from ota.errors import Invalid
 from ota.models import DeviceGroup
 from ota.web import journal
 from ota.web.access import actor
-from ota.web.group_schemas import (
+from ota.web.devices.group_shapes import (
     GroupAnswer,
     GroupDevicesRequest,
     GroupEditRequest,

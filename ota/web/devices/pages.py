@@ -20,9 +20,9 @@ from ota.errors import NotFound, OtaError
 from ota.models import App
 from ota.web.access import actor, page
 from ota.web.apps.pages import app_in_view
+from ota.web.devices.views import cursor_of, cursor_text, find, folded
 from ota.web.forms import ConfirmForm, Form, show_error
 from ota.web.operation import with_plus
-from ota.web.present_devices import cursor_of, cursor_text, find, folded
 from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_devices", __name__, url_prefix="/apps/<slug>/devices")

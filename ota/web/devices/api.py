@@ -11,7 +11,7 @@ from ota.db import reader, transaction
 from ota.devices import timeline
 from ota.errors import Invalid
 from ota.web.access import actor
-from ota.web.device_schemas import (
+from ota.web.devices.shapes import (
     DeviceAnswer,
     DeviceQuery,
     DevicesAnswer,
@@ -19,8 +19,8 @@ from ota.web.device_schemas import (
     DeviceStoryQuery,
     ForgottenAnswer,
 )
+from ota.web.devices.views import cursor_of, cursor_text, device_view, find, story_answer
 from ota.web.operation import MANAGING, Operation, operation, with_plus
-from ota.web.present_devices import cursor_of, cursor_text, device_view, find, story_answer
 
 blueprint = Blueprint("manage_devices", __name__)
 

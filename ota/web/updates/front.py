@@ -12,9 +12,9 @@ from flask import Flask
 
 from ota.clock import utcnow
 from ota.config import Settings
-from ota.web.hot_path import hot_path
 from ota.web.operation import JSON, MAX_BODY_BYTES, NOT_KEPT
 from ota.web.security import headers
+from ota.web.updates.hot_path import hot_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,10 +9,10 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.updates import answers as update_answers
 from ota.web import views
-from ota.web.front import PATH
-from ota.web.hot_path import hot_path
 from ota.web.operation import DEVICES, Operation, operation
 from ota.web.shapes import CheckAnswer, CheckRequest, LatestAnswer, LatestQuery
+from ota.web.updates.front import PATH
+from ota.web.updates.hot_path import hot_path
 
 blueprint = Blueprint("client_api", __name__)
 

@@ -7,7 +7,7 @@ from ota.core.explanation import Line
 from ota.models import Device
 from ota.releases.previews import Preview
 from ota.updates.explaining import Explained
-from ota.web.explain_schemas import (
+from ota.web.updates.explain_shapes import (
     CatalogView,
     DecisionView,
     DeviceView,

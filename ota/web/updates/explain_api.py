@@ -14,12 +14,12 @@ from ota.releases import previews
 from ota.releases import rows as release_rows
 from ota.updates import explaining
 from ota.updates.explaining import Inquiry
-from ota.web.explain_schemas import ExplainAnswer, ExplainQuery, PreviewAnswer, PreviewQuery
-from ota.web.explained import explain_answer, preview_answer
 from ota.web.journal import hashed
 from ota.web.operation import MANAGING, Operation, operation, with_plus
 from ota.web.releases.shapes import ReleaseRequest
 from ota.web.releases.views import terms_of
+from ota.web.updates.explain_shapes import ExplainAnswer, ExplainQuery, PreviewAnswer, PreviewQuery
+from ota.web.updates.explain_views import explain_answer, preview_answer
 
 blueprint = Blueprint("manage_explain", __name__)
 

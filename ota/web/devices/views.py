@@ -14,7 +14,7 @@ from ota.devices.timeline import Cursor, Moment, Story
 from ota.errors import Invalid
 from ota.models import App, Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
 from ota.web import journal
-from ota.web.device_schemas import DeviceAnswer, DeviceView, MomentView, WayView
+from ota.web.devices.shapes import DeviceAnswer, DeviceView, MomentView, WayView
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Doors for update checks and their explanation."""
