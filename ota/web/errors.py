@@ -80,12 +80,12 @@ def present(error: OtaError, status: int) -> Response:
         return _as_json(error, status)
     db.session.rollback()
     if request.headers.get("HX-Request") == "true":
-        response = make_response(render_template("partials/problem.html", error=error), status)
+        response = make_response(render_template("frame/_problem.html", error=error), status)
         # Swapped into the place for messages, wherever the request came from; see static/js/app.js.
         response.headers["HX-Retarget"] = "#messages"
         response.headers["HX-Reswap"] = "innerHTML"
         return response
-    return make_response(render_template("error.html", error=error, status=status), status)
+    return make_response(render_template("frame/error.html", error=error, status=status), status)
 
 
 def _as_json(error: OtaError, status: int) -> Response:

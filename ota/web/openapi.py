@@ -55,7 +55,7 @@ def document() -> Response:
 @declare(Access.PUBLIC, Caller.ANYONE)
 def docs() -> str:
     """The description to read and to try, with every file served from here."""
-    return render_template("docs.html")
+    return render_template("frame/docs.html")
 
 
 def describe(app: Flask) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
 def sent(slug: str) -> ResponseReturnValue:
     """All that was sent in the last 30 days."""
     app = app_in_view(slug)
-    return render_page("alerts_sent.html", app=app, confirm=ConfirmForm(formdata=None), **_sent(app))
+    return render_page("alerts/alerts_sent.html", app=app, confirm=ConfirmForm(formdata=None), **_sent(app))
 
 
 @blueprint.post("/deliveries/<int:delivery_id>/resend")
@@ -208,8 +208,8 @@ def resend(slug: str, delivery_id: int) -> ResponseReturnValue:
 
 
 def _confirm(act: str, title: str, **context: Any) -> str:
-    fragment = "partials/confirm_alerts.html"
-    return render_page("confirm_act.html", fragment, dialog=fragment, title=title, act=act, **context)
+    fragment = "alerts/_confirm.html"
+    return render_page("frame/confirm_act.html", fragment, dialog=fragment, title=title, act=act, **context)
 
 
 def _back(slug: str) -> Response:
@@ -220,7 +220,7 @@ def _page(
     app: App, *, form: WebhookForm | None = None, recipient_form: RecipientForm | None = None, **context: Any
 ) -> str:
     return render_page(
-        "alerts.html",
+        "alerts/alerts.html",
         app=app,
         form=form or WebhookForm(formdata=None, prefix="webhook-"),
         recipient_form=recipient_form or RecipientForm(formdata=None, prefix="recipient-"),
@@ -244,7 +244,7 @@ def _webhook_page(slug: str, webhook_id: int, *, form: WebhookForm | None = None
         revision=webhook.revision,
     )
     return render_page(
-        "webhook.html",
+        "alerts/webhook.html",
         app=app,
         webhook=webhook,
         form=shown,

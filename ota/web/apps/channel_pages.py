@@ -89,9 +89,9 @@ def delete(slug: str, channel_id: int) -> ResponseReturnValue:
     channel = channels.get(reader(), channel_id, app=app)
     if not form.validate_on_submit():
         return render_page(
-            "confirm_act.html",
-            "partials/confirm_delete_channel.html",
-            dialog="partials/confirm_delete_channel.html",
+            "frame/confirm_act.html",
+            "apps/_confirm_delete_channel.html",
+            dialog="apps/_confirm_delete_channel.html",
             title=f"Delete {channel.name}",
             app=app,
             channel=channel,
@@ -127,7 +127,7 @@ def _page(app: App, form: ChannelForm) -> str:
         live[release.channel_id].append(release)
     rows = [(channel, live[channel.id], _can_go(channel)) for channel in found]
     return render_page(
-        "channels.html",
+        "apps/channels.html",
         app=app,
         form=form,
         rows=rows,
@@ -142,7 +142,7 @@ def _can_go(channel: Channel) -> bool:
 
 def _edit_page(app: App, channel: Channel, form: ChannelEditForm, **context: Any) -> str:
     form.offer([each for each in channels.of_app(reader(), app) if each.id != channel.id])
-    return render_page("channel_edit.html", app=app, channel=channel, form=form, **context)
+    return render_page("apps/channel_edit.html", app=app, channel=channel, form=form, **context)
 
 
 def _show_again(slug: str, channel_id: int, form: ChannelEditForm, error: OtaError) -> ResponseReturnValue:

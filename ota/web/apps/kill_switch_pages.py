@@ -71,9 +71,9 @@ def _switch(slug: str, channel_id: int | None, *, is_off: bool) -> ResponseRetur
 def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: bool) -> str:
     app = app_in_view(slug)
     what = channel or app
-    fragment = "partials/confirm_switch.html"
+    fragment = "apps/_confirm_switch.html"
     return render_page(
-        "confirm_act.html",
+        "frame/confirm_act.html",
         fragment,
         dialog=fragment,
         title="Shut off" if is_off else "Turn on",

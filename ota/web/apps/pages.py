@@ -40,7 +40,7 @@ def home() -> ResponseReturnValue:
 @page(Access.VIEW)
 def index() -> ResponseReturnValue:
     """Every app on this server."""
-    return render_page("apps.html", form=AppForm())
+    return render_page("apps/apps.html", form=AppForm())
 
 
 @blueprint.post("/apps")
@@ -56,7 +56,7 @@ def create() -> ResponseReturnValue:
             return redirect(url_for("admin_versions.index", slug=app.slug), 303)
         except OtaError as error:
             show_error(form, error)
-    return render_page("apps.html", form=form), 422
+    return render_page("apps/apps.html", form=form), 422
 
 
 @blueprint.route("/apps/<slug>/settings", methods=["GET", "POST"])
@@ -115,7 +115,7 @@ def _settings_page(
     app: App, form: RenameForm | None = None, access_form: InstallAccessForm | None = None
 ) -> str:
     return render_page(
-        "app_settings.html",
+        "apps/app_settings.html",
         app=app,
         confirm=ConfirmForm(),
         form=form or RenameForm(formdata=None, name=app.name, revision=app.revision),

@@ -36,7 +36,12 @@ def index(slug: str) -> ResponseReturnValue:
     start = start_of_page()
     found = uploads.newest(reader(), app, limit=PAGE + 1, offset=start)
     return render_page(
-        "uploads.html", app=app, uploads=found[:PAGE], start=start, page_size=PAGE, has_more=len(found) > PAGE
+        "builds/uploads.html",
+        app=app,
+        uploads=found[:PAGE],
+        start=start,
+        page_size=PAGE,
+        has_more=len(found) > PAGE,
     )
 
 
@@ -45,7 +50,7 @@ def index(slug: str) -> ResponseReturnValue:
 def new(slug: str) -> ResponseReturnValue:
     """Where a file is dropped."""
     app = app_in_view(slug)
-    return render_page("upload_new.html", app=app, upload_form=UploadForm(), **_repair(app))
+    return render_page("builds/upload_new.html", app=app, upload_form=UploadForm(), **_repair(app))
 
 
 @blueprint.post("")
@@ -67,7 +72,7 @@ def create(slug: str) -> ResponseReturnValue:
     except OtaError as error:
         show_error(form, error)
         return render_page(
-            "upload_new.html", "partials/upload_form.html", app=app_in_view(slug), upload_form=form
+            "builds/upload_new.html", "builds/_upload_form.html", app=app_in_view(slug), upload_form=form
         ), _form_status(error)
     return _go_to(url_for("admin_uploads.show", slug=slug, upload_id=upload.id))
 
@@ -78,7 +83,7 @@ def show(slug: str, upload_id: str) -> ResponseReturnValue:
     """Where one upload is. The status alone is what HTMX polls; it stops asking when the end is reached."""
     app = app_in_view(slug)
     upload = _upload(app, upload_id)
-    return render_page("upload.html", "partials/upload_status.html", app=app, upload=upload)
+    return render_page("builds/upload.html", "builds/_upload_status.html", app=app, upload=upload)
 
 
 def _repair(app: App) -> dict[str, Any]:

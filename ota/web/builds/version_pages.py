@@ -51,8 +51,8 @@ def index(slug: str) -> ResponseReturnValue:
         "live": live,
     }
     return render_page(
-        "versions.html",
-        "partials/versions_table.html",
+        "builds/versions.html",
+        "builds/_versions_table.html",
         upload_form=UploadForm(),
         page_size=PAGE,
         **context,
@@ -65,7 +65,9 @@ def show(slug: str, version_id: int) -> ResponseReturnValue:
     """One version: its state, its file, what happened to it."""
     app = app_in_view(slug)
     version = versions.get(reader(), version_id, app=app)
-    return render_page("version.html", app=app, version=version, now=utcnow(), **_known_of(app, version))
+    return render_page(
+        "builds/version.html", app=app, version=version, now=utcnow(), **_known_of(app, version)
+    )
 
 
 @blueprint.route("/<int:version_id>/edit", methods=["GET", "POST"])
@@ -78,7 +80,7 @@ def edit(slug: str, version_id: int) -> ResponseReturnValue:
     rows = note_fields.rows_sent() if form.is_submitted() else note_fields.rows_of(version)
     if note_fields.wants_more():
         return render_page(
-            "version_edit.html",
+            "builds/version_edit.html",
             app=app,
             version=version,
             form=form,
@@ -87,7 +89,7 @@ def edit(slug: str, version_id: int) -> ResponseReturnValue:
     if not form.validate_on_submit():
         shown = note_fields.with_empty(rows) if form.is_submitted() else rows
         return render_page(
-            "version_edit.html", app=app, version=version, form=form, rows=shown
+            "builds/version_edit.html", app=app, version=version, form=form, rows=shown
         ), 422 if form.errors else 200
     try:
         with transaction() as session:
@@ -109,7 +111,12 @@ def delete(slug: str, version_id: int) -> ResponseReturnValue:
     form = ConfirmForm()
     if not form.validate_on_submit():
         return render_page(
-            "confirm.html", "partials/confirm_delete.html", what="delete", app=app, version=version, form=form
+            "frame/confirm.html",
+            "builds/_confirm_delete.html",
+            what="delete",
+            app=app,
+            version=version,
+            form=form,
         )
     with transaction() as session:
         found = versions.get(session, version_id, app=app)
@@ -134,7 +141,7 @@ def create(slug: str) -> ResponseReturnValue:
             return redirect(url_for("admin_versions.show", slug=slug, version_id=version.id), 303)
         except OtaError as error:
             show_error(form, error)
-    return render_page("version_new.html", app=app, form=form), 422 if form.errors else 200
+    return render_page("builds/version_new.html", app=app, form=form), 422 if form.errors else 200
 
 
 def _known_of(app: App, version: Version) -> dict[str, Any]:
@@ -191,7 +198,7 @@ def _show_again(
         "is_stale": is_stale,
     }
     return render_page(
-        "version_edit.html", app=app, version=present, form=form, **context
+        "builds/version_edit.html", app=app, version=present, form=form, **context
     ), 409 if is_stale else 422
 
 

@@ -130,9 +130,9 @@ def delete(slug: str, group_id: int) -> ResponseReturnValue:
     app, form = app_in_view(slug), ConfirmForm()
     group = groups.get(reader(), group_id, app=app)
     if not form.validate_on_submit():
-        fragment = "partials/confirm_delete_group.html"
+        fragment = "devices/_confirm_delete_group.html"
         return render_page(
-            "confirm_act.html",
+            "frame/confirm_act.html",
             fragment,
             dialog=fragment,
             title=f"Delete {group.name}",
@@ -157,7 +157,7 @@ def _index(app: App, form: GroupForm) -> str:
         (group, counted.get(group.id, 0), groups.targeted_by(reader(), group))
         for group in groups.of_app(reader(), app)
     ]
-    return render_page("groups.html", app=app, form=form, rows=rows)
+    return render_page("devices/groups.html", app=app, form=form, rows=rows)
 
 
 def _page(
@@ -168,7 +168,7 @@ def _page(
     found = groups.members(reader(), group, limit=PAGE + 1, offset=start)
     seen = devices.known(reader(), app.id, [member.device_hash for member in found])
     return render_page(
-        "group.html",
+        "devices/group.html",
         app=app,
         group=group,
         start=start,

@@ -72,7 +72,7 @@ def show(slug: str, device_hash: str) -> ResponseReturnValue:
     app = app_in_view(slug)
     found = timeline.story(reader(), app, device_hash, before=_before())
     return render_page(
-        "device.html",
+        "devices/device.html",
         app=app,
         story=found,
         lines=folded(found.moments),
@@ -90,10 +90,10 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
     if not form.validate_on_submit():
         found, dialog = (
             timeline.story(reader(), app, device_hash, limit=1),
-            "partials/confirm_forget.html",
+            "devices/_confirm_forget.html",
         )
         return render_page(
-            "confirm_act.html",
+            "frame/confirm_act.html",
             dialog,
             dialog=dialog,
             title="Forget this device",
@@ -128,7 +128,7 @@ def _index(app: App, form: LookUpForm) -> str:
         after=cursor_of(request.args.get("after")),
     )
     return render_page(
-        "devices.html",
+        "devices/devices.html",
         app=app,
         form=form,
         found=found,

@@ -79,7 +79,7 @@ class Ending:
 def index(slug: str) -> ResponseReturnValue:
     """The experiments that run, and those that have ended."""
     app = app_in_view(slug)
-    return render_page("experiments.html", app=app, experiments=experiments.listed(reader(), app))
+    return render_page("experiments/experiments.html", app=app, experiments=experiments.listed(reader(), app))
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -99,7 +99,7 @@ def create(slug: str) -> ResponseReturnValue:
             status = 409 if isinstance(error, Conflict) else 422
     status = 422 if form.errors and status == 200 else status
     return render_page(
-        "experiment_new.html", app=app, form=form, arms=ARMS, can_start=len(_publishable(app)) > 1
+        "experiments/experiment_new.html", app=app, form=form, arms=ARMS, can_start=len(_publishable(app)) > 1
     ), status
 
 
@@ -113,7 +113,12 @@ def show(slug: str, experiment_id: int) -> ResponseReturnValue:
     active = census.active(reader(), app, now=utcnow()).get(experiment.platform, 0)
     results = experiment_views.of(reader(), experiment)
     return render_page(
-        "experiment.html", app=app, experiment=experiment, running=running, active=active, results=results
+        "experiments/experiment.html",
+        app=app,
+        experiment=experiment,
+        running=running,
+        active=active,
+        results=results,
     )
 
 
@@ -216,13 +221,13 @@ def _end(slug: str, experiment_id: int, form: EndForm) -> ResponseReturnValue:
 
 
 def _end_page(app: App, experiment: Experiment, form: EndForm, stale: Stale | None = None) -> str:
-    now, dialog = utcnow(), "partials/confirm_end.html"
+    now, dialog = utcnow(), "experiments/_confirm_end.html"
     running = census.running(reader(), app, now=now)
     endings = [_ending(experiment, arm, running) for arm in experiment.arms]
     successor = release_rows.successor(reader(), experiment.arms[0], now=now) if experiment.arms else None
     above = experiment.channel.approval_above
     return render_page(
-        "confirm.html",
+        "frame/confirm.html",
         dialog,
         what="end the experiment",
         dialog=dialog,

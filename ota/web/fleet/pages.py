@@ -59,7 +59,7 @@ def show(slug: str) -> ResponseReturnValue:
         adoption, title="Active devices by version, day by day", label=_day, colours=versions
     )
     return render_page(
-        "fleet.html",
+        "fleet/fleet.html",
         app=app,
         fleet=found,
         periods=PERIODS,

@@ -127,7 +127,7 @@ def keeping(slug: str) -> ResponseReturnValue:
 def _page(app: App, form: PolicyForm, stale: Stale | None = None) -> str:
     rules = health_policy.rules_of(reader(), app.id)
     return render_page(
-        "health_policy.html",
+        "health/health_policy.html",
         app=app,
         form=form,
         rules=rules,

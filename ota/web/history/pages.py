@@ -25,7 +25,7 @@ def index(slug: str) -> ResponseReturnValue:
     start = start_of_page()
     events = audit.history(reader(), app_id=app.id, limit=PAGE + 1, offset=start)
     return render_page(
-        "activity.html",
+        "history/activity.html",
         app=app,
         events=events[:PAGE],
         start=start,

@@ -163,7 +163,7 @@ def _count_download(link: ShareLink | None) -> None:
 
 
 def _password_page(form: LinkPasswordForm, status: int) -> ResponseReturnValue:
-    return render_template("install_password.html", form=form), status
+    return render_template("installing/install_password.html", form=form), status
 
 
 def _picture(app: App, version: Version) -> str:
@@ -184,7 +184,7 @@ def _page(
     )
     signed = (request.view_args or {}).get("signed")
     return render_template(
-        "install.html",
+        "installing/install.html",
         app=app,
         link=link,
         here=here,

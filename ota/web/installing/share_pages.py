@@ -61,8 +61,8 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
     link = share_links.get(reader(), link_id, app=app)
     state = share_links.state_of(link, utcnow())
     return render_page(
-        "share_link.html",
-        "partials/share_dialog.html",
+        "installing/share_link.html",
+        "installing/_share_dialog.html",
         app=app,
         link=link,
         state=state,
@@ -78,7 +78,12 @@ def revoke(slug: str, link_id: int) -> ResponseReturnValue:
     link = share_links.get(reader(), link_id, app=app)
     if not form.validate_on_submit():
         return render_page(
-            "confirm.html", "partials/confirm_revoke.html", what="revoke", app=app, link=link, form=form
+            "frame/confirm.html",
+            "installing/_confirm_revoke.html",
+            what="revoke",
+            app=app,
+            link=link,
+            form=form,
         )
     with transaction() as session:
         share_links.revoke(
@@ -93,7 +98,7 @@ def _page(slug: str, form: ShareForm) -> str:
     found = share_links.of_app(reader(), app, limit=PAGE + 1, offset=start)
     rows = [(link, share_links.state_of(link, now), links.share_url(link)) for link in found[:PAGE]]
     return render_page(
-        "share.html",
+        "installing/share.html",
         app=app,
         form=form,
         rows=rows,

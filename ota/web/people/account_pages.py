@@ -26,7 +26,7 @@ def login() -> ResponseReturnValue:
     """Show the form, or let somebody in."""
     form = LoginForm()
     if not form.validate_on_submit():
-        return render_page("login.html", form=form), 422 if form.errors else 200
+        return render_page("frame/login.html", form=form), 422 if form.errors else 200
     current_app.extensions["ota_login_limits"].note_try(request.remote_addr or "", form.email.data)
     try:
         with transaction() as writing:
@@ -35,7 +35,7 @@ def login() -> ResponseReturnValue:
             )
     except Forbidden as error:
         show_error(form, error)
-        return render_page("login.html", form=form), 422
+        return render_page("frame/login.html", form=form), 422
     session.clear()
     session.permanent = True
     login_user(user)
@@ -59,7 +59,7 @@ def settings() -> ResponseReturnValue:
     """Change one's own password; all other sessions end."""
     form = PasswordForm()
     if not form.validate_on_submit():
-        return render_page("account.html", form=form), 422 if form.errors else 200
+        return render_page("people/account.html", form=form), 422 if form.errors else 200
     try:
         with transaction() as writing:
             user = accounts.get(writing, current_user.id)
@@ -68,7 +68,7 @@ def settings() -> ResponseReturnValue:
             )
     except OtaError as error:
         show_error(form, error)
-        return render_page("account.html", form=form), 422
+        return render_page("people/account.html", form=form), 422
     login_user(user)
     flash("Your password is changed. Other sessions have ended.")
     return redirect(url_for("account.settings"), 303)

@@ -80,7 +80,7 @@ def set_enabled(user_id: int, verb: str) -> ResponseReturnValue:
 
 def _page(form: PersonForm, **context: Any) -> str:
     return render_page(
-        "people.html",
+        "people/people.html",
         form=form,
         people=accounts.everybody(reader()),
         roles=list(Role),

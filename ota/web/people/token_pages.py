@@ -63,4 +63,6 @@ def revoke(token_id: int) -> ResponseReturnValue:
 
 def _page(form: TokenForm, **context: Any) -> str:
     found = tokens.visible_to(reader(), current_user)
-    return render_page("tokens.html", form=form, tokens=found, now=utcnow(), confirm=ConfirmForm(), **context)
+    return render_page(
+        "people/tokens.html", form=form, tokens=found, now=utcnow(), confirm=ConfirmForm(), **context
+    )

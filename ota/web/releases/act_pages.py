@@ -61,7 +61,7 @@ def pause(slug: str, release_id: int) -> ResponseReturnValue:
 def resume(slug: str, release_id: int) -> ResponseReturnValue:
     """Offer it again; one that was halted after a look at why, and at how many will be offered it."""
     if request.method == "GET":
-        return _confirm(slug, release_id, "resume", "partials/confirm_resume.html")
+        return _confirm(slug, release_id, "resume", "releases/_confirm_resume.html")
     return _run(
         slug,
         release_id,
@@ -109,7 +109,7 @@ def advance(slug: str, release_id: int) -> ResponseReturnValue:
 def roll_back(slug: str, release_id: int) -> ResponseReturnValue:
     """Take it out of all answers and offer the one before it again."""
     if request.method == "GET":
-        return _confirm(slug, release_id, "roll back", "partials/confirm_rollback.html")
+        return _confirm(slug, release_id, "roll back", "releases/_confirm_rollback.html")
     done = "{} is rolled back. Devices that have it keep it."
     return _run(
         slug,
@@ -123,7 +123,7 @@ def roll_back(slug: str, release_id: int) -> ResponseReturnValue:
 def withdraw(slug: str, release_id: int) -> ResponseReturnValue:
     """Take it out of all answers; the file answers 410 once nothing else offers it."""
     if request.method == "GET":
-        return _confirm(slug, release_id, "withdraw the release", "partials/confirm_release_withdraw.html")
+        return _confirm(slug, release_id, "withdraw the release", "releases/_confirm_release_withdraw.html")
     done = "{} is withdrawn. Devices that have it keep it."
     return _run(
         slug,
@@ -310,7 +310,7 @@ def _confirm(slug: str, release_id: int, what: str, dialog: str) -> ResponseRetu
     else:
         context["successor"] = release_rows.successor(session, release, now=now)
     return render_page(
-        "confirm.html",
+        "frame/confirm.html",
         dialog,
         what=what,
         dialog=dialog,

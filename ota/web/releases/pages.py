@@ -50,7 +50,7 @@ def list_page(app: App, *, problem: str | None = None, about: int | None = None)
     found = release_rows.listed(reader(), app, limit=PAGE + 1, offset=start)
     offered = release_rows.offered(reader(), app, now=now)
     return render_page(
-        "releases.html",
+        "releases/releases.html",
         app=app,
         places=board.places(reader(), app, now=now),
         active=census.active(reader(), app, now=now),
@@ -103,7 +103,7 @@ def release_page(
     ]
     if release.is_live or not release.version.is_active:
         context["successor"] = release_rows.successor(session, release, now=now)
-    return render_page("release.html", app=app, **context)
+    return render_page("releases/release.html", app=app, **context)
 
 
 def terms_form(app: App, release: Release, *, is_sent: bool = False) -> TermsForm:

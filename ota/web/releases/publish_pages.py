@@ -129,8 +129,8 @@ def _publish_page(app: App, version: Version, form: PublishForm, stale: Stale | 
             form.starts_at.data or form.groups.data or form.starts_at.errors or form.groups.errors
         ),
     }
-    dialog = "partials/confirm_publish.html"
-    return render_page("confirm.html", dialog, what="publish", dialog=dialog, app=app, **context)
+    dialog = "releases/_confirm_publish.html"
+    return render_page("frame/confirm.html", dialog, what="publish", dialog=dialog, app=app, **context)
 
 
 def _publish(slug: str, version_id: int, form: PublishForm) -> ResponseReturnValue:
@@ -193,7 +193,7 @@ def _done(name: str, form: PublishForm) -> str:
 
 
 def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: Stale | None = None) -> str:
-    now, session, dialog = utcnow(), reader(), "partials/confirm_withdraw.html"
+    now, session, dialog = utcnow(), reader(), "releases/_confirm_withdraw.html"
     standing = [release for release in version.releases if release.is_live]
     then = [(release.channel.name, release_rows.successor(session, release, now=now)) for release in standing]
     context = {
@@ -203,7 +203,7 @@ def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: Stale |
         "then": then,
         "stranded": devices.stranded(session, version, now=now),
     }
-    return render_page("confirm.html", dialog, what="withdraw", dialog=dialog, app=app, **context)
+    return render_page("frame/confirm.html", dialog, what="withdraw", dialog=dialog, app=app, **context)
 
 
 def _stale(version: Version, wanted: str) -> Stale:

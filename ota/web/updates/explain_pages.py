@@ -86,7 +86,7 @@ def show(slug: str) -> ResponseReturnValue:
     found = _explained(app, form, device_id) if request.args and not form.form_errors else None
     view = explain_answer(found, device_id=device_id, locale=None) if found else None
     page_ = render_page(
-        "explain.html", app=app, form=form, found=found, view=view, device=device, name_of=name_of
+        "updates/explain.html", app=app, form=form, found=found, view=view, device=device, name_of=name_of
     )
     return page_, 422 if form.errors or form.form_errors else 200
 
@@ -154,4 +154,4 @@ def _preview(form: RolloutForm, release: Release) -> ResponseReturnValue:
 
 
 def _fragment(**context: Any) -> str:
-    return render_template("partials/preview.html", **context)
+    return render_template("releases/_preview.html", **context)
