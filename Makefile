@@ -16,10 +16,10 @@ test: $(VENV)/.installed-dev
 
 # What takes too long for every change: many more damaged builds, sequences of what publishers do, rounds of races, releases watched.
 nightly: $(VENV)/.installed-dev
-	OTA_TEST_DATABASES=all $(BIN)/python -m pytest -n $(WORKERS) tests/web
+	OTA_TEST_DATABASES=all $(BIN)/python -m pytest -n $(WORKERS) tests
 	OTA_EXAMPLES=10000 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 3600 tests/core
-	OTA_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 3600 tests/web/test_machine.py
-	OTA_ROUNDS=50 $(BIN)/python -m pytest -n $(WORKERS) tests/services/test_crowds.py
+	OTA_EXAMPLES=2000 $(BIN)/python -m pytest --timeout 3600 tests/releases/test_machine.py
+	OTA_ROUNDS=50 $(BIN)/python -m pytest -n $(WORKERS) tests/releases/test_crowds.py
 	$(BIN)/python -m benchmarks.health 10000 --must-hold
 	$(BIN)/python -m benchmarks.silence 300 --must-hold
 	OTA_MUTATIONS=20000 $(BIN)/python -m pytest -n $(WORKERS) tests/packages/test_mutations.py

@@ -20,7 +20,7 @@ from tests.builders.axml import Reference
 from tests.builders.packages import apk, ipa
 from tests.e2e.conftest import Program
 from tests.e2e.test_browser import FLAGS, log_in
-from tests.web.sharing_helpers import IPHONE, MAC, PHONE
+from tests.installing.given import IPHONE, MAC, PHONE
 
 TARGET = Path(__file__).parent.parent / "docs" / "images"
 ENGINE = b"\0" * 100 + b'3.9.2 (stable) (Wed Aug 27 03:49:40 2025 -0700) on "android_arm64"\0'

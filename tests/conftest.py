@@ -46,6 +46,7 @@ speed.compile_each_url_rule_once()
 speed.hash_passwords_cheaply()
 
 PASSWORD = "correct horse battery"
+ALL_DATABASES = os.environ.get("OTA_TEST_DATABASES") == "all"
 TOKENS = {role: f"ota_token_of_the_{role.value}".ljust(43, "x") for role in Role}
 EMAILS = {role: f"{role.value}@example.com" for role in Role}
 SECOND_PUBLISHER = "second@example.com"
@@ -154,14 +155,12 @@ def copied_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[st
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that has a database on each kind of database that it is worth running on."""
-    if "database_url" in metafunc.fixturenames:
-        only_sqlite = (
-            metafunc.definition.get_closest_marker("sqlite_suffices")
-            and os.environ.get("OTA_TEST_DATABASES") != "all"
-        )
-        metafunc.parametrize(
-            "database_url", ["sqlite"] if only_sqlite else ["sqlite", "postgresql"], indirect=True
-        )
+    chosen = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    if "database_url" not in metafunc.fixturenames or "database_url" in chosen:
+        return
+    leaves_out = metafunc.definition.get_closest_marker("sqlite_suffices") and not ALL_DATABASES
+    kinds = ["sqlite"] if leaves_out else ["sqlite", "postgresql"]
+    metafunc.parametrize("database_url", kinds, indirect=True)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from tests.builders.packages import apk, ipa
 from tests.e2e.conftest import Program
 from tests.e2e.test_browser import Watched, chromium, log_in
-from tests.web.sharing_helpers import IPHONE, MAC, PHONE
+from tests.installing.given import IPHONE, MAC, PHONE
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

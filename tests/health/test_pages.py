@@ -1,0 +1,181 @@
+"""What can be said of a release's health at which time, and what is asked before a halted one is offered again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html import unescape
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from ota.clock import utcnow
+from ota.core.permissions import Role
+from ota.db import reader, transaction
+from ota.health import policy as health_policy
+from ota.models import Release, ReleaseCount, ReleaseDevice, ReleaseHealth
+from tests.conftest import EMAILS, Api
+from tests.releases.pages_given import send, with_devices, words_of
+
+pytestmark = pytest.mark.sqlite_suffices
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def release(app: Flask, api: Api) -> int:
+    """A release that began six hours ago."""
+    found: int = api.published(2, "1.1.0")["release"]["id"]
+    with app.app_context(), transaction() as session:
+        session.execute(update(Release).values(starts_at=utcnow() - 6 * HOUR))
+    return found
+
+
+def install(app: Flask, release_id: int, devices: int, at: datetime, *, failing: int = 0) -> None:
+    with app.app_context(), transaction() as session:
+        for number in range(devices):
+            session.add(
+                ReleaseDevice(
+                    release_id=release_id,
+                    device_id=f"{number:064}",
+                    is_control=False,
+                    version_code=2,
+                    enrolled_at=at,
+                    offered_at=at,
+                    installed_at=at,
+                    failed_at=at if number < failing else None,
+                )
+            )
+        for stage, number in (("offered", devices), ("installed", devices), ("failed", failing)):
+            session.add(
+                ReleaseCount(release_id=release_id, hour=at, stage=stage, devices=number, events=number)
+            )
+
+
+def look(app: Flask, release_id: int) -> None:
+    with app.app_context(), transaction() as session:
+        health_policy.evaluate(session, release_id, now=utcnow())
+
+
+def told(browser: FlaskClient, page: str) -> str:
+    """The pill and the sentence of the health of the only release."""
+    text = browser.get(f"/apps/my-app/{page}").text
+    found = re.search(r'<p>(<span class="pill pill-\w+">[^<]+</span> [^<]+)</p>', text)
+    return (
+        unescape(re.sub(r"<[^>]*pill-(\w+)[^>]*>([^<]*)</span>", r"\1: \2.", found[1])).strip()
+        if found
+        else "nothing"
+    )
+
+
+def clock(at: datetime) -> str:
+    return f"{at:%H:%M} UTC" if at.date() == utcnow().date() else f"{at.day} {at:%b %H:%M} UTC"
+
+
+def test_green_is_said_only_where_devices_are_judged(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
+    browser = sign_in(EMAILS[Role.VIEWER])
+    pages = (f"releases/{release}", "fleet")
+    assert "No device has been offered it yet" in browser.get(f"/apps/my-app/{pages[0]}").text
+    assert "judged 2 h after they happened" in browser.get(f"/apps/my-app/{pages[0]}").text
+    assert told(browser, "fleet") == "quiet: too early. No device has been offered it yet."
+    at = utcnow() - HOUR
+    install(app, release, 9, at, failing=2)
+    look(app, release)
+    early = f"quiet: too early. 9 devices have been offered it; failures are judged from {clock(at + 2 * HOUR)} on."
+    assert [told(browser, page) for page in pages] == [early, early]
+    with app.app_context(), transaction() as session:
+        session.execute(update(ReleaseDevice).values(enrolled_at=at - 2 * HOUR, failed_at=None))
+    assert told(browser, "fleet").endswith(
+        "9 devices have been offered it; the first look at them is a matter of a minute."
+    )
+    look(app, release)
+    judged = [told(browser, page) for page in pages]
+    assert judged[0] == judged[1]
+    assert judged[0].startswith("good: nothing found. 0 of 9 devices failed")
+
+
+def test_after_a_resume_a_new_test_is_said_to_begin(
+    app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
+    browser, page = sign_in(EMAILS[Role.VIEWER]), f"releases/{release}"
+    install(app, release, 60, utcnow() - 4 * HOUR, failing=30)
+    look(app, release)
+    assert told(browser, page).startswith("bad: bad. 30 of 60 devices failed")
+    assert api.post(f"/api/releases/{release}/resume", {}).status_code == 200
+    with app.app_context():
+        since = reader().get_one(ReleaseHealth, release).since
+    said = told(browser, page)
+    assert said.startswith(
+        f"quiet: a new test. A new test began at {since:%H:%M} UTC: devices that are offered it from then on are judged."
+    )
+    assert said.endswith("None has been yet.")
+    look(app, release)
+    assert told(browser, page) == said
+    assert api.get(f"/api/releases/{release}/health").json["message"] == said.removeprefix(
+        "quiet: a new test. "
+    )
+
+
+def test_what_no_device_reports_is_no_zero(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
+    install(app, release, 9, utcnow() - HOUR)
+    page = sign_in().get(f"/apps/my-app/releases/{release}").text
+    levels = re.findall(r"<dt>(\w+)</dt><dd>.*?</dd><dd class=\"right\">(.*?)</dd>", page)
+    shown = {stage: re.sub(r"<[^>]+>", "", number) for stage, number in levels}
+    assert shown == {
+        "Offered": "9",
+        "Downloaded": "not reported",
+        "Installed": "9 100 %",
+        "Healthy": "not reported",
+        "Failed": "0 0 %",
+    }
+
+
+def test_an_app_that_keeps_nothing_says_what_that_means(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
+    with app.app_context(), transaction() as session:
+        session.get_one(Release, release).version.app.keeps_devices = False
+    browser = sign_in(EMAILS[Role.ADMIN])
+    for page in (f"releases/{release}", "fleet"):
+        text = browser.get(f"/apps/my-app/{page}").text
+        assert "My app keeps nothing about single devices" in text
+        assert '/apps/my-app/settings#devices"' in text
+        assert "No device has been offered it yet" not in text
+        assert "devices known" not in text
+        assert "active in 30 days" not in text
+        assert "no device has asked yet" not in text
+    assert "An administrator can change that" in sign_in(EMAILS[Role.VIEWER]).get("/apps/my-app/fleet").text
+
+
+def test_a_halted_release_is_offered_again_only_after_a_look_at_the_numbers(
+    app: Flask, release: int, sign_in: Callable[..., FlaskClient]
+) -> None:
+    with_devices(app, 30, "1.0.0", 1)
+    with_devices(app, 60, "1.1.0", 2)
+    install(app, release, 60, utcnow() - 4 * HOUR, failing=30)
+    look(app, release)
+    browser, home = sign_in(), f"/apps/my-app/releases/{release}"
+    page = browser.get(home)
+    assert f'action="{home}/resume"' not in page.text
+    assert f'<a class="button " href="{home}/resume"' in page.text
+    asked = browser.get(f"{home}/resume")
+    for said in (
+        "about 30 devices of 90 active; 60 run it already",
+        "Halted: 30 of 60 devices failed",
+        "it is halted again",
+    ):
+        assert said in words_of(asked), said
+    with app.app_context():
+        assert reader().get_one(Release, release).state == "halted"
+    assert send(browser, f"{home}/resume", asked).status_code == 303
+    assert "1.1.0 is offered again" in browser.get(home).text
+    with app.app_context(), transaction() as session:
+        session.execute(update(Release).values(state="paused"))
+    assert f'action="{home}/resume"' in browser.get(home).text
