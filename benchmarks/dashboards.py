@@ -29,7 +29,6 @@ from ota.core.telemetry import EventKind, Stage
 from ota.db import db, reader, transaction
 from ota.devices import timeline
 from ota.fleet import adoption, figures
-from ota.health import policy as health_policy
 from ota.models import (
     Adoption,
     App,
@@ -44,6 +43,7 @@ from ota.models import (
     UpdateCheck,
 )
 from ota.models.base import Base
+from ota.releases import watch
 from ota.web.health import views as health_views
 
 CHECKS, DEVICES = 10_000_000, 100_000
@@ -228,7 +228,7 @@ def measure(app: Flask, now: datetime) -> dict[str, list[float]]:
             lambda: _act(lambda session: adoption.note_adoption(session, now=now)), 3
         )
         found["task: health of one release"] = _times(
-            lambda: _act(lambda session: health_policy.evaluate(session, release_id, now=now)), 3
+            lambda: _act(lambda session: watch.evaluate(session, release_id, now=now)), 3
         )
     return found
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from ota.builds import facts as build_facts
 from ota.core.catalog import Candidate, Catalog
 from ota.core.channels import followed
 from ota.core.lifecycle import LIVE_STATES, ReleaseState
@@ -213,7 +213,12 @@ def _signers_by_code(session: Session, app_id: int, platform: str) -> Mapping[in
         .join(Artifact, Version.artifact_id == Artifact.id)
         .where(*of_app)
     )
-    return {code: build_facts.signers_in(facts) for code, facts in session.execute(query)}
+    return {code: _signers_in(facts) for code, facts in session.execute(query)}
+
+
+def _signers_in(facts: dict[str, Any]) -> Signers:
+    """Who signed the file that these stored facts are about."""
+    return msgspec.convert(facts["signature"]["ranges"], Signers)
 
 
 def _refused_on(signers: Mapping[int, Signers], version_code: int) -> frozenset[int]:

@@ -20,7 +20,6 @@ from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
 from ota.devices import devices
 from ota.fleet import adoption
-from ota.health import policy as health_policy
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
 from ota.releases import plans, watch
@@ -95,7 +94,7 @@ def advance_plans() -> None:
 def evaluate_health() -> None:
     """Look at what the devices of each release reported, and stop one that is bad; a short transaction for each."""
     with database_may_be_away():
-        for release_id in health_policy.watched(reader(), now=utcnow()):
+        for release_id in watch.watched(reader(), now=utcnow()):
             watch.look_once(release_id)
 
 

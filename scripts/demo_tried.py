@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from ota.core.rollout import bucket
 from ota.core.telemetry import EventKind, Stage
-from ota.health import policy as health_policy
 from ota.models import Event, FailureCount, FailureSignature, Release, ReleaseCount, ReleaseDevice, Version
+from ota.releases import watch
 from ota.telemetry.hourly_counts import hour_of
 from scripts.demo_rows import Fleet, store
 
@@ -85,7 +85,7 @@ def attempt(
         trial.halted_at = _watch(session, tried)
         _stop(session, trial)
     else:
-        health_policy.evaluate(session, tried.release_id, now=now)
+        watch.evaluate(session, tried.release_id, now=now)
     for number, way in trial.ways.items():
         fleet.seen[number] = max(fleet.seen[number], min(now, way["installed_at"] or way["offered_at"]))
         if way["installed_at"] is not None:
@@ -114,7 +114,7 @@ def settle(
             }
     store(session, ReleaseDevice, list(trial.ways.values()))
     _count(session, trial, now)
-    health_policy.evaluate(session, release_id, now=now)
+    watch.evaluate(session, release_id, now=now)
 
 
 def _is_let_in(release: Release, device_id: str) -> bool:
@@ -176,7 +176,7 @@ def _watch(session: Session, tried: Tried) -> datetime | None:
     """Look every ten minutes, as the server does every minute, until it is halted; answers when that was."""
     for minutes in range(60, 60 * 24, 10):
         at = tried.began + timedelta(minutes=minutes)
-        found = health_policy.evaluate(session, tried.release_id, now=at)
+        found = watch.evaluate(session, tried.release_id, now=at)
         if found is not None and found.is_bad:
             return at
     return None

@@ -31,9 +31,7 @@ def surface(app: Flask) -> dict[str, Any]:
     """Everything that must not change by accident, in a stable order."""
     celery = app.extensions["celery"]
     return {
-        "urls": sorted(
-            [rule.rule, rule.endpoint, *sorted(rule.methods or ())] for rule in app.url_map.iter_rules()
-        ),
+        "urls": sorted([rule.rule, *sorted(rule.methods or ())] for rule in app.url_map.iter_rules()),
         "openapi": _without_prose(app.test_client().get("/openapi.json").json),
         "tables": {dialect: _tables(dialect) for dialect in ("sqlite", "postgresql")},
         "settings": {name: repr(default) for name, default in sorted(variable_names().items())},

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from ota.core.build_facts import Build, Change, changes
 from ota.core.platforms import Platform, Scheme
-from ota.core.signers import Signers
 from ota.models import Artifact, Version
 from ota.packages import BuildFacts, PackageFacts
 
@@ -25,11 +24,6 @@ def stored(facts: PackageFacts) -> dict[str, Any]:
 def facts_of(version: Version) -> BuildFacts | None:
     """What was read when the file arrived; None for a file that lives elsewhere."""
     return msgspec.convert(version.artifact.facts, BuildFacts) if version.artifact else None
-
-
-def signers_in(facts: dict[str, Any]) -> Signers:
-    """Who signed the file that these stored facts are about."""
-    return msgspec.convert(facts["signature"]["ranges"], Signers)
 
 
 def build_of(version: Version) -> Build:

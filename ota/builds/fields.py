@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ota.core.locales import normal
-from ota.core.rollout import FULL
 from ota.core.versions import MAX_VERSION_CODE, parse_current_version
 from ota.errors import Invalid
 
@@ -15,7 +14,6 @@ MAX_NOTES = 20_000
 MAX_LANGUAGES = 40
 MAX_NAME = 50
 MAX_URL = 500
-_CHANNEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
@@ -107,32 +105,6 @@ def min_supported_version(text: str | None) -> str | None:
             field="min_supported_version",
         )
     return bound
-
-
-def channel_name(name: str) -> str:
-    """1 to 40 lower-case letters, digits and inner hyphens: devices send it."""
-    name = name.strip()
-    if not _CHANNEL.fullmatch(name):
-        raise Invalid(
-            "bad_channel_name",
-            "name: a channel has 1 to 40 lower-case letters, digits and inner hyphens, for example beta. Devices send it as it is.",
-            field="name",
-        )
-    return name
-
-
-def approval_above(above: int | None) -> int | None:
-    """A two-person rule in basis points below everybody, or None for none."""
-    if above is None:
-        return None
-    if isinstance(above, bool) or not isinstance(above, int) or not 0 <= above < FULL:
-        raise Invalid(
-            "bad_approval_above",
-            "approval_above: expected whole basis points from 0 (every release needs a second person) to 9999; 10 % is 1000. "
-            "Above 10000 there is nothing: to ask nobody, send null.",
-            field="approval_above",
-        )
-    return above
 
 
 def localized_notes(

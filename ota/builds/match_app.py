@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
-from ota.builds import versions
+from ota.builds import signers, versions
 from ota.builds.versions import VersionDraft
 from ota.core.platforms import Scheme
 from ota.core.preflight import other_signer
@@ -17,7 +17,6 @@ from ota.errors import Conflict, Invalid, NotFound, Rejected
 from ota.history.audit import Actor
 from ota.models import App, Upload, Version
 from ota.packages import PackageFacts
-from ota.releases import preflight
 
 _V1_IS_ENOUGH_BELOW = 24
 """Android 7.0 verifies scheme v2."""
@@ -63,9 +62,9 @@ def _check_signer(session: Session, app: App, facts: PackageFacts) -> None:
             f"Signed with scheme v1 alone, which does not protect the whole file, though it needs Android API level {facts.min_sdk}, "
             "which knows v2. Sign it with v2 or newer (apksigner does), or let an administrator allow it in the app's settings.",
         )
-    broken = break_in(preflight.signers_of(app.on(facts.platform)), signature.ranges)
+    broken = break_in(signers.signers_of(app.on(facts.platform)), signature.ranges)
     if broken is not None:
-        versions_of = preflight.signed_versions(session, app.id, facts.platform)
+        versions_of = signers.signed_versions(session, app.id, facts.platform)
         raise Rejected("other_signer", other_signer(facts.platform, *broken, versions_of.get(broken[0])))
 
 

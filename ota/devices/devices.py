@@ -13,9 +13,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ota.core.build_facts import Build
+from ota.core.decision import UpdateQuery
 from ota.core.platforms import Platform, os_numbers
 from ota.core.preflight import Fleet
+from ota.core.versions import parse_current_version
 from ota.models import App, Channel, Device, Version
+
+MAX_DEVICE_ID = 200
+"""Longest device id, in characters."""
 
 ACTIVE_WITHIN = timedelta(days=30)
 """A device that has not asked for so long is not counted."""
@@ -168,3 +173,25 @@ def _row(app_id: int, each: Sighting) -> dict[str, Any]:
         "last_seen_at": each.at,
         "longest_gap": each.longest_gap,
     }
+
+
+def query_of(
+    device: Device, *, device_id: str | None = None, groups: frozenset[int] = frozenset()
+) -> UpdateQuery | None:
+    """What a known device would ask; None when its version can't be read. Its id is not kept: without one its hash stands in for it."""
+    try:
+        current = parse_current_version(device.app_version)
+    except ValueError:
+        return None
+    return UpdateQuery(
+        current,
+        device_id=device_id or device.device_hash,
+        groups=groups,
+        sdk=device.sdk,
+        os=os_numbers(device.os_version) if device.os_version else None,
+        abis=abi_names(device.abis),
+    )
+
+
+def abi_names(abis: str | None) -> frozenset[str]:
+    return frozenset(abis.split(",")) if abis else frozenset()

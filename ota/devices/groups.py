@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, joinedload
 from ota import catalogs
 from ota.core.lifecycle import LIVE_STATES
 from ota.db import MAX_ID, compare_and_set
+from ota.devices.devices import MAX_DEVICE_ID
 from ota.errors import Conflict, Invalid, NotFound
 from ota.history import audit
 from ota.history.audit import Actor
@@ -26,7 +27,6 @@ from ota.models import App, DeviceGroup, DeviceGroupMember, Release
 from ota.models.releases import release_groups
 
 MAX_MEMBERS = 5_000
-MAX_DEVICE_ID = 200
 MAX_NAME = 60
 MAX_NOTE = 120
 

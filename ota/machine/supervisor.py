@@ -126,7 +126,7 @@ def commands(settings: Settings, address: str) -> list[Child]:
         Child("web", web),
         watched,
         Child("beat", beat),
-        Child("drain", [python, "-m", "ota.telemetry.drain"]),
+        Child("drain", [python, "-m", "ota.programs.count_reports"]),
         sender,
     ]
 

@@ -11,14 +11,13 @@ import signal
 import threading
 from typing import cast
 
+from app import create_app
 from ota.alerts.sender import Sender
 from ota.config import Settings
 
 
 def main() -> None:
     """Send until SIGTERM or SIGINT."""
-    from app import create_app
-
     app = create_app()
     settings = cast(Settings, app.extensions["ota_settings"])
     stop = threading.Event()

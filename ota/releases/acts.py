@@ -18,7 +18,7 @@ from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
 from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
 from ota.errors import Conflict, Invalid, OtaError
-from ota.health import policy as health_policy
+from ota.health import findings
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
@@ -203,9 +203,9 @@ def change_state(
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     seen = release.revision if revision is None else revision
     if new is ReleaseState.ACTIVE and (
-        old is ReleaseState.HALTED or health_policy.was_found_bad(session, release)
+        old is ReleaseState.HALTED or findings.was_found_bad(session, release)
     ):
-        health_policy.restart(session, release, now=now)
+        findings.restart(session, release, now=now)
     if new not in LIVE_STATES:
         _leave(session, release, new, now=now)
     _move(session, actor, release, new, revision=seen, reason=reason, now=now)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from ota.core.lifecycle import ReleaseState
 from ota.core.plans import next_step_at
 from ota.errors import Conflict
-from ota.health import policy as health_policy
+from ota.health import findings
 from ota.history.audit import SYSTEM, Actor
 from ota.models import Release
 from ota.releases import preflight
@@ -89,7 +89,7 @@ def why_waiting(session: Session, release: Release, *, now: datetime) -> str | N
         preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
     except Conflict as blocked:
         return blocked.message
-    return health_policy.why_waiting(session, release)
+    return findings.why_waiting(session, release)
 
 
 def _advance(

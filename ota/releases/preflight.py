@@ -9,17 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.builds import facts as build_facts
-from ota.builds import versions
+from ota.builds import signers, versions
 from ota.core import preflight
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.preflight import Check, Fleet, Situation, Verdict
-from ota.core.signers import Signers
 from ota.db import compare_and_set
 from ota.devices import devices
 from ota.errors import Conflict
 from ota.history import audit
 from ota.history.audit import Actor
-from ota.models import AppPlatform, Artifact, Channel, Release, Version
+from ota.models import AppPlatform, Channel, Release, Version
 
 STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
 """Checks that can go bad while a release stands: asked again before it is offered to more devices."""
@@ -67,7 +66,7 @@ def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetim
     if facts is None:
         return
     row = version.app.on(version.platform)
-    known, signer = signers_of(row), facts.signature.signer
+    known, signer = signers.signers_of(row), facts.signature.signer
     kept = known if facts.signature.ranges in known else (*known, facts.signature.ranges)
     values = {"signer": signer, "signer_history": msgspec.json.encode(kept).decode()}
     before = row.signer
@@ -93,30 +92,14 @@ def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetim
         )
 
 
-def signers_of(row: AppPlatform) -> tuple[Signers, ...]:
-    """The signers of everything that was published of the app on this platform."""
-    return msgspec.json.decode(row.signer_history, type=tuple[Signers, ...]) if row.signer_history else ()
-
-
-def signed_versions(session: Session, app_id: int, platform: str) -> dict[str, str]:
-    """For each signer the name of its last published version, for a sentence."""
-    query = (
-        select(Artifact.signer, Version.version)
-        .join(Version, Version.artifact_id == Artifact.id)
-        .where(Version.app_id == app_id, Version.platform == platform, Version.published_at.is_not(None))
-        .order_by(Version.version_code)
-    )
-    return {signer: version for signer, version in session.execute(query)}  # noqa: C416  The last one of each counts.
-
-
 def _situation(
     session: Session, version: Version, channel: Channel, fleet: Fleet, is_https: bool
 ) -> Situation:
     app, before = version.app, _before(session, version, channel)
     return Situation(
         package_id=app.package_id(version.platform),
-        signers=signers_of(app.on(version.platform)),
-        signed_versions=signed_versions(session, version.app_id, version.platform),
+        signers=signers.signers_of(app.on(version.platform)),
+        signed_versions=signers.signed_versions(session, version.app_id, version.platform),
         before=build_facts.build_of(before) if before else None,
         fleet=fleet,
         allows_debuggable=app.allows_debuggable,

@@ -16,14 +16,13 @@ from ota.core.catalog import Candidate, Catalog
 from ota.core.decision import NoUpdate, Reason, UpdateQuery, decide, latest_for_everybody
 from ota.core.lifecycle import ReleaseState
 from ota.core.versions import parse_current_version, parse_name
-from ota.devices.devices import ACTIVE_WITHIN
+from ota.devices.devices import ACTIVE_WITHIN, query_of
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
 from ota.releases import acts as release_acts
 from ota.releases import rows as release_rows
 from ota.releases import terms as release_terms
 from ota.releases.terms import Terms
-from ota.updates.explaining import query_of
 
 MOST = 5_000
 """So many devices are decided about at most; of more a sample is taken and the result scaled."""

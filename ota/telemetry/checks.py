@@ -10,10 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
-from ota.core.platforms import Platform
 from ota.core.rollout import FULL, bucket
 from ota.core.silence import longest_gap
-from ota.core.versions import CurrentVersion, parse_current_version
+from ota.core.versions import parse_current_version
 from ota.devices import devices
 from ota.devices.devices import Sighting
 from ota.models import Channel, Device, Release, UpdateCheck, Version
@@ -21,34 +20,7 @@ from ota.telemetry import control_group, journeys
 from ota.telemetry.hourly_counts import Tallies
 from ota.telemetry.journeys import Completion, Offered
 from ota.telemetry.records import Check
-
-Key = tuple[int, str, str]
-"""The app, the platform and the keyed hash of a device."""
-
-
-class Seen(NamedTuple):
-    """A check of a known channel. ``device`` is the keyed hash, None where there is none or the app keeps none."""
-
-    check: Check
-    app_id: int
-    platform: Platform
-    device: str | None
-    current: CurrentVersion
-
-    @property
-    def key(self) -> Key:
-        """Of a check whose device is known."""
-        assert self.device is not None
-        return self.app_id, self.platform.value, self.device
-
-
-class Known(NamedTuple):
-    """What a device was known to be before the batch."""
-
-    app_version: str
-    first_seen_at: datetime
-    last_seen_at: datetime
-    longest_gap: int
+from ota.telemetry.sightings import Key, Known, Seen
 
 
 class Offer(NamedTuple):

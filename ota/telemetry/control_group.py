@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,9 +23,7 @@ from ota.core.platforms import os_numbers
 from ota.core.rollout import FULL, bucket
 from ota.models import ReleaseHealth
 from ota.telemetry import journeys
-
-if TYPE_CHECKING:
-    from ota.telemetry.checks import Key, Known, Seen
+from ota.telemetry.sightings import Key, Known, Seen
 
 
 def enrol(session: Session, seen: Sequence[Seen], known: Mapping[Key, Known], *, now: datetime) -> None:

@@ -7,11 +7,8 @@ waits. A record that can't be counted is set aside.
 
 from __future__ import annotations
 
-import fcntl
 import heapq
 import logging
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -224,22 +221,3 @@ def _records(source: _Source, now: datetime | None) -> Iterator[_Taken]:
         yield _Taken(source, payload, after, last)
         end = after
     source.end = end
-
-
-def main() -> int:
-    """Answers the exit status."""
-    from app import create_app
-
-    app = create_app()
-    settings = cast(Settings, app.extensions["ota_settings"])
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    lock = os.open(settings.journal_path / "drain.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # Another one of this machine: wait until it ends.
-    Drainer(app).run(stop)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -14,11 +14,11 @@ from ota.core.decision import Decision, UpdateQuery, decide, latest_for_everybod
 from ota.core.platforms import os_numbers
 from ota.core.versions import CurrentVersion, parse_current_version
 from ota.devices import devices
+from ota.devices.devices import MAX_DEVICE_ID
 from ota.errors import Invalid, NotFound
 from ota.models import Version
 from ota.updates.catalog_cache import CatalogCache, Stream
 
-MAX_DEVICE_ID = 200
 _NO_GROUPS: frozenset[int] = frozenset()
 _NO_ABIS: frozenset[str] = frozenset()
 

@@ -16,9 +16,10 @@ from ota.core.decision import Offer, UpdateQuery
 from ota.core.explanation import Explanation, explain
 from ota.core.platforms import Platform, os_numbers
 from ota.core.versions import parse_current_version
+from ota.devices import devices
+from ota.devices.devices import MAX_DEVICE_ID
 from ota.errors import Invalid
 from ota.models import App, Channel, Device, DeviceGroup, DeviceGroupMember, Version
-from ota.updates.answers import MAX_DEVICE_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,24 +123,6 @@ def groups_of(session: Session, app: App, device_hash: str | None) -> Mapping[in
     return {row.id: row.name for row in found}
 
 
-def query_of(
-    device: Device, *, device_id: str | None = None, groups: frozenset[int] = frozenset()
-) -> UpdateQuery | None:
-    """What a known device would ask; None when its version can't be read. Its id is not kept: without one its hash stands in for it."""
-    try:
-        current = parse_current_version(device.app_version)
-    except ValueError:
-        return None
-    return UpdateQuery(
-        current,
-        device_id=device_id or device.device_hash,
-        groups=groups,
-        sdk=device.sdk,
-        os=os_numbers(device.os_version) if device.os_version else None,
-        abis=_names(device.abis),
-    )
-
-
 def _query(
     inquiry: Inquiry, device: Device | None, groups: Mapping[int, str]
 ) -> tuple[UpdateQuery, tuple[str, ...]]:
@@ -165,7 +148,7 @@ def _query(
             if not is_said and is_known:
                 remembered.append(name)
         text, sdk, os_version = text or device.app_version, sdk or device.sdk, os_version or device.os_version
-        abis = abis or _names(device.abis)
+        abis = abis or devices.abi_names(device.abis)
     if not text.strip():
         raise Invalid(
             "missing_current_version", _MISSING if device_id else _MISSING_BOTH, field="current_version"
@@ -188,10 +171,6 @@ def _channels(session: Session, app: App, channel: Channel) -> tuple[tuple[str, 
     looked_at: Sequence[int] = followed(channel.id, fallbacks, off)
     closed = [each for each in followed(channel.id, fallbacks) if each in off]
     return tuple(names[each] for each in looked_at), tuple(names[each] for each in closed)
-
-
-def _names(abis: str | None) -> frozenset[str]:
-    return frozenset(abis.split(",")) if abis else frozenset()
 
 
 _MISSING = "current_version: nothing is known of this device yet, so say what it runs, for example 1.4.0+27."

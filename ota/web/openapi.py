@@ -19,6 +19,11 @@ from ota.web.views import public_url
 blueprint = Blueprint("openapi", __name__)
 
 _REF = "#/components/schemas/{name}"
+_FORMER_NAMES = {
+    "DeviceView": "ota.web.device_schemas.DeviceView",
+    "KnownDeviceView": "ota.web.explain_schemas.DeviceView",
+}
+"""Two shapes once had one class name, so the document named them by their modules. The names are part of the API."""
 _ERRORS = {
     "400": "Something sent can't be used; the message says what was expected.",
     "401": "No usable token.",
@@ -86,9 +91,7 @@ def describe(app: Flask) -> dict[str, Any]:
         "tags": [{"name": DEVICES}, {"name": MANAGING}, {"name": SYSTEM}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": msgspec.json.decode(
-                msgspec.json.encode(components)
-            ),  # Defaults that are tuples become arrays.
+            "schemas": _with_former_names(components),
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -100,13 +103,24 @@ def describe(app: Flask) -> dict[str, Any]:
     }
 
 
+def _with_former_names(components: dict[str, Any]) -> dict[str, Any]:
+    """The shapes as JSON values, under the names that generated clients know."""
+    text = msgspec.json.encode(components).decode()  # Defaults that are tuples become arrays.
+    for name, former in _FORMER_NAMES.items():
+        text = text.replace(f'"{_REF.format(name=name)}"', f'"{_REF.format(name=former)}"')
+    schemas: dict[str, Any] = msgspec.json.decode(text)
+    for name, former in _FORMER_NAMES.items():
+        schemas[former] = {**schemas.pop(name), "title": former.rpartition(".")[2]}
+    return dict(sorted(schemas.items()))
+
+
 def _operation(rule: Rule, spec: Operation, description: str) -> dict[str, Any]:
     is_open = spec.access is Access.PUBLIC
     described: dict[str, Any] = {
         "tags": [spec.tag],
         "summary": spec.summary,
         "description": description,
-        "operationId": rule.endpoint.replace(".", "_"),
+        "operationId": spec.operation_id or rule.endpoint.replace(".", "_"),
         "security": [] if is_open else [{"token": []}],
         "parameters": _path_parameters(rule) + _query_parameters(spec),
         "responses": {

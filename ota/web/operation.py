@@ -53,6 +53,9 @@ class Operation:
     """Shapes inside of it that are read later."""
 
     is_body_optional: bool = False
+    operation_id: str = ""
+    """Id in the OpenAPI document, from which generated clients name their methods. Default: made from the endpoint."""
+
     is_raw: bool = False
     """The view gets the body's bytes as ``raw`` and answers bytes: its shapes are only for the document."""
 
@@ -65,6 +68,26 @@ class Operation:
     @property
     def caller(self) -> Caller:
         return Caller.ANYONE if self.access is Access.PUBLIC else Caller.TOKEN
+
+
+def act(
+    summary: str,
+    *,
+    body: type[msgspec.Struct],
+    answer: type[msgspec.Struct],
+    tag: str = MANAGING,
+    operation_id: str = "",
+) -> Operation:
+    """Declare an act of a publisher on something that exists. Its body may be left out."""
+    return Operation(
+        access=Access.PUBLISH,
+        summary=summary,
+        tag=tag,
+        body=body,
+        is_body_optional=True,
+        answer=answer,
+        operation_id=operation_id,
+    )
 
 
 def operation(spec: Operation) -> Callable[[Callable[..., Any]], Callable[..., Response]]:

@@ -15,8 +15,6 @@ from msgspec import Meta, Struct
 from ota.core.decision import Reason
 from ota.core.platforms import Platform
 from ota.packages import BuildFacts
-from ota.web.note_schemas import Locale, NotesByLanguage
-from ota.web.release_views import ReleaseView
 
 _PLATFORMS: dict[str, Any] = {"enum": [platform.value for platform in Platform]}
 PlatformText = Annotated[str, Meta(max_length=40, extra_json_schema=_PLATFORMS, examples=["android"])]
@@ -30,6 +28,21 @@ BasisPoints = Annotated[
 VersionCode = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Revision = Annotated[
     int, Meta(ge=1, le=2**31 - 2, description="The revision that you saw. A stale one is answered with 409.")
+]
+Locale = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        description="Language tag of the device; pt-BR finds pt-br, then pt.",
+        examples=["pt-BR"],
+    ),
+]
+NotesByLanguage = Annotated[
+    dict[str, str | None],
+    Meta(
+        description="Release notes by language tag. Languages left out stay; null removes one.",
+        examples=[{"de": "Neu: ...", "fr": None}],
+    ),
 ]
 
 
@@ -194,6 +207,61 @@ class VersionsQuery(Struct, kw_only=True):
     platform: PlatformText | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class PlanStepShape(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One step of a rollout plan: open so far, then wait so long."""
+
+    rollout: Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: 1000 is 10 %.")]
+    soak_minutes: Annotated[
+        int, Meta(ge=0, le=129_600, description="Minutes before the next step; the last step needs none.")
+    ] = 0
+
+
+class ReleaseView(Struct, kw_only=True):
+    """A version offered on a channel."""
+
+    id: int
+    version_id: int
+    channel: str
+    state: str
+    rollout: int
+    starts_at: datetime
+    plan: list[PlanStepShape]
+    plan_step: Annotated[int, Meta(description="Which step of the plan it is at, from 0.")] | None
+    next_step_at: (
+        Annotated[
+            datetime,
+            Meta(description="When the next step is due; null when there is none, or while it is stopped."),
+        ]
+        | None
+    )
+    groups: Annotated[list[str], Meta(description="Device groups that are offered it whatever the rollout.")]
+    mandatory_from: datetime | None
+    critical_from: str | None
+    critical_below: str | None
+    is_floor: bool
+    experiment_id: int | None
+    bucket_from: int
+    reason: Annotated[str, Meta(description="Why it was stopped or ended, where somebody said.")] | None
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+    revision: int
+
+
+class ProposalView(Struct, kw_only=True):
+    """An act that waits for another person's approval, or what became of it."""
+
+    id: int
+    kind: str
+    channel: str
+    summary: str
+    state: str
+    proposed_at: datetime
+    proposed_by: str
+    decided_at: datetime | None
+    decided_by: str | None
 
 
 class VersionView(Struct, kw_only=True):

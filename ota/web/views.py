@@ -8,11 +8,16 @@ from ota.builds import facts as build_facts
 from ota.config import Settings
 from ota.core.decision import Decision, NoUpdate, Reason
 from ota.core.locales import best
-from ota.core.preflight import Check, is_blocked
-from ota.models import Release, Upload, Version
-from ota.web.builds.preflight_shapes import CheckView, PreflightAnswer
-from ota.web.release_views import PlanStepShape, ReleaseView
-from ota.web.shapes import CheckAnswer, LatestAnswer, UploadView, VersionView
+from ota.models import Proposal, Release, Upload, Version
+from ota.web.shapes import (
+    CheckAnswer,
+    LatestAnswer,
+    PlanStepShape,
+    ProposalView,
+    ReleaseView,
+    UploadView,
+    VersionView,
+)
 
 MESSAGES = {
     Reason.UPDATE_AVAILABLE: "New version available!",
@@ -136,14 +141,6 @@ def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
     )
 
 
-def preflight_answer(channel: str, checks: list[Check]) -> PreflightAnswer:
-    views = [
-        CheckView(name=each.name, verdict=each.verdict, message=each.message, devices=each.devices)
-        for each in checks
-    ]
-    return PreflightAnswer(channel=channel, blocked=is_blocked(checks), checks=views)
-
-
 def release_view(release: Release) -> ReleaseView:
     return ReleaseView(
         id=release.id,
@@ -184,3 +181,22 @@ def upload_view(upload: Upload) -> UploadView:
         finished_at=upload.finished_at,
         version=version_view(upload.version) if upload.version else None,
     )
+
+
+def proposal_view(proposal: Proposal) -> ProposalView:
+    return ProposalView(
+        id=proposal.id,
+        kind=proposal.kind,
+        channel=proposal.channel.name,
+        summary=proposal.summary,
+        state=proposal.state,
+        proposed_at=proposal.proposed_at,
+        proposed_by=proposal.proposed_by,
+        decided_at=proposal.decided_at,
+        decided_by=proposal.decided_by,
+    )
+
+
+def waits(proposal: Proposal) -> str:
+    """What is said instead of "done"."""
+    return f"Nothing is changed yet: another person has to approve proposal {proposal.id}. {proposal.summary}"

@@ -1,4 +1,4 @@
-"""Releases in words: lengths of time, plans, and what each act changed."""
+"""What pages say in words: acts of the audit log, checks of the preflight, plans, lengths of time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,98 @@ from datetime import datetime
 from typing import Any
 
 from ota.core.lifecycle import ReleaseState
+from ota.core.platforms import android_release
 from ota.models import AuditEvent
 from ota.releases.rows import words
+
+ACTIONS = {
+    "app.created": "created the app",
+    "app.install_access_changed": "changed who may install",
+    "app.keeping_changed": "changed what is kept of single devices",
+    "app.made_default": "made it the default app",
+    "app.package_pinned": "pinned the package id",
+    "app.renamed": "renamed the app",
+    "app.shut_off": "shut the app off",
+    "app.signer_forgotten": "forgot the signer",
+    "app.signer_pinned": "pinned the signer",
+    "app.trust_changed": "changed what may be published",
+    "app.turned_on": "turned the app on again",
+    "channel.created": "made the channel",
+    "channel.deleted": "deleted the channel",
+    "channel.edited": "changed the channel",
+    "channel.shut_off": "shut the channel off",
+    "channel.turned_on": "turned the channel on again",
+    "experiment.ended": "ended the experiment",
+    "experiment.started": "started the experiment",
+    "device.forgotten": "forgot a device",
+    "group.created": "made the device group",
+    "group.deleted": "deleted the device group",
+    "group.devices_added": "put devices into the group",
+    "group.devices_removed": "took devices out of the group",
+    "group.renamed": "renamed the device group",
+    "proposal.approved": "approved the proposal",
+    "proposal.declined": "declined the proposal",
+    "proposal.proposed": "asked for approval",
+    "proposal.taken_back": "took the proposal back",
+    "recipient.added": "added a recipient of e-mail",
+    "recipient.removed": "removed a recipient of e-mail",
+    "release.concluded": "ended the arm of the experiment",
+    "release.edited": "changed the terms of the release",
+    "release.halted": "halted the release",
+    "release.found_bad": "found the release bad",
+    "app.health_policy": "changed the health policy",
+    "release.paused": "paused the release",
+    "release.plan_step": "took the next step of the plan",
+    "release.resumed": "resumed the release",
+    "release.test_anew": "began a new test of the release's health",
+    "release.rolled_back": "rolled the release back",
+    "release.rollout_changed": "changed the rollout",
+    "release.started": "published",
+    "release.withdrawn": "withdrew the release",
+    "share.created": "made the share link",
+    "share.revoked": "revoked the share link",
+    "upload.ready": "upload became a version",
+    "upload.received": "uploaded a file",
+    "upload.rejected": "upload was rejected",
+    "version.created": "created the version",
+    "version.deleted": "deleted the version",
+    "version.edited": "edited the version",
+    "version.profile_expiring": "noticed a profile about to expire",
+    "version.withdrawn": "withdrew the version",
+    "webhook.created": "made a webhook",
+    "webhook.deleted": "deleted a webhook",
+    "webhook.edited": "changed a webhook",
+}
+"""What was done, by the kinds of the audit log."""
+
+CHECKS = {
+    "file": "File",
+    "signature": "Signature",
+    "signer": "Signer",
+    "package_id": "Package id",
+    "debuggable": "Debuggable",
+    "version_code": "Version code",
+    "min_sdk": "Minimum Android",
+    "minimum_os": "Minimum iOS",
+    "abis": "Processors",
+    "profile": "Provisioning profile",
+    "https": "Address",
+}
+"""The preflight's checks by their stable names."""
+
+HELD_BACK = {
+    "not_in_rollout": "Outside the rollout",
+    "paused": "Held by the pause",
+    "halted": "Held by the halt",
+    "shut_off": "Updates are switched off",
+    "os_too_old": "System too old",
+    "abi_unsupported": "Processor does not fit",
+    "other_signer": "Signed by somebody else",
+    "not_comparable": "Versions can't be compared",
+    "newer_release": "Offered a newer release",
+    "floor_first": "Offered a floor first",
+}
+"""Why devices are not offered a release, in a preview."""
 
 _LABELS = {
     "rollout": "open to",
@@ -125,4 +215,57 @@ def _shown(name: str, value: Any) -> str:
     return str(value)
 
 
-FILTERS = {"span": span, "plan_words": plan_words, "facts_of": facts_of}
+def action(name: str) -> str:
+    """An audit event's verb in words."""
+    return ACTIONS.get(name, name.replace(".", " ").replace("_", " "))
+
+
+def check_name(name: str) -> str:
+    return CHECKS[name]
+
+
+def held_back(reason: str) -> str:
+    return HELD_BACK.get(reason, reason.replace("_", " ").capitalize())
+
+
+def android(sdk: int | None) -> str:
+    return android_release(sdk) if sdk else "any Android"
+
+
+def size_change(after: int | None, before: int | None) -> str:
+    """How much larger or smaller than before, such as ``+12.5 %``; nothing where that is not known."""
+    if not after or not before or after == before:
+        return ""
+    if after > 10 * before:
+        return f"{after / before:,.0f} times as large"
+    return f"{(after - before) / before * 100:+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def capitalize_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def approval(above: int | None) -> str:
+    """A channel's two-person rule in a sentence."""
+    if above is None:
+        return "One person is enough to publish."
+    return (
+        f"Releases above {above / 100:g} % need a second person."
+        if above
+        else "Every release needs a second person."
+    )
+
+
+FILTERS = {
+    "approval": approval,
+    "check_name": check_name,
+    "held_back": held_back,
+    "android_release": android,
+    "size_change": size_change,
+    "capitalize_first": capitalize_first,
+    "action": action,
+    "span": span,
+    "plan_words": plan_words,
+    "facts_of": facts_of,
+}
+"""Filters of templates."""

@@ -27,7 +27,7 @@ def counted(program: Program, query: str) -> Any:
 
 def test_no_check_that_was_answered_is_lost_when_web_and_counter_are_killed(program: Program) -> None:
     program.post("/api/updates/publish", BUILD)
-    counter = program.pids_of("ota.telemetry.drain")[0]
+    counter = program.pids_of("ota.programs.count_reports")[0]
     os.kill(counter, signal.SIGSTOP)  # So that all of it still waits when the web process dies.
     for number in range(100):
         body = {"platform": "android", "current_version": "1.0.0+1", "device_id": f"phone {number}"}

@@ -87,7 +87,7 @@ def test_a_killed_supervisor_takes_its_children_along(program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["granian", "celery_worker worker", "celery_worker beat", "ota.telemetry.drain"]
+    "part", ["granian", "celery_worker worker", "celery_worker beat", "ota.programs.count_reports"]
 )
 def test_a_child_that_dies_is_started_again_and_the_log_says_so(program: Program, part: str) -> None:
     victim = program.pids_of(part)[0]

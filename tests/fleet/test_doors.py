@@ -16,8 +16,8 @@ from sqlalchemy import select
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.health import policy as health_policy
 from ota.models import Adoption, App, CheckCount, FailureCount, FailureSignature, ReleaseCount, ReleaseDevice
+from ota.releases import watch
 from ota.web import charts
 from tests.conftest import EMAILS, Api, csrf_of
 
@@ -59,7 +59,7 @@ def release(app: Flask, api: Api) -> int:
             session.flush()
             session.add(FailureCount(signature_id=signature.id, day=start.date(), devices=3, events=5))
         with transaction() as session:
-            health_policy.evaluate(session, found, now=utcnow())
+            watch.evaluate(session, found, now=utcnow())
     return found
 
 

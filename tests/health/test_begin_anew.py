@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.health import policy as health_policy
 from ota.models import ReleaseDevice, ReleaseHealth
 from ota.releases import rows as release_rows
+from ota.releases import watch
 from tests.conftest import EMAILS, Api, csrf_of
 
 pytestmark = pytest.mark.sqlite_suffices
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.sqlite_suffices
 def evaluate(app: Flask, release_id: int) -> dict[str, Any]:
     with app.app_context():
         with transaction() as session:
-            health_policy.evaluate(session, release_id, now=utcnow())
+            watch.evaluate(session, release_id, now=utcnow())
         reader().rollback()
         row = reader().get_one(ReleaseHealth, release_id)
         return {"is_bad": row.is_bad, "state": release_rows.get(reader(), release_id).state}

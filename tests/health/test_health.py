@@ -22,7 +22,7 @@ from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import AuditEvent, ReleaseDevice, ReleaseHealth
 from ota.releases import acts as release_acts
-from ota.releases import plans
+from ota.releases import plans, watch
 from ota.releases import rows as release_rows
 from ota.tasks import evaluate_health
 from tests.releases.given import START, begin, hours, look, make
@@ -68,7 +68,7 @@ def fleet(
 
 def evaluate(release_id: int, now: Any = LATER) -> ReleaseHealth:
     with transaction() as session:
-        health_policy.evaluate(session, release_id, now=now)
+        watch.evaluate(session, release_id, now=now)
     reader().rollback()
     return reader().get_one(ReleaseHealth, release_id)
 

@@ -15,8 +15,8 @@ from sqlalchemy import update
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.health import policy as health_policy
 from ota.models import Release, ReleaseCount, ReleaseDevice, ReleaseHealth
+from ota.releases import watch
 from tests.conftest import EMAILS, Api
 from tests.releases.pages_given import send, with_devices, words_of
 
@@ -57,7 +57,7 @@ def install(app: Flask, release_id: int, devices: int, at: datetime, *, failing:
 
 def look(app: Flask, release_id: int) -> None:
     with app.app_context(), transaction() as session:
-        health_policy.evaluate(session, release_id, now=utcnow())
+        watch.evaluate(session, release_id, now=utcnow())
 
 
 def told(browser: FlaskClient, page: str) -> str:

@@ -15,10 +15,12 @@ from ota.core.health_tests import Policy
 from ota.core.lifecycle import ReleaseState
 from ota.core.silence import UNKNOWN_GAP
 from ota.db import reader, transaction
+from ota.health import findings
 from ota.health import policy as health_policy
 from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import Device, ReleaseDevice, ReleaseHealth
+from ota.releases import watch
 from ota.telemetry import counting, records
 from tests.releases.given import START, begin, hours, look, make
 
@@ -92,7 +94,7 @@ def fleet(
 
 def evaluate(release: int, now: datetime = LATER) -> ReleaseHealth:
     with transaction() as session:
-        health_policy.evaluate(session, release, now=now)
+        watch.evaluate(session, release, now=now)
     reader().rollback()
     return reader().get_one(ReleaseHealth, release)
 
@@ -108,7 +110,7 @@ def test_a_release_whose_devices_cease_to_call_is_halted_with_the_numbers(releas
     fleet(release, silent=every(8), silent_control=every(100))
     found = evaluate(release)
     assert (found.test, found.is_bad, look(release).state) == ("silence", True, ReleaseState.HALTED)
-    assert health_policy.sentence(found).startswith(
+    assert findings.sentence(found).startswith(
         "25 of 200 devices that normally call fell silent, against 18 of 1,800 outside of it: evidence "
     )
     assert found.threshold == pytest.approx(300)

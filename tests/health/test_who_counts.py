@@ -13,12 +13,12 @@ from sqlalchemy import select
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
-from ota.health import policy as health_policy
 from ota.history.audit import SYSTEM
 from ota.models import App, Channel, ReleaseDevice, ReleaseHealth
 from ota.releases import acts as release_acts
 from ota.releases import edits as release_edits
 from ota.releases import rows as release_rows
+from ota.releases import watch
 from tests.releases.given import START, begin, hours, look, make
 from tests.telemetry.given import World, version_id
 
@@ -58,7 +58,7 @@ def all_ask(world: World, at: datetime = ASKING, rollout: int = 1_000) -> tuple[
 
 def found(world: World, at: datetime) -> ReleaseHealth:
     with transaction() as session:
-        health_policy.evaluate(session, world.release_id, now=at)
+        watch.evaluate(session, world.release_id, now=at)
     reader().rollback()
     return reader().get_one(ReleaseHealth, world.release_id)
 

@@ -13,8 +13,8 @@ from ota.cli import init_app as init_commands
 from ota.config import ROOT, variable_names
 from ota.core.decision import Reason
 from ota.web.openapi import describe
-from ota.web.templating import ACTIONS
 from ota.web.views import MESSAGES
+from ota.web.words import ACTIONS
 
 README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()

@@ -19,9 +19,9 @@ from ota.models import App
 from ota.web.access import actor, page
 from ota.web.alerts.api import allows_private
 from ota.web.alerts.forms import EVENT_WORDS, RecipientForm, WebhookForm
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
-from ota.web.templating import render_page, start_of_page
+from ota.web.frame import render_page, start_of_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_alerts", __name__, url_prefix="/apps/<slug>/alerts")
 

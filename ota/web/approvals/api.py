@@ -1,4 +1,4 @@
-"""Experiments, and proposals that wait for another person, by program."""
+"""Proposals that wait for another person's approval, through the API."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from flask import Blueprint
 from ota import approvals
 from ota.apps import apps
 from ota.clock import utcnow
-from ota.core.experiments import Arm
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.experiments import experiments
-from ota.models import Experiment, Proposal
+from ota.web import views
 from ota.web.access import actor
-from ota.web.experiments import views as experiment_views
-from ota.web.operation import MANAGING, Operation, operation
-from ota.web.releases import views as release_views
-from ota.web.releases.api import verb
+from ota.web.operation import MANAGING, Operation, act, operation
 from ota.web.releases.shapes import (
-    EndRequest,
-    ExperimentAnswer,
-    ExperimentRequest,
-    ExperimentsAnswer,
-    ExperimentsQuery,
     ProposalAnswer,
     ProposalsAnswer,
     ProposalsQuery,
@@ -45,110 +35,24 @@ blueprint = Blueprint("manage_approvals", __name__)
 def proposals(query: ProposalsQuery) -> ProposalsAnswer:
     """What waits for another person's approval, and what became of the rest."""
     found = approvals.listed(reader(), apps.find(reader(), query.app), only_open=query.open)
-    return ProposalsAnswer(proposals=[release_views.proposal_view(proposal) for proposal in found])
+    return ProposalsAnswer(proposals=[views.proposal_view(proposal) for proposal in found])
 
 
 @blueprint.post("/api/proposals/<int:proposal_id>/approve")
-@operation(verb("Approve a proposal", body=RevisionRequest, answer=ProposalAnswer))
+@operation(act("Approve a proposal", body=RevisionRequest, answer=ProposalAnswer))
 def approve(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
     """Do what another person proposed. One's own proposal is answered with 403, one that is decided with 409."""
     with transaction() as session:
         proposal = approvals.get(session, proposal_id)
         message = approvals.approve(session, actor(), proposal, now=utcnow())
-    return ProposalAnswer(
-        proposal=release_views.proposal_view(approvals.get(reader(), proposal_id)), message=message
-    )
+    return ProposalAnswer(proposal=views.proposal_view(approvals.get(reader(), proposal_id)), message=message)
 
 
 @blueprint.post("/api/proposals/<int:proposal_id>/decline")
-@operation(verb("Decline a proposal", body=RevisionRequest, answer=ProposalAnswer))
+@operation(act("Decline a proposal", body=RevisionRequest, answer=ProposalAnswer))
 def decline(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
     """Say no; the author takes their own back with it. Nothing else is changed."""
     with transaction() as session:
         approvals.decline(session, actor(), approvals.get(session, proposal_id), now=utcnow())
-    view = release_views.proposal_view(approvals.get(reader(), proposal_id))
+    view = views.proposal_view(approvals.get(reader(), proposal_id))
     return ProposalAnswer(proposal=view, message=f"The proposal is {view.state}.")
-
-
-@blueprint.get("/api/experiments")
-@operation(
-    Operation(
-        access=Access.VIEW,
-        summary="List experiments",
-        tag=MANAGING,
-        query=ExperimentsQuery,
-        answer=ExperimentsAnswer,
-    )
-)
-def index(query: ExperimentsQuery) -> ExperimentsAnswer:
-    """The app's experiments, the last one first."""
-    found = experiments.listed(reader(), apps.find(reader(), query.app))
-    return ExperimentsAnswer(experiments=[release_views.experiment_view(each) for each in found])
-
-
-@blueprint.post("/api/experiments")
-@operation(
-    Operation(
-        access=Access.PUBLISH,
-        summary="Start an experiment",
-        tag=MANAGING,
-        body=ExperimentRequest,
-        answer=ExperimentAnswer,
-        status=201,
-    )
-)
-def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
-    """Compare two or more versions of one platform on a channel, each for its share of the devices."""
-    arms = tuple(Arm(arm.version_id, arm.weight) for arm in body.arms)
-    draft, now = experiments.Draft(name=body.name, arms=arms, channel=body.channel), utcnow()
-    with transaction() as session:
-        app = apps.find(session, body.app)
-        app_id = app.id
-        outcome = approvals.or_propose(
-            session, actor(), lambda: experiments.start(session, actor(), app_id, draft, now=now), now=now
-        )
-    return _answer(outcome, "The experiment runs.", 201)
-
-
-@blueprint.get("/api/experiments/<int:experiment_id>")
-@operation(
-    Operation(access=Access.VIEW, summary="Look at an experiment", tag=MANAGING, answer=ExperimentAnswer)
-)
-def show(experiment_id: int) -> ExperimentAnswer:
-    """One experiment and its arms, and how each of them does, also after the end."""
-    experiment = experiments.get(reader(), experiment_id)
-    return ExperimentAnswer(
-        experiment=release_views.experiment_view(experiment),
-        message=f"The experiment is {experiment.state}.",
-        results=experiment_views.views(reader(), experiment),
-    )
-
-
-@blueprint.post("/api/experiments/<int:experiment_id>/end")
-@operation(verb("End an experiment", body=EndRequest, answer=ExperimentAnswer))
-def end(experiment_id: int, body: EndRequest) -> tuple[ExperimentAnswer, int]:
-    """Take its arms out of the answers; the winner, where one is named, becomes the release for everybody."""
-    now = utcnow()
-    with transaction() as session:
-        experiment = experiments.get(session, experiment_id)
-
-        def act() -> Experiment:
-            return experiments.end(
-                session,
-                actor(),
-                experiment,
-                winner_version_id=body.winner_version_id,
-                revision=body.revision,
-                now=now,
-            )
-
-        outcome = approvals.or_propose(session, actor(), act, now=now)
-    return _answer(outcome, "The experiment has ended.", 200)
-
-
-def _answer(outcome: Experiment | Proposal, message: str, status: int) -> tuple[ExperimentAnswer, int]:
-    if isinstance(outcome, Experiment):
-        fresh = experiments.get(reader(), outcome.id)
-        return ExperimentAnswer(experiment=release_views.experiment_view(fresh), message=message), status
-    proposal = release_views.proposal_view(outcome)
-    return ExperimentAnswer(experiment=None, message=release_views.waits(outcome), proposal=proposal), 202

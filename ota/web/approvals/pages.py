@@ -11,9 +11,9 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.errors import status_of
-from ota.web.releases.pages import list_page
+from ota.web.in_view import app_in_view
+from ota.web.releases.views import list_page
 
 blueprint = Blueprint("admin_approvals", __name__, url_prefix="/apps/<slug>/proposals/<int:proposal_id>")
 

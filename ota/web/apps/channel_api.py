@@ -15,7 +15,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
 from ota.models import App, Channel
-from ota.web import wording
+from ota.web import words
 from ota.web.access import actor
 from ota.web.apps.channel_shapes import (
     ChannelAnswer,
@@ -27,8 +27,8 @@ from ota.web.apps.channel_shapes import (
     SwitchAnswer,
 )
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.releases.views import proposal_view, waits
 from ota.web.shapes import DeletedAnswer
+from ota.web.views import proposal_view, waits
 
 blueprint = Blueprint("manage_channels", __name__)
 
@@ -77,7 +77,7 @@ def create(body: ChannelRequest) -> ChannelAnswer:
 def show(channel_id: int) -> ChannelAnswer:
     """One channel; the message says its two-person rule."""
     channel = channels.get(reader(), channel_id)
-    return ChannelAnswer(channel=_view(channel), message=wording.approval(channel.approval_above))
+    return ChannelAnswer(channel=_view(channel), message=words.approval(channel.approval_above))
 
 
 @blueprint.patch("/api/channels/<int:channel_id>")
@@ -105,7 +105,7 @@ def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[Cha
     if not isinstance(outcome, Channel):
         view = _view(channels.get(reader(), channel_id))
         return ChannelAnswer(channel=view, message=waits(outcome), proposal=proposal_view(outcome)), 202
-    return _answer(channel, f"{channel.name} is changed. {wording.approval(channel.approval_above)}")
+    return _answer(channel, f"{channel.name} is changed. {words.approval(channel.approval_above)}")
 
 
 @blueprint.delete("/api/channels/<int:channel_id>")

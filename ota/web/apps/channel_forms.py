@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from wtforms import Field, HiddenField, SelectMultipleField, StringField, TextAreaField
-from wtforms.validators import DataRequired, InputRequired, Length, Optional, ValidationError
+from wtforms import Field, HiddenField, SelectMultipleField, StringField
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import CheckboxInput
 
 from ota.apps.channels import ChannelEdit
-from ota.devices.groups import MAX_NAME, MAX_NOTE
 from ota.models import Channel
 from ota.web.forms import Form, Percent
 
@@ -36,22 +35,6 @@ class ChannelEditForm(Form):
 
 class ChannelForm(ChannelEditForm):
     name = StringField("Name", [InputRequired("Give the channel a name, for example beta."), Length(max=100)])
-
-
-class GroupForm(Form):
-    name = StringField(
-        "Name", [InputRequired("Give the group a name, for example Testers."), Length(max=MAX_NAME)]
-    )
-    revision = HiddenField()
-
-
-class DevicesForm(Form):
-    add = TextAreaField("Device ids, one per line", [DataRequired("Paste at least one device id.")])
-    note = StringField("Note", [Optional(), Length(max=MAX_NOTE)])
-
-    def ids(self) -> list[str]:
-        """What was pasted, line by line, without empty ones."""
-        return [line.strip() for line in (self.add.data or "").splitlines() if line.strip()]
 
 
 def in_percent(basis_points: int | None) -> Decimal | None:

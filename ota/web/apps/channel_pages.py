@@ -19,10 +19,10 @@ from ota.models import App, Channel, Release
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.apps.channel_forms import ChannelEditForm, ChannelForm, in_percent
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
-from ota.web.releases.views import waits
-from ota.web.templating import render_page
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
+from ota.web.views import waits
 
 blueprint = Blueprint("admin_channels", __name__, url_prefix="/apps/<slug>/channels")
 

@@ -8,8 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from ota.web.release_views import ProposalView
-from ota.web.shapes import AppSlug, Revision
+from ota.web.shapes import AppSlug, ProposalView, Revision
 
 Name = Annotated[
     str,

@@ -14,9 +14,9 @@ from ota.devices import devices
 from ota.models import App, Channel, Release
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm
-from ota.web.templating import render_page
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_kill_switch", __name__, url_prefix="/apps/<slug>")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, g, redirect, url_for
+from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.apps import apps
@@ -14,16 +14,10 @@ from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.web.access import actor, page
 from ota.web.forms import AppForm, ConfirmForm, InstallAccessForm, RenameForm, seen_revision, show_error
-from ota.web.templating import render_page
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_apps", __name__)
-
-
-def app_in_view(slug: str) -> App:
-    """The app of this page; the frame shows it as chosen. Raises `NotFound`."""
-    g.app_in_view = apps.find(reader(), slug)
-    found: App = g.app_in_view
-    return found
 
 
 @blueprint.get("/")

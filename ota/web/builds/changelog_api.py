@@ -10,7 +10,7 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.models import Version
 from ota.web import views
-from ota.web.note_schemas import ChangelogAnswer, ChangelogEntry, ChangelogQuery
+from ota.web.builds.shapes import ChangelogAnswer, ChangelogEntry, ChangelogQuery
 from ota.web.operation import DEVICES, Operation, operation, with_plus
 
 blueprint = Blueprint("changelog", __name__)

@@ -17,11 +17,11 @@ from ota.errors import NotFound, OtaError
 from ota.models import App, Upload
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.builds import receive
 from ota.web.errors import status_of
 from ota.web.forms import UploadForm, show_error
-from ota.web.templating import render_page, start_of_page
+from ota.web.frame import render_page, start_of_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_uploads", __name__, url_prefix="/apps/<slug>/uploads")
 

@@ -13,7 +13,8 @@ from ota.db import reader, transaction
 from ota.releases import preflight
 from ota.web import views
 from ota.web.access import actor
-from ota.web.builds.preflight_shapes import PreflightAnswer, PreflightQuery
+from ota.web.builds import views as build_views
+from ota.web.builds.shapes import PreflightAnswer, PreflightQuery
 from ota.web.operation import MANAGING, Operation, operation
 from ota.web.shapes import DeletedAnswer, VersionAnswer, VersionEditRequest, VersionsAnswer, VersionsQuery
 
@@ -57,7 +58,7 @@ def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
     version = versions.get(reader(), version_id)
     channel = apps.find_channel(version.app, query.channel)
     checks = preflight.examine(reader(), version, channel, is_https=views.is_https(), now=utcnow())
-    return views.preflight_answer(channel.name, checks)
+    return build_views.preflight_answer(channel.name, checks)
 
 
 @blueprint.patch("/api/versions/<int:version_id>")

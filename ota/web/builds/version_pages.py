@@ -21,11 +21,11 @@ from ota.models import App, Version
 from ota.releases import preflight
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.builds import note_fields
 from ota.web.builds.note_fields import Row
 from ota.web.forms import ConfirmForm, EditForm, ExternalForm, UploadForm, seen_revision, show_error
-from ota.web.templating import render_page, start_of_page
+from ota.web.frame import render_page, start_of_page
+from ota.web.in_view import app_in_view
 from ota.web.views import is_https
 
 blueprint = Blueprint("admin_versions", __name__, url_prefix="/apps/<slug>/versions")

@@ -14,10 +14,10 @@ from ota.errors import Conflict, OtaError
 from ota.models import App
 from ota.web import journal
 from ota.web.access import actor, page
-from ota.web.apps.channel_forms import DevicesForm, GroupForm
-from ota.web.apps.pages import app_in_view
+from ota.web.devices.forms import DevicesForm, GroupForm
 from ota.web.forms import ConfirmForm, seen_revision, show_error, without_nul
-from ota.web.templating import render_page, start_of_page
+from ota.web.frame import render_page, start_of_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_groups", __name__, url_prefix="/apps/<slug>/groups")
 

@@ -19,16 +19,15 @@ from ota.devices import timeline
 from ota.errors import NotFound, OtaError
 from ota.models import App
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
-from ota.web.devices.views import cursor_of, cursor_text, find, folded
+from ota.web.devices.views import LOOKED_UP, cursor_of, cursor_text, find, folded, looked_up
 from ota.web.forms import ConfirmForm, Form, show_error
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 from ota.web.operation import with_plus
-from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_devices", __name__, url_prefix="/apps/<slug>/devices")
 
 UNSEEN = (7, 30)
-_LOOKED_UP = "device"
 
 
 class LookUpForm(Form):
@@ -58,7 +57,7 @@ def look_up(slug: str) -> ResponseReturnValue:
         try:
             device_hash = find(reader(), app, device_id)
             if device_hash != device_id:
-                cookie[_LOOKED_UP] = [device_hash, device_id]
+                cookie[LOOKED_UP] = [device_hash, device_id]
             return redirect(url_for("admin_devices.show", slug=slug, device_hash=device_hash), 303)
         except OtaError as error:
             show_error(form, error)
@@ -103,15 +102,9 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
         )
     with transaction() as session:
         timeline.forget(session, actor(), apps.find(session, slug), device_hash, now=utcnow())
-    cookie.pop(_LOOKED_UP, None)
+    cookie.pop(LOOKED_UP, None)
     flash("The device is forgotten. If it asks again, it is a new one.")
     return redirect(url_for("admin_devices.index", slug=slug), 303)
-
-
-def looked_up(device_hash: str) -> str | None:
-    """The id of a device, where it was looked up last in this browser: the server keeps none."""
-    known_hash, known_id = cookie.get(_LOOKED_UP) or (None, None)
-    return known_id if known_hash == device_hash else None
 
 
 def _index(app: App, form: LookUpForm) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from flask import session as cookie
 from sqlalchemy.orm import Session
 
 from ota.devices import timeline
@@ -17,6 +18,9 @@ from ota.web import journal
 from ota.web.devices.shapes import DeviceAnswer, DeviceView, MomentView, WayView
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+LOOKED_UP = "device"
+"""Key of the browser's session that holds the hash and the id of the device looked up last."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -154,3 +158,9 @@ def _moment(found: Moment) -> MomentView:
         signature=found.signature.signature if found.signature else None,
         duration_ms=row.duration_ms,
     )
+
+
+def looked_up(device_hash: str) -> str | None:
+    """Return the id of a device if this browser looked it up last. The server itself keeps no ids."""
+    known_hash, known_id = cookie.get(LOOKED_UP) or (None, None)
+    return known_id if known_hash == device_hash else None

@@ -28,11 +28,11 @@ from ota.models import App, Experiment, Proposal, Release, Version
 from ota.releases import rows as release_rows
 from ota.web import staleness
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.experiments import views as experiment_views
 from ota.web.forms import Form, Percent, seen_revision, show_error
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 from ota.web.staleness import Stale
-from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_experiments", __name__, url_prefix="/apps/<slug>/experiments")
 

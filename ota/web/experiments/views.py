@@ -11,7 +11,8 @@ from ota.core.comparison import Comparison, Finding, Result
 from ota.core.statistics import ENOUGH
 from ota.experiments import results
 from ota.models import Experiment, Release
-from ota.web.experiments.shapes import ArmResultView, ComparisonView
+from ota.web import views as common_views
+from ota.web.experiments.shapes import ArmResultView, ComparisonView, ExperimentView
 from ota.web.health.shapes import ShareView
 
 _WORDS = {
@@ -122,3 +123,19 @@ def _comparison(found: Comparison | None) -> ComparisonView | None:
         return None
     value, low, high = found.difference or (None, None, None)
     return ComparisonView(finding=found.finding, difference=value, low=low, high=high)
+
+
+def experiment_view(experiment: Experiment) -> ExperimentView:
+    return ExperimentView(
+        id=experiment.id,
+        name=experiment.name,
+        channel=experiment.channel.name,
+        platform=experiment.platform,
+        state=experiment.state,
+        arms=[common_views.release_view(arm) for arm in experiment.arms],
+        winner_version_id=experiment.winner_version_id,
+        created_at=experiment.created_at,
+        created_by=experiment.created_by,
+        ended_at=experiment.ended_at,
+        revision=experiment.revision,
+    )

@@ -11,7 +11,7 @@ from ota.db import reader
 from ota.fleet import figures
 from ota.fleet.figures import Fleet
 from ota.web.fleet.shapes import AdoptionPoint, ChecksPoint, FleetAnswer, FleetQuery, RunningView
-from ota.web.health.api import failure_views
+from ota.web.health.views import failure_views
 from ota.web.operation import MANAGING, Operation, operation
 
 blueprint = Blueprint("manage_fleet", __name__)

@@ -22,9 +22,9 @@ from ota.fleet import figures
 from ota.fleet.figures import Fleet
 from ota.web import charts
 from ota.web.access import page
-from ota.web.apps.pages import app_in_view
+from ota.web.frame import render_page
 from ota.web.health import views as health_views
-from ota.web.templating import render_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_fleet", __name__, url_prefix="/apps/<slug>")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +19,6 @@ from ota.core.statistics import Share
 from ota.db import reader, transaction
 from ota.errors import Invalid
 from ota.fleet import figures
-from ota.fleet.figures import Failures
 from ota.health import policy as health_policy
 from ota.health.evaluate import Told
 from ota.health.policy import Rules
@@ -29,7 +27,6 @@ from ota.releases import rows as release_rows
 from ota.web.access import actor
 from ota.web.health import views as health_views
 from ota.web.health.shapes import (
-    FailureView,
     HealthPoint,
     HealthTestView,
     HealthView,
@@ -40,8 +37,6 @@ from ota.web.health.shapes import (
     ShareView,
 )
 from ota.web.operation import MANAGING, Operation, operation
-from ota.web.releases.api import done, verb
-from ota.web.releases.shapes import ReleaseAnswer, StopRequest
 
 blueprint = Blueprint("manage_health", __name__)
 
@@ -60,20 +55,9 @@ def show(release_id: int) -> ReleaseHealthAnswer:
         funnel=dict(found.funnel),
         test=_health(found.row) if found.row else None,
         tests=[_test(each) for each in found.row.tests] if found.row else [],
-        failures=failure_views(found.failures),
+        failures=health_views.failure_views(found.failures),
         message=found.sentence,
     )
-
-
-@blueprint.post("/api/releases/<int:release_id>/test-anew")
-@operation(verb("Begin a new health test"))
-def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
-    """You have looked at a release that was found bad and is not stopped, and let it go on: what was found so far counts no more."""
-    with transaction() as session:
-        release = health_policy.begin_anew(
-            session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow()
-        )
-    return done(release, "A new test has begun, with the devices that come from now on.")
 
 
 @blueprint.get("/api/apps/<slug>/health-policy")
@@ -124,22 +108,6 @@ def changed(rules: Rules, values: dict[str, Any]) -> Rules:
 def meaning(alpha: float) -> str:
     """What an alpha is in a year."""
     return f"Of 100 good releases a year at most {100 * alpha:.3g} are called bad by chance, however often they are looked at."
-
-
-def failure_views(found: Sequence[Failures]) -> list[FailureView]:
-    return [
-        FailureView(
-            version=each.version,
-            version_code=each.version_code,
-            kind=each.kind,
-            signature=each.signature,
-            sample=each.sample,
-            devices=each.devices,
-            events=each.events,
-            last_at=each.last_at,
-        )
-        for each in found
-    ]
 
 
 def _answer(rules: Rules) -> PolicyAnswer:

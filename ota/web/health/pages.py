@@ -23,11 +23,11 @@ from ota.health.policy import Rules
 from ota.models import App
 from ota.web import staleness
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import Between, Form, Number, seen_revision, show_error
+from ota.web.frame import render_page
 from ota.web.health.api import changed, meaning
+from ota.web.in_view import app_in_view
 from ota.web.staleness import Stale
-from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_health", __name__, url_prefix="/apps/<slug>")
 

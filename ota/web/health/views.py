@@ -18,10 +18,13 @@ from ota.core.telemetry import Stage
 from ota.devices import devices
 from ota.fleet import figures
 from ota.fleet.figures import Failures
+from ota.health import findings
 from ota.health import policy as health_policy
 from ota.models import App, Release, ReleaseDevice, ReleaseHealth
 from ota.releases import rows as release_rows
+from ota.releases import watch
 from ota.web import charts
+from ota.web.health.shapes import FailureView
 from ota.web.words import span
 
 _NAMES = {
@@ -129,7 +132,7 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
     """What the tests say of the release, or why they can't say anything yet."""
     row = session.get(ReleaseHealth, release.id)
     if row is not None and row.is_bad:
-        return Judgement("bad", "bad", health_policy.sentence(row))
+        return Judgement("bad", "bad", findings.sentence(row))
     if not release.version.app.keeps_devices:
         return Judgement(
             "not judged", "quiet", "The app keeps nothing about single devices, so no test can look at them."
@@ -138,17 +141,17 @@ def judged(session: Session, release: Release, *, now: datetime) -> Judgement:
         return Judgement(
             "looks bad",
             "warn",
-            f"{health_policy.sentence(row)} What was reported last is not settled yet; with it, it would be bad.",
+            f"{findings.sentence(row)} What was reported last is not settled yet; with it, it would be bad.",
         )
     if row is not None and any(each["rollout"] for each in row.tests):
-        return Judgement("nothing found", "good", health_policy.sentence(row))
+        return Judgement("nothing found", "good", findings.sentence(row))
     if not release.is_live:
         return Judgement("not judged", "quiet", "It ended before devices could be judged.")
-    if release.full_since is not None and release.full_since <= now - health_policy.WATCHED_FOR:
+    if release.full_since is not None and release.full_since <= now - watch.WATCHED_FOR:
         return Judgement(
             "not judged",
             "quiet",
-            f"It has been open to everybody for {health_policy.WATCHED_FOR.days} days: nobody looks any more.",
+            f"It has been open to everybody for {watch.WATCHED_FOR.days} days: nobody looks any more.",
         )
     return _too_early(session, release, row, now=now)
 
@@ -207,4 +210,20 @@ def _time(at: datetime) -> str:
 def _beside(rates: tuple[Share | None, Share | None]) -> Sequence[tuple[str, Share]]:
     return [
         (name, share) for name, share in zip(("Rollout", "Control"), rates, strict=True) if share is not None
+    ]
+
+
+def failure_views(found: Sequence[Failures]) -> list[FailureView]:
+    return [
+        FailureView(
+            version=each.version,
+            version_code=each.version_code,
+            kind=each.kind,
+            signature=each.signature,
+            sample=each.sample,
+            devices=each.devices,
+            events=each.events,
+            last_at=each.last_at,
+        )
+        for each in found
     ]

@@ -9,8 +9,8 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.history import audit
 from ota.web.access import page
-from ota.web.apps.pages import app_in_view
-from ota.web.templating import render_page, start_of_page
+from ota.web.frame import render_page, start_of_page
+from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_activity", __name__)
 

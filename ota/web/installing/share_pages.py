@@ -12,10 +12,10 @@ from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.installing import share_links
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, ShareForm, show_error
+from ota.web.frame import render_page, start_of_page
+from ota.web.in_view import app_in_view
 from ota.web.installing import links
-from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_shares", __name__, url_prefix="/apps/<slug>/share")
 

@@ -15,7 +15,7 @@ from ota.errors import Forbidden, OtaError
 from ota.people import accounts
 from ota.web.access import actor, page
 from ota.web.forms import LoginForm, PasswordForm, show_error
-from ota.web.templating import render_page
+from ota.web.frame import render_page
 
 blueprint = Blueprint("account", __name__)
 

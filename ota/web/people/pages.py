@@ -15,7 +15,7 @@ from ota.errors import OtaError
 from ota.people import accounts
 from ota.web.access import actor, page
 from ota.web.forms import ConfirmForm, PersonForm, RoleForm, show_error
-from ota.web.templating import render_page
+from ota.web.frame import render_page
 
 blueprint = Blueprint("admin_people", __name__, url_prefix="/people")
 

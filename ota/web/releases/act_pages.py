@@ -21,17 +21,17 @@ from ota.health import policy as health_policy
 from ota.models import Proposal, Release
 from ota.releases import acts as release_acts
 from ota.releases import edits as release_edits
-from ota.releases import plans, previews
+from ota.releases import plans, previews, watch
 from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
 from ota.web import staleness
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, RolloutForm, seen_revision, show_error, without_nul
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 from ota.web.releases.forms import plan_sent, rows_sent
 from ota.web.releases.pages import release_page, terms_form
 from ota.web.staleness import Stale
-from ota.web.templating import render_page
 
 blueprint = Blueprint("admin_release_acts", __name__, url_prefix="/apps/<slug>/releases/<int:release_id>")
 
@@ -75,7 +75,7 @@ def begin_anew(slug: str, release_id: int) -> ResponseReturnValue:
     """Let a release go on that was found bad and is not stopped."""
 
     def do(session: Session, release: Release, revision: int) -> Release:
-        return health_policy.begin_anew(session, actor(), release, revision=revision, now=utcnow())
+        return watch.begin_anew(session, actor(), release, revision=revision, now=utcnow())
 
     question = "Do you still want to begin a new test?"
     return _run(

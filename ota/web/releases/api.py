@@ -15,11 +15,11 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Proposal, Release
 from ota.releases import acts as release_acts
-from ota.releases import publishing
+from ota.releases import publishing, watch
 from ota.releases import rows as release_rows
 from ota.web import views
 from ota.web.access import actor
-from ota.web.operation import DEVICES, MANAGING, Operation, operation
+from ota.web.operation import DEVICES, MANAGING, Operation, act, operation
 from ota.web.releases import views as release_views
 from ota.web.releases.shapes import ReleaseAnswer, ReleaseRequest, RollbackRequest, StopRequest
 from ota.web.shapes import PublishRequest, RevisionRequest, VersionAnswer
@@ -28,12 +28,14 @@ blueprint = Blueprint("manage_releases", __name__)
 
 
 def verb(
-    summary: str, tag: str = MANAGING, body: type[Struct] = StopRequest, answer: type[Struct] = ReleaseAnswer
+    summary: str,
+    tag: str = MANAGING,
+    body: type[Struct] = StopRequest,
+    answer: type[Struct] = ReleaseAnswer,
+    operation_id: str = "",
 ) -> Operation:
-    """An act on something that is there, whose body may be left out."""
-    return Operation(
-        access=Access.PUBLISH, summary=summary, tag=tag, body=body, is_body_optional=True, answer=answer
-    )
+    """Declare an act on a release."""
+    return act(summary, tag=tag, body=body, answer=answer, operation_id=operation_id)
 
 
 @blueprint.post("/api/updates/publish")
@@ -177,6 +179,17 @@ def withdraw(release_id: int, body: StopRequest) -> ReleaseAnswer:
     return _change(release_id, body, ReleaseState.WITHDRAWN, "The release is withdrawn.")
 
 
+@blueprint.post("/api/releases/<int:release_id>/test-anew")
+@operation(verb("Begin a new health test", operation_id="manage_health_begin_anew"))
+def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
+    """You have looked at a release that was found bad and is not stopped, and let it go on: what was found so far counts no more."""
+    with transaction() as session:
+        release = watch.begin_anew(
+            session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow()
+        )
+    return done(release, "A new test has begun, with the devices that come from now on.")
+
+
 def done(release: Release, message: str) -> ReleaseAnswer:
     """What is answered about a release that was changed."""
     fresh = release_rows.get(reader(), release.id)
@@ -192,10 +205,8 @@ def answer(
     if isinstance(outcome, Release):
         return done(outcome, message), status
     version = views.version_view(versions.get(reader(), version_id))
-    proposal = release_views.proposal_view(outcome)
-    return ReleaseAnswer(
-        release=None, version=version, message=release_views.waits(outcome), proposal=proposal
-    ), 202
+    proposal = views.proposal_view(outcome)
+    return ReleaseAnswer(release=None, version=version, message=views.waits(outcome), proposal=proposal), 202
 
 
 def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[ReleaseAnswer, int]:

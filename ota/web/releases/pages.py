@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from ota import approvals
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
@@ -16,17 +15,16 @@ from ota.models import App, Release
 from ota.releases import rows as release_rows
 from ota.web import staleness
 from ota.web.access import page
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import RolloutForm
+from ota.web.frame import render_page
 from ota.web.health import views as health_views
+from ota.web.in_view import app_in_view
 from ota.web.releases import board
 from ota.web.releases.forms import Row, TermsForm, rows_of, typed
+from ota.web.releases.views import list_page
 from ota.web.staleness import Stale
-from ota.web.templating import render_page, start_of_page
 
 blueprint = Blueprint("admin_releases", __name__, url_prefix="/apps/<slug>/releases")
-
-PAGE = 25
 
 
 @blueprint.get("")
@@ -42,27 +40,6 @@ def show(slug: str, release_id: int) -> ResponseReturnValue:
     """One release: how far it is open, its plan and terms, what was done to it."""
     app = app_in_view(slug)
     return release_page(app, release_rows.get(reader(), release_id, app=app))
-
-
-def list_page(app: App, *, problem: str | None = None, about: int | None = None) -> str:
-    """The page of all releases, also with the problem that came up about one of its proposals."""
-    now, start = utcnow(), start_of_page()
-    found = release_rows.listed(reader(), app, limit=PAGE + 1, offset=start)
-    offered = release_rows.offered(reader(), app, now=now)
-    return render_page(
-        "releases/releases.html",
-        app=app,
-        places=board.places(reader(), app, now=now),
-        active=census.active(reader(), app, now=now),
-        proposals=approvals.listed(reader(), app, only_open=True),
-        releases=found[:PAGE],
-        start=start,
-        page_size=PAGE,
-        has_more=len(found) > PAGE,
-        offered={release.id for release in offered},
-        problem=problem,
-        about=about,
-    )
 
 
 def release_page(

@@ -25,12 +25,12 @@ from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
 from ota.web import staleness
 from ota.web.access import actor, page
-from ota.web.apps.pages import app_in_view
 from ota.web.forms import ConfirmForm, seen_revision, show_error
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 from ota.web.releases.forms import OWN, PRESETS, PublishForm, aware, from_address
 from ota.web.releases.pages import groups_of
 from ota.web.staleness import Stale
-from ota.web.templating import render_page
 from ota.web.views import is_https
 
 blueprint = Blueprint("admin_publishing", __name__, url_prefix="/apps/<slug>/versions/<int:version_id>")

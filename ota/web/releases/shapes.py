@@ -7,9 +7,17 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ota.web.experiments.shapes import ArmResultView
-from ota.web.release_views import PlanStepShape, ProposalView, ReleaseView
-from ota.web.shapes import AppSlug, BasisPoints, ChannelName, PlatformText, Revision, VersionView
+from ota.web.shapes import (
+    AppSlug,
+    BasisPoints,
+    ChannelName,
+    PlanStepShape,
+    PlatformText,
+    ProposalView,
+    ReleaseView,
+    Revision,
+    VersionView,
+)
 
 Moment = Annotated[
     datetime, Meta(tz=True, description="RFC 3339, with its zone.", examples=["2026-12-01T09:00:00Z"])
@@ -161,67 +169,3 @@ class ProposalsAnswer(Struct, kw_only=True):
 
     ok: bool = True
     proposals: list[ProposalView]
-
-
-class ArmShape(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A version and its share of the devices."""
-
-    version_id: int
-    weight: Annotated[
-        int, Meta(ge=0, le=10_000, description="Whole basis points: half of the devices is 5000.")
-    ]
-
-
-class ExperimentRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Versions of one platform to compare on a channel."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=80)]
-    arms: Annotated[list[ArmShape], Meta(max_length=10)]
-    app: AppSlug | None = None
-    channel: ChannelName | None = None
-
-
-class EndRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How an experiment ends. Without a winner nothing takes the place of its arms."""
-
-    winner_version_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    revision: Revision | None = None
-
-
-class ExperimentView(Struct, kw_only=True):
-    """Versions compared on a channel."""
-
-    id: int
-    name: str
-    channel: str
-    platform: str
-    state: str
-    arms: list[ReleaseView]
-    winner_version_id: int | None
-    created_at: datetime
-    created_by: str
-    ended_at: datetime | None
-    revision: int
-
-
-class ExperimentsQuery(Struct, kw_only=True):
-    """Whose experiments to list."""
-
-    app: AppSlug | None = None
-
-
-class ExperimentAnswer(Struct, kw_only=True):
-    """An experiment, and what was done; or, with status 202, the proposal that waits for another person."""
-
-    ok: bool = True
-    experiment: ExperimentView | None
-    message: str
-    results: list[ArmResultView] | None = None
-    proposal: ProposalView | None = None
-
-
-class ExperimentsAnswer(Struct, kw_only=True):
-    """A list of experiments."""
-
-    ok: bool = True
-    experiments: list[ExperimentView]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from ota import approvals
+from ota.clock import utcnow
 from ota.core.plans import Plan, PlanStep
-from ota.models import AuditEvent, Experiment, Proposal
+from ota.db import reader
+from ota.devices import census
+from ota.models import App, AuditEvent
+from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
-from ota.web import views
-from ota.web.release_views import PlanStepShape, ProposalView
-from ota.web.releases.shapes import EventView, ExperimentView, PromoteRequest, ReleaseRequest
+from ota.web.frame import render_page, start_of_page
+from ota.web.releases import board
+from ota.web.releases.shapes import EventView, PromoteRequest, ReleaseRequest
+from ota.web.shapes import PlanStepShape
+
+PAGE = 25
+"""Releases on one page of the list."""
 
 
 def terms_of(body: ReleaseRequest | PromoteRequest) -> Terms:
@@ -28,42 +37,28 @@ def plan_of(steps: list[PlanStepShape]) -> Plan:
     return tuple(PlanStep(step.rollout, step.soak_minutes) for step in steps)
 
 
-def proposal_view(proposal: Proposal) -> ProposalView:
-    return ProposalView(
-        id=proposal.id,
-        kind=proposal.kind,
-        channel=proposal.channel.name,
-        summary=proposal.summary,
-        state=proposal.state,
-        proposed_at=proposal.proposed_at,
-        proposed_by=proposal.proposed_by,
-        decided_at=proposal.decided_at,
-        decided_by=proposal.decided_by,
-    )
-
-
-def waits(proposal: Proposal) -> str:
-    """What is said instead of "done"."""
-    return f"Nothing is changed yet: another person has to approve proposal {proposal.id}. {proposal.summary}"
-
-
 def event_view(event: AuditEvent) -> EventView:
     return EventView(
         at=event.at, actor=event.actor, action=event.action, before=event.before, after=event.after
     )
 
 
-def experiment_view(experiment: Experiment) -> ExperimentView:
-    return ExperimentView(
-        id=experiment.id,
-        name=experiment.name,
-        channel=experiment.channel.name,
-        platform=experiment.platform,
-        state=experiment.state,
-        arms=[views.release_view(arm) for arm in experiment.arms],
-        winner_version_id=experiment.winner_version_id,
-        created_at=experiment.created_at,
-        created_by=experiment.created_by,
-        ended_at=experiment.ended_at,
-        revision=experiment.revision,
+def list_page(app: App, *, problem: str | None = None, about: int | None = None) -> str:
+    """The page of all releases, also with the problem that came up about one of its proposals."""
+    now, start = utcnow(), start_of_page()
+    found = release_rows.listed(reader(), app, limit=PAGE + 1, offset=start)
+    offered = release_rows.offered(reader(), app, now=now)
+    return render_page(
+        "releases/releases.html",
+        app=app,
+        places=board.places(reader(), app, now=now),
+        active=census.active(reader(), app, now=now),
+        proposals=approvals.listed(reader(), app, only_open=True),
+        releases=found[:PAGE],
+        start=start,
+        page_size=PAGE,
+        has_more=len(found) > PAGE,
+        offered={release.id for release in offered},
+        problem=problem,
+        about=about,
     )

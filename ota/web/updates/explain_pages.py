@@ -24,12 +24,12 @@ from ota.releases import rows as release_rows
 from ota.updates import explaining
 from ota.updates.explaining import Explained, Inquiry
 from ota.web.access import page
-from ota.web.apps.pages import app_in_view
-from ota.web.devices.pages import looked_up
+from ota.web.devices.views import looked_up
 from ota.web.forms import Between, Form, RolloutForm, show_error
+from ota.web.frame import render_page
+from ota.web.in_view import app_in_view
 from ota.web.journal import hashed
 from ota.web.operation import with_plus
-from ota.web.templating import render_page
 from ota.web.updates.explain_views import explain_answer, preview_sentence
 
 blueprint = Blueprint("admin_explain", __name__, url_prefix="/apps/<slug>")

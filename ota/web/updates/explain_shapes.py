@@ -8,8 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ota.core.decision import Reason
-from ota.web.note_schemas import Locale
-from ota.web.shapes import AppSlug, BasisPoints, ChannelName, PlatformText
+from ota.web.shapes import AppSlug, BasisPoints, ChannelName, Locale, PlatformText
 
 _ABIS = r"^[0-9A-Za-z_-]{1,20}(,[0-9A-Za-z_-]{1,20}){0,7}$(?!\n)"
 
@@ -72,7 +71,7 @@ class DecisionView(Struct, kw_only=True):
     message: str
 
 
-class DeviceView(Struct, kw_only=True):
+class KnownDeviceView(Struct, kw_only=True):
     """What the device last said of itself."""
 
     app_version: str
@@ -116,7 +115,7 @@ class ExplainAnswer(Struct, kw_only=True):
     steps: list[StepView]
     query: QueryView
     catalog: CatalogView
-    device: Annotated[DeviceView, Meta(description="Null for a device that is not known.")] | None
+    device: Annotated[KnownDeviceView, Meta(description="Null for a device that is not known.")] | None
 
 
 class PreviewQuery(Struct, kw_only=True, forbid_unknown_fields=True):

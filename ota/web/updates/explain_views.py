@@ -10,8 +10,8 @@ from ota.updates.explaining import Explained
 from ota.web.updates.explain_shapes import (
     CatalogView,
     DecisionView,
-    DeviceView,
     ExplainAnswer,
+    KnownDeviceView,
     PreviewAnswer,
     QueryView,
     StepView,
@@ -102,8 +102,8 @@ def _query(found: Explained, device_id: str | None) -> QueryView:
     )
 
 
-def _device(device: Device) -> DeviceView:
-    return DeviceView(
+def _device(device: Device) -> KnownDeviceView:
+    return KnownDeviceView(
         app_version=device.app_version,
         sdk=device.sdk,
         os_version=device.os_version,

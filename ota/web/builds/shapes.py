@@ -1,4 +1,4 @@
-"""Shapes that speak of languages: release notes by language, and the changelog."""
+"""Shapes of the changelog and of the preflight."""
 
 from __future__ import annotations
 
@@ -7,21 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Locale = Annotated[
-    str,
-    Meta(
-        max_length=100,
-        description="Language tag of the device; pt-BR finds pt-br, then pt.",
-        examples=["pt-BR"],
-    ),
-]
-NotesByLanguage = Annotated[
-    dict[str, str | None],
-    Meta(
-        description="Release notes by language tag. Languages left out stay; null removes one.",
-        examples=[{"de": "Neu: ...", "fr": None}],
-    ),
-]
+from ota.web.shapes import ChannelName, Locale
 
 
 class ChangelogQuery(Struct, kw_only=True):
@@ -70,3 +56,29 @@ class ChangelogAnswer(Struct, kw_only=True):
     since: str | None
     latest_version: str | None
     versions: list[ChangelogEntry]
+
+
+class CheckView(Struct, kw_only=True):
+    """One line of the preflight."""
+
+    name: str
+    verdict: Annotated[str, Meta(description="pass, warn or block.")]
+    message: str
+    devices: (
+        Annotated[int, Meta(description="Active devices that it concerns, where that was counted.")] | None
+    )
+
+
+class PreflightAnswer(Struct, kw_only=True):
+    """What was looked at before a version is published. Blocked: publishing it is answered with 409."""
+
+    channel: str
+    blocked: bool
+    checks: list[CheckView]
+    ok: bool = True
+
+
+class PreflightQuery(Struct, kw_only=True):
+    """On which channel."""
+
+    channel: ChannelName | None = None

@@ -1,0 +1,36 @@
+"""Values that fields of an app's channels can hold. Each function returns the cleaned value or raises `Invalid` naming the field."""
+
+from __future__ import annotations
+
+import re
+
+from ota.core.rollout import FULL
+from ota.errors import Invalid
+
+_CHANNEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
+
+
+def channel_name(name: str) -> str:
+    """1 to 40 lower-case letters, digits and inner hyphens: devices send it."""
+    name = name.strip()
+    if not _CHANNEL.fullmatch(name):
+        raise Invalid(
+            "bad_channel_name",
+            "name: a channel has 1 to 40 lower-case letters, digits and inner hyphens, for example beta. Devices send it as it is.",
+            field="name",
+        )
+    return name
+
+
+def approval_above(above: int | None) -> int | None:
+    """A two-person rule in basis points below everybody, or None for none."""
+    if above is None:
+        return None
+    if isinstance(above, bool) or not isinstance(above, int) or not 0 <= above < FULL:
+        raise Invalid(
+            "bad_approval_above",
+            "approval_above: expected whole basis points from 0 (every release needs a second person) to 9999; 10 % is 1000. "
+            "Above 10000 there is nothing: to ask nobody, send null.",
+            field="approval_above",
+        )
+    return above

@@ -1,0 +1,14 @@
+"""From builds to what callers see."""
+
+from __future__ import annotations
+
+from ota.core.preflight import Check, is_blocked
+from ota.web.builds.shapes import CheckView, PreflightAnswer
+
+
+def preflight_answer(channel: str, checks: list[Check]) -> PreflightAnswer:
+    views = [
+        CheckView(name=each.name, verdict=each.verdict, message=each.message, devices=each.devices)
+        for each in checks
+    ]
+    return PreflightAnswer(channel=channel, blocked=is_blocked(checks), checks=views)

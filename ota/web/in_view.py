@@ -1,0 +1,16 @@
+"""The app whose pages are open."""
+
+from __future__ import annotations
+
+from flask import g
+
+from ota.apps import apps
+from ota.db import reader
+from ota.models import App
+
+
+def app_in_view(slug: str) -> App:
+    """The app of this page; the frame shows it as chosen. Raises `NotFound`."""
+    g.app_in_view = apps.find(reader(), slug)
+    found: App = g.app_in_view
+    return found
