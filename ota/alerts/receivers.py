@@ -18,7 +18,7 @@ from ota.alerts import deliveries
 from ota.core.addresses import is_inside
 from ota.core.alerts import CHOSEN, AlertKind
 from ota.db import MAX_ID, compare_and_set
-from ota.errors import Conflict, Invalid, NotFound
+from ota.errors import Conflict, Invalid, NotFound, Stale
 from ota.history import audit, outbox
 from ota.history.audit import Actor
 from ota.models import AlertRecipient, App, Delivery, Webhook
@@ -186,9 +186,7 @@ def add_recipient(
     email, chosen, app_id, name = email.strip(), checked_events(events), app.id, app.name
     domain = _domain(email).lower()
     if not _EMAIL.fullmatch(email) or ".." in domain or ("." not in domain and domain != "localhost"):
-        raise Invalid(
-            "bad_email", "email: expected an e-mail address such as team@example.com.", field="email"
-        )
+        raise Invalid.about("email", "bad_email", "expected an e-mail address such as team@example.com.")
     there = recipients_of(session, app)
     if any(each.email.casefold() == email.casefold() for each in there):
         raise _taken(email)
@@ -269,7 +267,7 @@ def checked_events(events: Iterable[str] | None) -> list[str]:
     if unknown or not wanted:
         known = ", ".join(kind.value for kind in CHOSEN)
         problem = f"'{unknown[0][:40]}' is no event" if unknown else "choose at least one event"
-        raise Invalid("bad_events", f"events: {problem}. Expected some of: {known}.", field="events")
+        raise Invalid.about("events", "bad_events", f"{problem}. Expected some of: {known}.")
     return [kind.value for kind in CHOSEN if kind in wanted]
 
 
@@ -285,23 +283,23 @@ def checked_url(url: str, *, allows_private: bool) -> str:
         len(url) <= MAX_URL and url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
     )
     if not host or not is_plain or parts.scheme not in {"http", "https"} or parts.fragment:
-        raise Invalid(
+        raise Invalid.about(
+            "url",
             "bad_webhook_url",
-            f"url: expected an address such as https://hooks.example.com/updates, at most {MAX_URL} plain characters.",
-            field="url",
+            f"expected an address such as https://hooks.example.com/updates, at most {MAX_URL} plain characters.",
         )
     if parts.username is not None or parts.password is not None:
-        raise Invalid(
+        raise Invalid.about(
+            "url",
             "password_in_url",
-            "url: leave out name and password. The signature shows the receiver who is sending.",
-            field="url",
+            "leave out name and password. The signature shows the receiver who is sending.",
         )
     if not allows_private and is_inside(host):
-        raise Invalid(
+        raise Invalid.about(
+            "url",
             "private_address",
-            f"url: {host} is inside this server's own network, where webhooks are not sent. Expected a public address; "
+            f"{host} is inside this server's own network, where webhooks are not sent. Expected a public address; "
             "OTA_WEBHOOK_PRIVATE=true lets an installation send to private ones.",
-            field="url",
         )
     return url
 
@@ -321,8 +319,7 @@ def _stale(webhook: Webhook) -> Conflict:
         "events": webhook.events,
         "is_enabled": webhook.is_enabled,
     }
-    return Conflict(
-        "stale_revision",
+    return Stale(
         "Somebody changed this webhook meanwhile. Look at it, then decide again.",
         current={**current, "revision": webhook.revision},
     )

@@ -13,7 +13,7 @@ from ota import catalogs
 from ota.core.install_access import InstallAccess
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
-from ota.errors import Conflict, Invalid, NotFound
+from ota.errors import Conflict, Invalid, NotFound, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, AppPlatform, Channel, Version
@@ -61,9 +61,7 @@ def rename(session: Session, actor: Actor, app: App, *, name: str, revision: int
     name, before = _checked_name(name), app.name
     values = {"name": name, "revision": revision + 1}
     if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
-        raise Conflict(
-            "stale_revision", f"Somebody changed this app meanwhile: it is now called {app.name}. Look again."
-        )
+        raise Stale(f"Somebody changed this app meanwhile: it is now called {app.name}. Look again.")
     audit.record(
         session,
         actor,
@@ -83,9 +81,8 @@ def set_install_access(
     before = app.install_access
     values = {"install_access": access, "revision": revision + 1}
     if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
-        raise Conflict(
-            "stale_revision",
-            f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again.",
+        raise Stale(
+            f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again."
         )
     if before != access:
         was, after = {"install_access": before}, {"install_access": access}

@@ -17,7 +17,7 @@ from ota.apps import fields
 from ota.apps.two_person import Approval, NeedsApproval
 from ota.core.channels import ChannelRule, circle, loosened
 from ota.db import MAX_ID, compare_and_set
-from ota.errors import Conflict, Invalid, NotFound
+from ota.errors import Conflict, Invalid, NotFound, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Upload
@@ -239,8 +239,7 @@ def summary(channel: Channel) -> dict[str, Any]:
 
 def stale(channel: Channel) -> Conflict:
     """The error for an edit of something that is no longer there."""
-    return Conflict(
-        "stale_revision",
+    return Stale(
         f"Somebody changed {channel.name} meanwhile. Look at what it is now, then decide again.",
         current=summary(channel),
     )
@@ -286,10 +285,10 @@ def _targets(known: dict[str, Channel], name: str, wanted: Sequence[str]) -> lis
     unknown = next((each for each in names if each not in known), None)
     if unknown is not None:
         there = ", ".join(sorted(set(known) - {name})) or "none besides it"
-        raise Invalid(
+        raise Invalid.about(
+            "falls_back_to",
             "unknown_fallback",
-            f"falls_back_to: the app has no channel '{unknown[:40]}'. Those it has: {there}.",
-            field="falls_back_to",
+            f"the app has no channel '{unknown[:40]}'. Those it has: {there}.",
         )
     return [known[each] for each in names]
 
@@ -305,10 +304,10 @@ def _check_no_circle(
 
 
 def _circular(way: Sequence[str]) -> Invalid:
-    return Invalid(
+    return Invalid.about(
+        "falls_back_to",
         "circular_fallback",
-        f"falls_back_to: {way[0]} would fall back to itself ({' -> '.join(way)}). Leave one of these steps out.",
-        field="falls_back_to",
+        f"{way[0]} would fall back to itself ({' -> '.join(way)}). Leave one of these steps out.",
         way=list(way),
     )
 

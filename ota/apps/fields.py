@@ -14,10 +14,10 @@ def channel_name(name: str) -> str:
     """1 to 40 lower-case letters, digits and inner hyphens: devices send it."""
     name = name.strip()
     if not _CHANNEL.fullmatch(name):
-        raise Invalid(
+        raise Invalid.about(
+            "name",
             "bad_channel_name",
-            "name: a channel has 1 to 40 lower-case letters, digits and inner hyphens, for example beta. Devices send it as it is.",
-            field="name",
+            "a channel has 1 to 40 lower-case letters, digits and inner hyphens, for example beta. Devices send it as it is.",
         )
     return name
 
@@ -27,10 +27,10 @@ def approval_above(above: int | None) -> int | None:
     if above is None:
         return None
     if isinstance(above, bool) or not isinstance(above, int) or not 0 <= above < FULL:
-        raise Invalid(
+        raise Invalid.about(
+            "approval_above",
             "bad_approval_above",
-            "approval_above: expected whole basis points from 0 (every release needs a second person) to 9999; 10 % is 1000. "
+            "expected whole basis points from 0 (every release needs a second person) to 9999; 10 % is 1000. "
             "Above 10000 there is nothing: to ask nobody, send null.",
-            field="approval_above",
         )
     return above

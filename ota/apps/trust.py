@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from ota.core.platforms import Platform
 from ota.db import compare_and_set
-from ota.errors import Conflict
+from ota.errors import Conflict, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, AppPlatform
@@ -35,7 +35,7 @@ def allow(
     if not compare_and_set(
         session, App, {"id": app.id}, {"revision": revision}, {**after, "revision": revision + 1}
     ):
-        raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
+        raise Stale("Somebody changed this app meanwhile. Look again, then decide.")
     if before != after:
         audit.record(
             session,
@@ -61,7 +61,7 @@ def keep_devices(
         {"revision": revision},
         {"keeps_devices": keeps, "revision": revision + 1},
     ):
-        raise Conflict("stale_revision", "Somebody changed this app meanwhile. Look again, then decide.")
+        raise Stale("Somebody changed this app meanwhile. Look again, then decide.")
     if before != keeps:
         was, after = {"keeps_devices": before}, {"keeps_devices": keeps}
         audit.record(

@@ -48,7 +48,7 @@ def changelog(
     try:
         device = parse_current_version(since) if since else None
     except ValueError as error:
-        raise Invalid("bad_since", f"since: {error}", field="since") from error
+        raise Invalid.about("since", "bad_since", f"{error}") from error
     stream = apps.find_channel(apps.find(session, app), channel)
     catalog = catalogs.load(session, stream.id, on)
     latest = latest_for_everybody(catalog, now)

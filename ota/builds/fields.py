@@ -23,10 +23,10 @@ def checksum(text: str | None) -> str | None:
         return None
     match = _SHA256.fullmatch(text.strip())
     if match is None:
-        raise Invalid(
+        raise Invalid.about(
+            "checksum",
             "bad_checksum",
-            "checksum: expected the file's SHA-256 as 64 hexadecimal digits (sha256sum prints it).",
-            field="checksum",
+            "expected the file's SHA-256 as 64 hexadecimal digits (sha256sum prints it).",
         )
     return match[1].lower()
 
@@ -35,10 +35,8 @@ def name(text: str) -> str:
     """A version's name: 1 to 50 printable characters, free text."""
     text = text.strip()
     if not 1 <= len(text) <= MAX_NAME or not text.isprintable():
-        raise Invalid(
-            "bad_version",
-            f"version: expected a name of 1 to {MAX_NAME} characters, for example 1.4.0.",
-            field="version",
+        raise Invalid.about(
+            "version", "bad_version", f"expected a name of 1 to {MAX_NAME} characters, for example 1.4.0."
         )
     return text
 
@@ -46,10 +44,8 @@ def name(text: str) -> str:
 def version_code(code: int) -> int:
     """A whole number from 0 to the largest signed 64-bit one."""
     if not 0 <= code <= MAX_VERSION_CODE:
-        raise Invalid(
-            "bad_version_code",
-            f"version_code: expected a whole number from 0 to {MAX_VERSION_CODE}.",
-            field="version_code",
+        raise Invalid.about(
+            "version_code", "bad_version_code", f"expected a whole number from 0 to {MAX_VERSION_CODE}."
         )
     return code
 
@@ -57,7 +53,7 @@ def version_code(code: int) -> int:
 def file_size(size: int | None) -> int | None:
     """Bytes, above 0, or None where nobody said."""
     if size is not None and not 0 < size <= MAX_VERSION_CODE:
-        raise Invalid("bad_file_size", "file_size: expected the number of bytes, above 0.", field="file_size")
+        raise Invalid.about("file_size", "bad_file_size", "expected the number of bytes, above 0.")
     return size
 
 
@@ -70,10 +66,10 @@ def download_url(url: str | None) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or len(text) > MAX_URL or not text.isprintable() or " " in text:
-        raise Invalid(
+        raise Invalid.about(
+            "download_url",
             "bad_download_url",
-            f"download_url: expected an absolute http or https address of at most {MAX_URL} characters.",
-            field="download_url",
+            f"expected an absolute http or https address of at most {MAX_URL} characters.",
         )
     return text
 
@@ -82,9 +78,7 @@ def release_notes(text: str | None) -> str | None:
     """Plain text of at most 20,000 characters with plain line ends; None when nothing is left."""
     text = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
     if len(text) > MAX_NOTES:
-        raise Invalid(
-            "notes_too_long", f"release_notes: at most {MAX_NOTES:,} characters.", field="release_notes"
-        )
+        raise Invalid.about("release_notes", "notes_too_long", f"at most {MAX_NOTES:,} characters.")
     return text or None
 
 
@@ -95,14 +89,10 @@ def min_supported_version(text: str | None) -> str | None:
     try:
         bound = parse_current_version(text).text
     except ValueError as error:
-        raise Invalid(
-            "bad_min_supported_version", f"min_supported_version: {error}", field="min_supported_version"
-        ) from error
+        raise Invalid.about("min_supported_version", "bad_min_supported_version", f"{error}") from error
     if len(bound) > MAX_NAME:
-        raise Invalid(
-            "bad_min_supported_version",
-            f"min_supported_version: at most {MAX_NAME} characters.",
-            field="min_supported_version",
+        raise Invalid.about(
+            "min_supported_version", "bad_min_supported_version", f"at most {MAX_NAME} characters."
         )
     return bound
 
@@ -120,29 +110,21 @@ def localized_notes(
         try:
             tag = normal(language)
         except ValueError as error:
-            raise Invalid("bad_language", f"localized_notes: {error}", field="localized_notes") from error
+            raise Invalid.about("localized_notes", "bad_language", f"{error}") from error
         if tag in said:
-            raise Invalid(
-                "language_twice",
-                f"localized_notes: {tag} is there twice. Send each language once.",
-                field="localized_notes",
+            raise Invalid.about(
+                "localized_notes", "language_twice", f"{tag} is there twice. Send each language once."
             )
         said.add(tag)
         notes = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
         if len(notes) > MAX_NOTES:
-            raise Invalid(
-                "notes_too_long",
-                f"localized_notes: at most {MAX_NOTES:,} characters in {tag}.",
-                field="localized_notes",
+            raise Invalid.about(
+                "localized_notes", "notes_too_long", f"at most {MAX_NOTES:,} characters in {tag}."
             )
         if notes:
             found[tag] = notes
         else:
             found.pop(tag, None)
     if len(found) > MAX_LANGUAGES:
-        raise Invalid(
-            "too_many_languages",
-            f"localized_notes: at most {MAX_LANGUAGES} languages.",
-            field="localized_notes",
-        )
+        raise Invalid.about("localized_notes", "too_many_languages", f"at most {MAX_LANGUAGES} languages.")
     return dict(sorted(found.items())) or None

@@ -17,7 +17,7 @@ from ota.builds import fields
 from ota.core.platforms import Platform
 from ota.core.versions import MAX_VERSION_CODE
 from ota.db import MAX_ID, compare_and_set
-from ota.errors import Conflict, NotFound, OtaError
+from ota.errors import Conflict, NotFound, OtaError, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Artifact, Release, Upload, Version
@@ -191,8 +191,7 @@ def advance(session: Session, version: Version, revision: int | None, values: di
 
 def stale(version: Version) -> Conflict:
     """The error that says that somebody was faster, with what is there now."""
-    return Conflict(
-        "stale_revision",
+    return Stale(
         f"Somebody else changed version {version.version} meanwhile. Look at its present state, then decide again.",
         current=summary(version),
     )

@@ -20,7 +20,7 @@ from ota import catalogs
 from ota.core.lifecycle import LIVE_STATES
 from ota.db import MAX_ID, compare_and_set
 from ota.devices.devices import MAX_DEVICE_ID
-from ota.errors import Conflict, Invalid, NotFound
+from ota.errors import Conflict, Invalid, NotFound, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, DeviceGroup, DeviceGroupMember, Release
@@ -333,10 +333,10 @@ def _checked_ids(ids: Iterable[str], field: str) -> list[str]:
     for number, each in enumerate(wanted, 1):
         if not 1 <= len(each) <= MAX_DEVICE_ID:
             counted = f"Device {number} of {len(wanted)} has an id of {len(each)} characters"
-            raise Invalid(
+            raise Invalid.about(
+                field,
                 "bad_device_id",
-                f"{field}: {counted}; expected 1 to {MAX_DEVICE_ID}, exactly as the device sends it.",
-                field=field,
+                f"{counted}; expected 1 to {MAX_DEVICE_ID}, exactly as the device sends it.",
             )
     return wanted
 
@@ -344,10 +344,10 @@ def _checked_ids(ids: Iterable[str], field: str) -> list[str]:
 def _checked_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise Invalid(
+        raise Invalid.about(
+            "name",
             "bad_group_name",
-            f"name: a group needs a name of 1 to {MAX_NAME} characters, for example Testers.",
-            field="name",
+            f"a group needs a name of 1 to {MAX_NAME} characters, for example Testers.",
         )
     return name
 
@@ -355,10 +355,10 @@ def _checked_name(name: str) -> str:
 def _checked_note(note: str | None) -> str | None:
     note = (note or "").strip()
     if len(note) > MAX_NOTE or not note.isprintable():
-        raise Invalid(
+        raise Invalid.about(
+            "note",
             "bad_note",
-            f"note: expected one line of at most {MAX_NOTE} characters, for example Anna's tablet.",
-            field="note",
+            f"expected one line of at most {MAX_NOTE} characters, for example Anna's tablet.",
         )
     return note or None
 
@@ -374,8 +374,7 @@ def _taken(app: App, name: str) -> Conflict:
 
 
 def _stale(session: Session, group: DeviceGroup) -> Conflict:
-    return Conflict(
-        "stale_revision",
+    return Stale(
         f"Somebody changed this group meanwhile: it is now called {group.name}. Look again.",
         current=summary(session, group),
     )

@@ -19,7 +19,7 @@ from ota.core.experiments import Arm, check_arms, starts
 from ota.core.lifecycle import ExperimentState, ReleaseState
 from ota.core.rollout import FULL
 from ota.db import MAX_ID, compare_and_set
-from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.errors import Conflict, Invalid, NotFound, OtaError, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Experiment, Release, Version
@@ -60,7 +60,7 @@ def start(
     channel = apps.find_channel(app, draft.channel)
     name = draft.name.strip()
     if not 1 <= len(name) <= 80 or not name.isprintable():
-        raise Invalid("bad_name", "name: an experiment needs a name of 1 to 80 characters.", field="name")
+        raise Invalid.about("name", "bad_name", "an experiment needs a name of 1 to 80 characters.")
     found = _versions(session, app, draft.arms)
     platform = found[0].platform
     _check_alone(session, app, channel, platform)
@@ -195,10 +195,8 @@ def summary(experiment: Experiment) -> dict[str, object]:
 
 
 def _stale(experiment: Experiment) -> Conflict:
-    return Conflict(
-        "stale_revision",
-        "Somebody else changed this experiment meanwhile. Look at it again.",
-        current=summary(experiment),
+    return Stale(
+        "Somebody else changed this experiment meanwhile. Look at it again.", current=summary(experiment)
     )
 
 
@@ -206,13 +204,13 @@ def _versions(session: Session, app: App, arms: Sequence[Arm]) -> list[Version]:
     try:
         check_arms(arms)
     except ValueError as error:
-        raise Invalid("bad_arms", f"arms: {error}.", field="arms") from error
+        raise Invalid.about("arms", "bad_arms", f"{error}.") from error
     found = [versions.get(session, arm.version_id, app=app) for arm in arms]
     if len({version.platform for version in found}) != 1:
-        raise Invalid(
+        raise Invalid.about(
+            "arms",
             "bad_arms",
-            "arms: versions of different platforms can't be compared. Name versions of one platform.",
-            field="arms",
+            "versions of different platforms can't be compared. Name versions of one platform.",
         )
     for version in found:
         if version.checksum is None:
@@ -253,10 +251,8 @@ def _winner(experiment: Experiment, version_id: int | None) -> Version | None:
         if arm.version_id == version_id:
             return arm.version
     known = ", ".join(f"{arm.version_id} ({arm.version.version})" for arm in experiment.arms)
-    raise Invalid(
-        "bad_winner",
-        f"winner: no arm has the version {version_id}. Expected one of: {known}.",
-        field="winner",
+    raise Invalid.about(
+        "winner", "bad_winner", f"no arm has the version {version_id}. Expected one of: {known}."
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ota.core.health_tests import Policy
 from ota.core.lifecycle import HealthAction
 from ota.db import compare_and_set
-from ota.errors import Conflict, Invalid
+from ota.errors import Invalid, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, HealthPolicy
@@ -71,8 +71,7 @@ def set_rules(
         is_written = compare_and_set(session, HealthPolicy, {"app_id": app.id}, {"revision": seen}, values)
     if not is_written:
         current = rules_of(session, app.id)
-        raise Conflict(
-            "stale_revision",
+        raise Stale(
             "Somebody else changed the health policy meanwhile. Look at it, then decide again.",
             current={**_plain(current), "revision": current.revision},
         )

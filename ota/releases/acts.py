@@ -253,10 +253,10 @@ def promote(
             current=summary(release),
         )
     if channel == release.channel.name:
-        raise Invalid(
+        raise Invalid.about(
+            "channel",
             "same_channel",
-            f"channel: the release already is on {channel}. Name the channel to promote it to.",
-            field="channel",
+            f"the release already is on {channel}. Name the channel to promote it to.",
         )
     return start(
         session,
@@ -272,10 +272,10 @@ def promote(
 
 def no_checksum() -> OtaError:
     """The error that says why a version without a digest is not offered."""
-    return Invalid(
+    return Invalid.about(
+        "checksum",
         "checksum_missing",
-        "checksum: a version without its file's SHA-256 can't be published, since devices could not tell a damaged file.",
-        field="checksum",
+        "a version without its file's SHA-256 can't be published, since devices could not tell a damaged file.",
     )
 
 

@@ -195,8 +195,8 @@ def _check_active(release: Release) -> None:
 
 
 def _is_floor(release: Release) -> Invalid:
-    return Invalid(
+    return Invalid.about(
+        "rollout",
         "floor_unreachable",
-        f"rollout: {release.version.version} is a floor, which devices below it must be able to reach. Say that it is no floor first.",
-        field="rollout",
+        f"{release.version.version} is a floor, which devices below it must be able to reach. Say that it is no floor first.",
     )

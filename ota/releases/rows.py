@@ -14,7 +14,7 @@ from ota.core.decision import latest_for_everybody
 from ota.core.lifecycle import LIVE_STATES, ReleaseState
 from ota.core.rollout import FULL
 from ota.db import MAX_ID, compare_and_set
-from ota.errors import Conflict, NotFound, OtaError
+from ota.errors import NotFound, OtaError, Stale
 from ota.history import audit
 from ota.history.audit import Actor
 from ota.models import App, Channel, Release, Version
@@ -169,8 +169,7 @@ def check_seen(release: Release, revision: int | None) -> None:
 
 def stale(release: Release) -> OtaError:
     """The error that says that somebody was faster, with what is there now."""
-    return Conflict(
-        "stale_revision",
+    return Stale(
         f"Somebody else changed this release meanwhile: it is now {words(release.state)}, open to {release.rollout / 100:g} %. "
         "Look at it, then decide again.",
         current=summary(release),

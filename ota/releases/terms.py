@@ -41,10 +41,10 @@ class Terms:
 def check_rollout(rollout: int) -> int:
     """Whole basis points. Raises `Invalid`."""
     if not 0 <= rollout <= FULL:
-        raise Invalid(
+        raise Invalid.about(
+            "rollout",
             "bad_rollout",
-            "rollout: expected whole basis points from 0 (nobody) to 10000 (everybody); 10 % is 1000.",
-            field="rollout",
+            "expected whole basis points from 0 (nobody) to 10000 (everybody); 10 % is 1000.",
         )
     return rollout
 
@@ -67,7 +67,7 @@ def checked_plan(plan: Sequence[PlanStep], *, present: int = 0) -> list[dict[str
     try:
         check_plan(plan, present=present)
     except ValueError as error:
-        raise Invalid("bad_plan", f"plan: {error}.", field="plan") from error
+        raise Invalid.about("plan", "bad_plan", f"{error}.") from error
     return [{"rollout": step.rollout, "soak_minutes": step.soak_minutes} for step in plan]
 
 
@@ -82,16 +82,14 @@ def checked_start(starts_at: datetime | None, now: datetime) -> datetime:
         return now
     if starts_at < now:
         shown = f"{starts_at:%Y-%m-%d %H:%M %Z}"
-        raise Invalid(
+        raise Invalid.about(
+            "starts_at",
             "start_in_past",
-            f"starts_at: {shown} has passed. Leave it out to start now, or name a moment that lies ahead.",
-            field="starts_at",
+            f"{shown} has passed. Leave it out to start now, or name a moment that lies ahead.",
         )
     if starts_at > now + MAX_AHEAD:
-        raise Invalid(
-            "start_too_far",
-            "starts_at: more than a year ahead. Name a moment within a year.",
-            field="starts_at",
+        raise Invalid.about(
+            "starts_at", "start_too_far", "more than a year ahead. Name a moment within a year."
         )
     return starts_at
 
@@ -106,10 +104,10 @@ def checked_bounds(critical_from: str | None, critical_below: str | None) -> tup
             field="critical_below",
         )
     if lower is not None and upper is not None and not _is_below(lower, upper):
-        raise Invalid(
+        raise Invalid.about(
+            "critical_from",
             "bad_critical",
-            f"critical_from: {lower.text} is not below {upper.text}, so no device would be meant.",
-            field="critical_from",
+            f"{lower.text} is not below {upper.text}, so no device would be meant.",
         )
     return (lower.text if lower else None), (upper.text if upper else None)
 
@@ -117,11 +115,11 @@ def checked_bounds(critical_from: str | None, critical_below: str | None) -> tup
 def check_floor(rollout: int, plan: Sequence[object] | None, starts_at: datetime, now: datetime) -> None:
     """Raises `Invalid` for a floor that some device could not reach: it would be stuck below it."""
     if rollout != FULL or plan or starts_at > now:
-        raise Invalid(
+        raise Invalid.about(
+            "is_floor",
             "floor_unreachable",
-            "is_floor: a floor must be open to everybody now, or the devices below it could neither reach nor pass it. "
+            "a floor must be open to everybody now, or the devices below it could neither reach nor pass it. "
             "Open the release to 100 % (10000) first, then make it a floor.",
-            field="is_floor",
         )
 
 
@@ -139,13 +137,13 @@ def groups_named(session: Session, app: App, names: Sequence[str]) -> list[Devic
     unknown = [name for name in wanted if name not in known]
     if unknown:
         there = ", ".join(list(known)[:20]) or "none yet"
-        raise NotFound(
+        raise NotFound.about(
+            "groups",
             "unknown_group",
-            f"groups: {app.name} has no device group '{unknown[0][:60]}'. There are: {there}.",
-            field="groups",
+            f"{app.name} has no device group '{unknown[0][:60]}'. There are: {there}.",
         )
     if len(wanted) > MAX_GROUPS:
-        raise Invalid("too_many_groups", f"groups: at most {MAX_GROUPS} for one release.", field="groups")
+        raise Invalid.about("groups", "too_many_groups", f"at most {MAX_GROUPS} for one release.")
     return [known[name] for name in wanted]
 
 
@@ -155,9 +153,9 @@ def _bound(field: str, text: str | None) -> CurrentVersion | None:
     try:
         bound = parse_current_version(text)
     except ValueError as error:
-        raise Invalid("bad_critical", f"{field}: {error}", field=field) from error
+        raise Invalid.about(field, "bad_critical", f"{error}") from error
     if len(bound.text) > fields.MAX_NAME:
-        raise Invalid("bad_critical", f"{field}: at most {fields.MAX_NAME} characters.", field=field)
+        raise Invalid.about(field, "bad_critical", f"at most {fields.MAX_NAME} characters.")
     return bound
 
 

@@ -74,10 +74,8 @@ def sender(
     `NotFound` for what makes all of it useless."""
     found, on = apps.find(session, app), apps.find_platform(platform)
     if not device_id.strip():
-        raise Invalid(
-            "missing_field",
-            "device_id: expected the id that the device sends with its checks.",
-            field="device_id",
+        raise Invalid.about(
+            "device_id", "missing_field", "expected the id that the device sends with its checks."
         )
     known = _existing(session, found, on, versions)
     return Sender(found, on, device_id, _behind(sent_at, now), known)
@@ -95,10 +93,10 @@ def judge(who: Sender, happened: Happened, *, now: datetime) -> EventReport:
             field="event",
         ) from None
     if not happened.event_id.strip():
-        raise Invalid(
+        raise Invalid.about(
+            "event_id",
             "missing_field",
-            "event_id: expected an id that the app made for this event, the same for repeats.",
-            field="event_id",
+            "expected an id that the app made for this event, the same for repeats.",
         )
     version_id = who.versions.get(happened.version)
     if version_id is None:
@@ -125,9 +123,7 @@ def judge_completion(who: Sender, from_version: str, to_version: str, *, now: da
         _parsed(text, field) for text, field in ((from_version, "from_version"), (to_version, "to_version"))
     )
     if (before.name, before.build) == (after.name, after.build):
-        raise Invalid(
-            "same_version", "to_version: expected another version than from_version.", field="to_version"
-        )
+        raise Invalid.about("to_version", "same_version", "expected another version than from_version.")
     if to_version not in who.versions:
         raise _unknown_version(who, to_version)
     return CompletionReport(
@@ -186,15 +182,13 @@ def _moment(who: Sender, at: datetime | None, now: datetime) -> datetime:
     except OverflowError:
         raise bad_time("at") from None
     if corrected > now + AHEAD:
-        raise Invalid(
+        raise Invalid.about(
+            "at",
             "event_in_the_future",
-            "at: this moment is still to come. Send sent_at, what the device's clock shows, and it is corrected.",
-            field="at",
+            "this moment is still to come. Send sent_at, what the device's clock shows, and it is corrected.",
         )
     if corrected < now - OLDEST:
-        raise Invalid(
-            "event_too_old", f"at: expected a moment within the last {OLDEST.days} days.", field="at"
-        )
+        raise Invalid.about("at", "event_too_old", f"expected a moment within the last {OLDEST.days} days.")
     return min(corrected, now)
 
 
@@ -209,19 +203,15 @@ def _aware(at: datetime, field: str) -> datetime:
 
 def bad_time(field: str) -> Invalid:
     """The error for what is no time, or none that this world will see."""
-    return Invalid(
-        "invalid_field",
-        f"{field}: expected a time with its zone, for example 2026-03-01T12:00:00Z.",
-        field=field,
+    return Invalid.about(
+        field, "invalid_field", "expected a time with its zone, for example 2026-03-01T12:00:00Z."
     )
 
 
 def duration(milliseconds: int | None) -> int | None:
     """Raises `Invalid` for one that can't be."""
     if milliseconds is not None and not 0 <= milliseconds <= LONGEST_MS:
-        raise Invalid(
-            "bad_duration", f"duration_ms: expected 0 to {LONGEST_MS} milliseconds.", field="duration_ms"
-        )
+        raise Invalid.about("duration_ms", "bad_duration", f"expected 0 to {LONGEST_MS} milliseconds.")
     return milliseconds
 
 
@@ -234,7 +224,7 @@ def _parsed(text: str, field: str) -> CurrentVersion:
     try:
         return parse_current_version(text)
     except ValueError as error:
-        raise Invalid("bad_version", f"{field}: {error}", field=field) from error
+        raise Invalid.about(field, "bad_version", f"{error}") from error
 
 
 def _unknown_version(who: Sender, text: str) -> OtaError:

@@ -107,9 +107,7 @@ def _current(question: Question) -> CurrentVersion:
     try:
         current = parse_current_version(question.current_version)
     except ValueError as error:
-        raise Invalid("bad_current_version", f"current_version: {error}", field="current_version") from error
+        raise Invalid.about("current_version", "bad_current_version", f"{error}") from error
     if question.device_id is not None and len(question.device_id) > MAX_DEVICE_ID:
-        raise Invalid(
-            "bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id"
-        )
+        raise Invalid.about("device_id", "bad_device_id", f"expected at most {MAX_DEVICE_ID} characters.")
     return current

@@ -128,9 +128,7 @@ def _query(
 ) -> tuple[UpdateQuery, tuple[str, ...]]:
     device_id = inquiry.device_id or None
     if device_id is not None and len(device_id) > MAX_DEVICE_ID:
-        raise Invalid(
-            "bad_device_id", f"device_id: expected at most {MAX_DEVICE_ID} characters.", field="device_id"
-        )
+        raise Invalid.about("device_id", "bad_device_id", f"expected at most {MAX_DEVICE_ID} characters.")
     text, sdk, os_version, abis = (
         inquiry.current_version or "",
         inquiry.sdk,
@@ -156,7 +154,7 @@ def _query(
     try:
         current = parse_current_version(text)
     except ValueError as error:
-        raise Invalid("bad_current_version", f"current_version: {error}", field="current_version") from error
+        raise Invalid.about("current_version", "bad_current_version", f"{error}") from error
     os = os_numbers(os_version) if os_version else None
     return UpdateQuery(current, device_id, inquiry.user_initiated, frozenset(groups), sdk, os, abis), tuple(
         remembered

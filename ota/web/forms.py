@@ -223,10 +223,8 @@ def seen_revision(form: Any) -> int | None:
 
 
 def show_error(form: Any, error: OtaError) -> None:
-    """Put a service's finding beside the field it is about, or above the form."""
-    field = error.details.get("field")
-    if isinstance(field, str) and field in form and field != "csrf_token":
-        sentence = error.message.removeprefix(f"{field}: ")
-        form[field].errors = [*form[field].errors, sentence[:1].upper() + sentence[1:]]
+    """Show a verb's error next to the field it is about, or above the form."""
+    if error.field in form and error.field != "csrf_token":
+        form[error.field].errors = [*form[error.field].errors, error.sentence]
     else:
         form.form_errors.append(error.message)

@@ -15,7 +15,7 @@ from ota.web.words import state_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stale:
+class StaleForm:
     """A form that came too late: ``saw`` is None where the form did not say what it was made from.
 
     ``since`` are the acts that came between, the last one first. ``action``, ``question`` and ``button`` make the form that does
@@ -61,10 +61,10 @@ def as_seen(release: Release, events: Sequence[AuditEvent], revision: int | None
     return state_words(seen["state"], seen["rollout"])
 
 
-def stale_release(session: Session, release: Release, revision: int | None, **more: Any) -> Stale:
+def stale_release(session: Session, release: Release, revision: int | None, **more: Any) -> StaleForm:
     """Both states of a release that has changed since it was looked at."""
     events = events_of(session, release)
-    return Stale(
+    return StaleForm(
         saw=as_seen(release, events, revision),
         now=state_words(release.state, release.rollout),
         revision=release.revision,
@@ -73,9 +73,11 @@ def stale_release(session: Session, release: Release, revision: int | None, **mo
     )
 
 
-def stale_version(session: Session, version_id: int, *, revision: int, now: str, **more: Any) -> Stale:
+def stale_version(session: Session, version_id: int, *, revision: int, now: str, **more: Any) -> StaleForm:
     """The present state of a version, with the last thing that was done to it."""
-    return Stale(saw=None, now=now, revision=revision, since=last_act(session, "version", version_id), **more)
+    return StaleForm(
+        saw=None, now=now, revision=revision, since=last_act(session, "version", version_id), **more
+    )
 
 
 def last_act(session: Session, kind: str, key: int) -> Sequence[AuditEvent]:

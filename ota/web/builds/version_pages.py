@@ -185,8 +185,8 @@ def _show_again(
 ) -> ResponseReturnValue:
     app = app_in_view(slug)
     present = versions.get(reader(), version_id, app=app)
-    is_about_notes = error.details.get("field") in {"localized_notes", note_fields.LANGUAGE}
-    notes_wrong = error.message.removeprefix("localized_notes: ") if is_about_notes else None
+    is_about_notes = error.field in {"localized_notes", note_fields.LANGUAGE}
+    notes_wrong = error.sentence if is_about_notes else None
     if notes_wrong is None:
         show_error(form, error)
     is_stale = isinstance(error, Conflict)

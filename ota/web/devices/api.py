@@ -60,10 +60,8 @@ def index(slug: str, query: DevicesQuery) -> DevicesAnswer:
 def show(query: DeviceStoryQuery) -> DeviceAnswer:
     """What a device runs, what it was offered and why, what it reported, its groups and its ways with releases."""
     if query.before is not None and query.before.tzinfo is None:
-        raise Invalid(
-            "invalid_field",
-            "before: expected a time with its zone, for example 2026-03-01T12:00:00Z.",
-            field="before",
+        raise Invalid.about(
+            "before", "invalid_field", "expected a time with its zone, for example 2026-03-01T12:00:00Z."
         )
     app = apps.find(reader(), query.app)
     device_hash = find(reader(), app, query.device_id)

@@ -10,7 +10,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices, groups
-from ota.errors import Conflict, OtaError
+from ota.errors import OtaError, Stale
 from ota.models import App
 from ota.web import journal
 from ota.web.access import actor, page
@@ -116,9 +116,7 @@ def rename(slug: str, group_id: int) -> ResponseReturnValue:
     except OtaError as error:
         show_error(form, error)
         form.revision.data = str(groups.get(reader(), group_id).revision)
-        return _page(slug, group_id, rename_form=form), 409 if isinstance(
-            error, Conflict
-        ) and error.code == "stale_revision" else 422
+        return _page(slug, group_id, rename_form=form), 409 if isinstance(error, Stale) else 422
     flash(f"The group is now called {group.name}.")
     return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
 

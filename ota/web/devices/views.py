@@ -70,9 +70,7 @@ def cursor_of(text: str | None) -> Cursor | None:
         return None
     found = re.fullmatch(r"([0-9]{1,17})-([0-9]{1,10})", text, re.ASCII)
     if found is None:
-        raise Invalid(
-            "bad_cursor", "after: expected `next` of the page before, as it was answered.", field="after"
-        )
+        raise Invalid.about("after", "bad_cursor", "expected `next` of the page before, as it was answered.")
     return _EPOCH + int(found[1]) * _MICROSECOND, min(int(found[2]), 2**31 - 1)
 
 

@@ -22,7 +22,7 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from ota.db import reader, transaction
 from ota.devices import census
-from ota.errors import Conflict, OtaError
+from ota.errors import Conflict, OtaError, Stale
 from ota.experiments import experiments
 from ota.models import App, Experiment, Proposal, Release, Version
 from ota.releases import rows as release_rows
@@ -32,7 +32,7 @@ from ota.web.experiments import views as experiment_views
 from ota.web.forms import Form, Percent, seen_revision, show_error
 from ota.web.frame import render_page
 from ota.web.in_view import app_in_view
-from ota.web.staleness import Stale
+from ota.web.staleness import StaleForm
 
 blueprint = Blueprint("admin_experiments", __name__, url_prefix="/apps/<slug>/experiments")
 
@@ -138,7 +138,7 @@ def end(slug: str, experiment_id: int) -> ResponseReturnValue:
         app = app_in_view(slug)
         experiment = experiments.get(reader(), experiment_id, app=app)
         stale = None
-        if error.code == "stale_revision":
+        if isinstance(error, Stale):
             stale = _stale(experiment)
             form.revision.data = str(experiment.revision)
         else:
@@ -220,7 +220,7 @@ def _end(slug: str, experiment_id: int, form: EndForm) -> ResponseReturnValue:
     return redirect(url_for("admin_experiments.show", slug=slug, experiment_id=experiment_id), 303)
 
 
-def _end_page(app: App, experiment: Experiment, form: EndForm, stale: Stale | None = None) -> str:
+def _end_page(app: App, experiment: Experiment, form: EndForm, stale: StaleForm | None = None) -> str:
     now, dialog = utcnow(), "experiments/_confirm_end.html"
     running = census.running(reader(), app, now=now)
     endings = [_ending(experiment, arm, running) for arm in experiment.arms]
@@ -254,7 +254,7 @@ def _ending(experiment: Experiment, winner: Release, running: Mapping[tuple[str,
     return Ending(winner, keep, moved)
 
 
-def _stale(experiment: Experiment) -> Stale:
+def _stale(experiment: Experiment) -> StaleForm:
     wanted = "What you chose is below. End it again to do it all the same."
     since = staleness.last_act(reader(), "experiment", experiment.id)
-    return Stale(saw=None, now=experiment.state, revision=experiment.revision, wanted=wanted, since=since)
+    return StaleForm(saw=None, now=experiment.state, revision=experiment.revision, wanted=wanted, since=since)

@@ -88,10 +88,10 @@ def export(slug: str) -> Response:
         request.args.get("chart") or "adoption",
     )
     if chart not in _TABLES:
-        raise Invalid(
+        raise Invalid.about(
+            "chart",
             "unknown_chart",
-            f"chart: there is no chart {chart[:40]!r}. Expected one of: {', '.join(_TABLES)}.",
-            field="chart",
+            f"there is no chart {chart[:40]!r}. Expected one of: {', '.join(_TABLES)}.",
         )
     text = io.StringIO()
     writer = csv.writer(text)

@@ -27,7 +27,7 @@ from ota.web.forms import Between, Form, Number, seen_revision, show_error
 from ota.web.frame import render_page
 from ota.web.health.api import changed, meaning
 from ota.web.in_view import app_in_view
-from ota.web.staleness import Stale
+from ota.web.staleness import StaleForm
 
 blueprint = Blueprint("admin_health", __name__, url_prefix="/apps/<slug>")
 
@@ -124,7 +124,7 @@ def keeping(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
 
 
-def _page(app: App, form: PolicyForm, stale: Stale | None = None) -> str:
+def _page(app: App, form: PolicyForm, stale: StaleForm | None = None) -> str:
     rules = health_policy.rules_of(reader(), app.id)
     return render_page(
         "health/health_policy.html",
@@ -168,7 +168,7 @@ def _values(form: PolicyForm) -> dict[str, Any]:
     }
 
 
-def _stale(app: App) -> Stale:
+def _stale(app: App) -> StaleForm:
     rules = health_policy.rules_of(reader(), app.id)
     chosen = rules.policy
     now = (
@@ -180,7 +180,7 @@ def _stale(app: App) -> Stale:
     since = [
         each for each in staleness.last_act(reader(), "app", app.id) if each.action == "app.health_policy"
     ]
-    return Stale(
+    return StaleForm(
         saw=None,
         now=now,
         revision=rules.revision,

@@ -16,7 +16,7 @@ from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
-from ota.errors import Conflict, OtaError
+from ota.errors import Conflict, OtaError, Stale
 from ota.health import policy as health_policy
 from ota.models import Proposal, Release
 from ota.releases import acts as release_acts
@@ -31,7 +31,7 @@ from ota.web.frame import render_page
 from ota.web.in_view import app_in_view
 from ota.web.releases.forms import plan_sent, rows_sent
 from ota.web.releases.pages import release_page, terms_form
-from ota.web.staleness import Stale
+from ota.web.staleness import StaleForm
 
 blueprint = Blueprint("admin_release_acts", __name__, url_prefix="/apps/<slug>/releases/<int:release_id>")
 
@@ -164,7 +164,7 @@ def set_plan(slug: str, release_id: int) -> ResponseReturnValue:
         plan = () if is_end else plan_sent(rows)
     except OtaError as error:
         app = app_in_view(slug)
-        wrong = error.message.removeprefix("plan: ")
+        wrong = error.sentence
         return release_page(
             app, release_rows.get(reader(), release_id, app=app), rows=rows, plan_wrong=wrong
         ), 422
@@ -254,7 +254,7 @@ def _failed(
     app = app_in_view(slug)
     release = release_rows.get(reader(), release_id, app=app)
     shown: dict[str, Any] = {}
-    if error.code == "stale_revision":
+    if isinstance(error, Stale):
         shown["stale"] = _stale(release, act, revision, **sent)
         if sent.get("terms"):
             sent["terms"].revision.data = str(
@@ -268,8 +268,8 @@ def _failed(
         show_error(sent["terms"], error)
         shown["terms"] = sent["terms"]
     elif sent.get("rows"):
-        shown |= {"rows": sent["rows"], "plan_wrong": error.message.removeprefix("plan: ")}
-    elif sent.get("form") and error.details.get("field") == "rollout":
+        shown |= {"rows": sent["rows"], "plan_wrong": error.sentence}
+    elif sent.get("form") and error.field == "rollout":
         show_error(sent["form"], error)
         shown["rollout_form"] = sent["form"]
     else:
@@ -277,7 +277,7 @@ def _failed(
     return release_page(app, release, **shown), 409 if isinstance(error, Conflict) else 422
 
 
-def _stale(release: Release, act: Act, revision: int | None, **sent: Any) -> Stale:
+def _stale(release: Release, act: Act, revision: int | None, **sent: Any) -> StaleForm:
     if sent.get("terms"):
         return staleness.stale_release(
             reader(),

@@ -22,7 +22,7 @@ from ota.web.in_view import app_in_view
 from ota.web.releases import board
 from ota.web.releases.forms import Row, TermsForm, rows_of, typed
 from ota.web.releases.views import list_page
-from ota.web.staleness import Stale
+from ota.web.staleness import StaleForm
 
 blueprint = Blueprint("admin_releases", __name__, url_prefix="/apps/<slug>/releases")
 
@@ -51,7 +51,7 @@ def release_page(
     rows: list[Row] | None = None,
     plan_wrong: str | None = None,
     problem: str | None = None,
-    stale: Stale | None = None,
+    stale: StaleForm | None = None,
 ) -> str:
     """The page of one release, also with a form that came back."""
     now, session = utcnow(), reader()

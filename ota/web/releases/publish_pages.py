@@ -17,7 +17,7 @@ from ota.core.versions import parse_name
 from ota.db import reader, transaction
 from ota.devices import census, devices
 from ota.devices.census import LeftBehind
-from ota.errors import Conflict, OtaError
+from ota.errors import Conflict, OtaError, Stale
 from ota.models import App, Proposal, Release, Version
 from ota.releases import acts as release_acts
 from ota.releases import preflight
@@ -30,7 +30,7 @@ from ota.web.frame import render_page
 from ota.web.in_view import app_in_view
 from ota.web.releases.forms import OWN, PRESETS, PublishForm, aware, from_address
 from ota.web.releases.pages import groups_of
-from ota.web.staleness import Stale
+from ota.web.staleness import StaleForm
 from ota.web.views import is_https
 
 blueprint = Blueprint("admin_publishing", __name__, url_prefix="/apps/<slug>/versions/<int:version_id>")
@@ -51,7 +51,7 @@ def publish(slug: str, version_id: int) -> ResponseReturnValue:
             status = 409 if isinstance(error, Conflict) else 422
             app = app_in_view(slug)
             version = versions.get(reader(), version_id, app=app)
-            if error.code == "stale_revision":
+            if isinstance(error, Stale):
                 stale = _stale(version, "What you chose is below. Publish again to do it all the same.")
                 form.revision.data = str(version.revision)
             else:
@@ -82,9 +82,7 @@ def withdraw(slug: str, version_id: int) -> ResponseReturnValue:
         version = versions.get(reader(), version_id, app=app)
         fresh = ConfirmForm(formdata=None, revision=version.revision)
         stale = (
-            _stale(version, "Deactivate again to do it all the same.")
-            if error.code == "stale_revision"
-            else None
+            _stale(version, "Deactivate again to do it all the same.") if isinstance(error, Stale) else None
         )
         if stale is None:
             show_error(fresh, error)
@@ -104,7 +102,7 @@ def _publish_form(app: App, version: Version) -> PublishForm:
     return form
 
 
-def _publish_page(app: App, version: Version, form: PublishForm, stale: Stale | None) -> str:
+def _publish_page(app: App, version: Version, form: PublishForm, stale: StaleForm | None) -> str:
     now, session = utcnow(), reader()
     channel = apps.find_channel(app, form.channel.data if form.channel.data in form.channel.choices else None)
     places = [
@@ -192,7 +190,7 @@ def _done(name: str, form: PublishForm) -> str:
     return f"Version {name} is offered to {whom} on {form.channel.data}{then}."
 
 
-def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: Stale | None = None) -> str:
+def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: StaleForm | None = None) -> str:
     now, session, dialog = utcnow(), reader(), "releases/_confirm_withdraw.html"
     standing = [release for release in version.releases if release.is_live]
     then = [(release.channel.name, release_rows.successor(session, release, now=now)) for release in standing]
@@ -206,7 +204,7 @@ def _withdraw_page(app: App, version: Version, form: ConfirmForm, stale: Stale |
     return render_page("frame/confirm.html", dialog, what="withdraw", dialog=dialog, app=app, **context)
 
 
-def _stale(version: Version, wanted: str) -> Stale:
+def _stale(version: Version, wanted: str) -> StaleForm:
     state = "active" if version.is_active else "withdrawn" if version.withdrawn_at else "inactive"
     shown = f"{state}{', mandatory' if version.is_mandatory else ''}"
     return staleness.stale_version(reader(), version.id, revision=version.revision, now=shown, wanted=wanted)

@@ -139,18 +139,14 @@ def _decoded(raw: bytes, shape: type[msgspec.Struct]) -> tuple[Any, bytes]:
 def _given(body: EventsRequest, raw: bytes) -> Sequence[msgspec.Raw]:
     """The events, or the one that the body is. Raises `Invalid` for a body with neither, or with both."""
     if body.events is not UNSET and body.event is not UNSET:
-        raise Invalid(
-            "invalid_field",
-            "event: expected either events or the fields of one event, not both.",
-            field="event",
+        raise Invalid.about(
+            "event", "invalid_field", "expected either events or the fields of one event, not both."
         )
     if body.events is not UNSET:
         return body.events
     if body.event is UNSET:
-        raise Invalid(
-            "missing_field",
-            "events: this field is missing. Send a list of events, or the fields of one.",
-            field="events",
+        raise Invalid.about(
+            "events", "missing_field", "this field is missing. Send a list of events, or the fields of one."
         )
     return [msgspec.Raw(raw)]
 
