@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ota import bootstrap, cli, db, logs, web
 from ota.config import ROOT, Settings, SettingsError, from_environment
 from ota.machine import affinity, queue, supervisor
+from ota.parts import add_part, part
+from ota.storage import ArtifactStore
 from ota.storage.incoming import Incoming
 from ota.storage.local import LocalStore
 
@@ -25,9 +27,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings.with_secret_key()
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.config.update(SECRET_KEY=settings.secret_key, OTA_LEASE_SECONDS=settings.lease_seconds)
-    app.extensions["ota_settings"] = settings
-    app.extensions["ota_store"] = LocalStore(settings.storage_path / "artifacts")
-    app.extensions["ota_incoming"] = Incoming(settings.incoming_path)
+    add_part(app, Settings, settings)
+    add_part(app, ArtifactStore, LocalStore(settings.storage_path / "artifacts"))
+    add_part(app, Incoming, Incoming(settings.incoming_path))
     db.init_app(app, settings)
     queue.init_app(app, settings).set_default()
     web.init_app(app, settings)
@@ -40,7 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 def serve() -> Flask:
     """The WSGI application for a web process that keeps running."""
     app = create_app()
-    settings: Settings = app.extensions["ota_settings"]
+    settings = part(Settings, app)
     if settings.web_affinity:
         affinity.stay_on_one_core(settings.data_path / "tmp")
     # What is there now stays: the garbage collector looking through it once more would let every check wait for some 30 ms.
@@ -61,7 +63,7 @@ def main() -> int:
     except (SettingsError, supervisor.NotStartable, OSError, SQLAlchemyError) as error:
         print(f"Not started. {error}", file=sys.stderr)
         return 2
-    app.extensions["ota_incoming"].discard_parts()  # Nobody is receiving yet: what is there was cut off.
+    part(Incoming, app).discard_parts()  # Nobody is receiving yet: what is there was cut off.
     cli.print_welcome(settings, first)
     environ = {**os.environ, "TMPDIR": str(settings.data_path / "tmp"), "PYTHONUNBUFFERED": "1"}
     supervisor.Supervisor(supervisor.commands(settings, address), environ).run()

@@ -17,6 +17,7 @@ from ota.core.permissions import Role
 from ota.db import transaction
 from ota.errors import OtaError
 from ota.history.audit import SYSTEM
+from ota.parts import part
 from ota.people import accounts, tokens
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def prepare() -> None:
     """Migrate the database and make the first administrator, as the start does."""
     from flask import current_app
 
-    settings: Settings = current_app.extensions["ota_settings"]
+    settings = part(Settings)
     print_welcome(settings, prepare_installation(current_app._get_current_object(), settings))  # type: ignore[attr-defined]
 
 

@@ -14,6 +14,8 @@ import limits
 import msgspec
 from msgspec import Meta
 
+from ota.core.type_errors import in_words
+
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "OTA_"
 
@@ -155,14 +157,12 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         name for name in given if name not in known and not name.startswith(("OTA_TEST_", "OTA_REQUIRE_"))
     )
     if unknown:
-        raise SettingsError(f"{unknown[0]} is not a setting. The README lists them all.")
+        raise SettingsError(f"{unknown[0]} is not a setting. docs/settings.md lists them all.")
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$.")
-        problem = problem.replace("`", "").replace("int", "whole number").replace("str", "text")
-        problem = problem.replace("bool", "true or false").replace("Expected", "expected")
-        raise SettingsError(f"{path.rstrip('`')}: {problem}.") from error
+        raise SettingsError(f"{path.rstrip('`')}: {in_words(problem)}.") from error
     _check(settings)
     return settings
 

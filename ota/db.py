@@ -14,6 +14,7 @@ from sqlalchemy import Connection, CursorResult, Engine, event, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from ota.config import ROOT, Settings
 from ota.models.base import Base
@@ -136,9 +137,10 @@ def compare_and_set(
     expected: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> bool:
-    """Write ``values`` to the row with this key only if it still has the expected values. True when it was written.
+    """Write ``values`` to the row with this primary key only if it still has the expected values. True when it was written.
 
-    An expected value may be a set or frozenset: any of its members will do. Objects in the session see the new values.
+    An expected value may be a set or frozenset: any of its members will do. If the session holds the row, it is read
+    again at the next access; other objects of the session stay as they were read.
     """
     session.flush()
     statement = update(model).values(**values)
@@ -148,8 +150,10 @@ def compare_and_set(
             column.in_(value) if isinstance(value, set | frozenset) else column == value
         )
     result = session.execute(statement, execution_options={"synchronize_session": False})
-    session.expire_all()
     assert isinstance(result, CursorResult)
+    held = session.identity_map.get(identity_key(model, tuple(key.values())))
+    if held is not None:
+        session.expire(held)
     return result.rowcount == 1
 
 

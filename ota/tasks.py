@@ -22,7 +22,9 @@ from ota.devices import devices
 from ota.fleet import adoption
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
+from ota.parts import part
 from ota.releases import plans, watch
+from ota.storage.incoming import Incoming
 from ota.telemetry import prune
 
 log = logging.getLogger(__name__)
@@ -137,4 +139,4 @@ def sweep_incoming() -> None:
     """Delete files in the quarantine that no upload waits for: a process died while it received them."""
     with database_may_be_away():
         keep = uploads.unfinished_ids(reader())
-        current_app.extensions["ota_incoming"].sweep(keep, ABANDONED_AFTER_SECONDS)
+        part(Incoming).sweep(keep, ABANDONED_AFTER_SECONDS)

@@ -32,8 +32,10 @@ from ota.core.permissions import Role
 from ota.db import db, transaction
 from ota.history.audit import SYSTEM
 from ota.packages import read_here
+from ota.parts import part
 from ota.people import accounts, tokens
 from ota.telemetry.drain import Drainer
+from ota.web.journal import Reports
 from ota.web.updates.front import Front
 from tests import servers, speed
 from tests.builders.packages import apk
@@ -182,7 +184,7 @@ def serving(settings: Settings) -> Iterator[Flask]:
     app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
     speed.share_compiled_templates(app)
     yield app
-    app.extensions["ota_reports"].close()
+    part(Reports, app).close()
     shutil.rmtree(settings.journal_path)
     with app.app_context():
         db.session.remove()

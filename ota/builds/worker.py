@@ -18,6 +18,7 @@ from ota.config import Settings
 from ota.db import first_line, reader, transaction
 from ota.errors import Rejected, StorageFull
 from ota.packages import read_package
+from ota.parts import part
 from ota.storage import ArtifactStore
 from ota.storage.incoming import Incoming
 
@@ -69,7 +70,7 @@ def _build(app: Flask, job: Job, lease: timedelta) -> None:
     with transaction() as session:
         pipeline.examine(session, job, facts, measured)
         pipeline.renew(session, job, now=utcnow(), lease=lease, stage="storing")
-    store: ArtifactStore = app.extensions["ota_store"]
+    store = part(ArtifactStore, app)
     store.put(path, measured.sha256)
     with transaction() as session:
         pipeline.finish(session, job, facts, measured, now=utcnow())
@@ -105,10 +106,9 @@ def _kept_alive(app: Flask, job: Job, lease: timedelta) -> Iterator[None]:
 
 def show_life(app: Flask) -> None:
     """Tell whoever supervises this worker that it works."""
-    settings: Settings = app.extensions["ota_settings"]
+    settings = part(Settings, app)
     settings.worker_sign_path.touch()
 
 
 def _incoming(app: Flask) -> Incoming:
-    incoming: Incoming = app.extensions["ota_incoming"]
-    return incoming
+    return part(Incoming, app)

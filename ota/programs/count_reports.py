@@ -6,17 +6,17 @@ import fcntl
 import os
 import signal
 import threading
-from typing import cast
 
 from app import create_app
 from ota.config import Settings
+from ota.parts import part
 from ota.telemetry.drain import Drainer
 
 
 def main() -> int:
     """Count until SIGTERM or SIGINT. Return the exit status."""
     app = create_app()
-    settings = cast(Settings, app.extensions["ota_settings"])
+    settings = part(Settings, app)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

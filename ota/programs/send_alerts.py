@@ -9,17 +9,17 @@ import logging
 import os
 import signal
 import threading
-from typing import cast
 
 from app import create_app
 from ota.alerts.sender import Sender
 from ota.config import Settings
+from ota.parts import part
 
 
 def main() -> None:
     """Send until SIGTERM or SIGINT."""
     app = create_app()
-    settings = cast(Settings, app.extensions["ota_settings"])
+    settings = part(Settings, app)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

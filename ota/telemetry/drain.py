@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from flask import Flask
 from sqlalchemy.exc import InternalError, ProgrammingError
@@ -24,6 +24,7 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import AWAY, first_line, reader, transaction
 from ota.journal import Segment, forget_old, segments, set_aside
+from ota.parts import part
 from ota.telemetry import counting, records
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Drainer:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._settings = cast(Settings, app.extensions["ota_settings"])
+        self._settings = part(Settings, app)
         self._folder = self._settings.journal_path
         self._counted: dict[str, int] = {}
         self._tidied = float("-inf")

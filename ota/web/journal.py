@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask
 
 from ota.config import Settings
 from ota.devices import devices
 from ota.errors import StorageFull
 from ota.journal import SEGMENT_BYTES, Journal, JournalFull
+from ota.parts import add_part, part
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +54,15 @@ class Reports:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    app.extensions["ota_reports"] = Reports(settings)
+    add_part(app, Reports, Reports(settings))
 
 
 def reports(app: Flask | None = None) -> Reports:
     """Those of this web process."""
-    return cast(Reports, (app or current_app).extensions["ota_reports"])
+    return part(Reports, app)
 
 
 def hashed(device_id: str) -> str:
     """The form in which a device's id is kept, for doors that are told an id."""
-    settings: Settings = current_app.extensions["ota_settings"]
+    settings = part(Settings)
     return devices.hashed(settings.secret_key, device_id)

@@ -7,15 +7,15 @@ import logging
 import time
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
-from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask
 from limits import RateLimitItem, parse, parse_many
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from ota.config import Settings
 from ota.errors import TooMany
+from ota.parts import add_part, part
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def place_of(address: str) -> str:
 
 def report_limits() -> ReportLimits:
     """Those of this web process."""
-    return cast(ReportLimits, current_app.extensions["ota_report_limits"])
+    return part(ReportLimits)
 
 
 def _keys(address: str, account: str) -> tuple[str, str]:
@@ -137,8 +137,8 @@ def _too_many() -> TooMany:
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Make the counters of this application."""
-    app.extensions["ota_login_limits"] = LoginLimits(settings)
-    app.extensions["ota_report_limits"] = ReportLimits(settings)
+    add_part(app, LoginLimits, LoginLimits(settings))
+    add_part(app, ReportLimits, ReportLimits(settings))
 
 
 def _redis(url: str) -> Storage:

@@ -11,6 +11,7 @@ import msgspec
 from flask import Response, request
 
 from ota.core.permissions import Access
+from ota.core.type_errors import in_words
 from ota.errors import Invalid, TooLarge
 from ota.web.access import Caller, declare
 
@@ -22,6 +23,7 @@ SYSTEM = "System"
 
 JSON = "application/json"
 MALFORMED = "malformed_json"
+_WRONG = "invalid_field"
 EXAMPLE_TIME = "2026-03-01T12:00:00Z"
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -216,27 +218,19 @@ def _has_nul() -> Invalid:
 
 
 def invalid_field(error: msgspec.ValidationError) -> Invalid:
-    """The library's finding as one of our sentences, naming the field."""
+    """Turn the library's finding into an error of ours that names the field."""
     problem, _, path = str(error).partition(" - at `$")
-    field = path.strip("`.") or None
-    if "missing required field" in problem or "unknown field" in problem:
-        field = problem.rpartition("field `")[2].strip("`")
-        is_missing = "missing" in problem
-        sentence = (
-            f"{field}: this field is missing."
-            if is_missing
-            else f"{field}: there is no such field here. See /docs for those there are."
-        )
-        return Invalid("missing_field" if is_missing else "unknown_field", sentence, field=field)
-    hint = _HINTS.get(field or "", "")
+    if "missing required field" in problem:
+        return Invalid.about(_field_named_in(problem), "missing_field", "this field is missing.")
+    if "unknown field" in problem:
+        advice = "there is no such field here. See /docs for those there are."
+        return Invalid.about(_field_named_in(problem), "unknown_field", advice)
+    field = path.strip("`.")
     if "datetime" in problem:
         problem = f"expected a time with its zone, for example {EXAMPLE_TIME}"
-    problem = (
-        problem.replace("`", "")
-        .replace("Expected", "expected")
-        .replace("str", "text")
-        .replace("int", "whole number")
-    )
-    return Invalid(
-        "invalid_field", f"{field or 'body'}: {problem}.{hint}", **({"field": field} if field else {})
-    )
+    sentence = f"{in_words(problem)}.{_HINTS.get(field, '')}"
+    return Invalid.about(field, _WRONG, sentence) if field else Invalid(_WRONG, f"body: {sentence}")
+
+
+def _field_named_in(problem: str) -> str:
+    return problem.rpartition("field `")[2].strip("`")

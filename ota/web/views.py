@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import current_app, url_for
+from flask import url_for
 
 from ota.builds import facts as build_facts
 from ota.config import Settings
 from ota.core.decision import Decision, NoUpdate, Reason
 from ota.core.locales import best
 from ota.models import Proposal, Release, Upload, Version
+from ota.parts import part
 from ota.web.shapes import (
     CheckAnswer,
     LatestAnswer,
@@ -45,7 +46,7 @@ def is_https() -> bool:
 
 def public_url() -> str:
     """The address of this server as its callers see it."""
-    settings: Settings = current_app.extensions["ota_settings"]
+    settings = part(Settings)
     return settings.public_url
 
 

@@ -19,6 +19,7 @@ from ota.core.alerts import CHOSEN
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.models import Webhook
+from ota.parts import part
 from tests.conftest import EMAILS, Api, csrf_of
 from tests.receivers import Receiver, receive_webhooks
 
@@ -51,7 +52,7 @@ def browser(sign_in: Callable[..., FlaskClient]) -> FlaskClient:
 
 def deliver(app: Flask) -> int:
     with app.app_context():
-        return sender.deliver_due(app.extensions["ota_settings"])
+        return sender.deliver_due(part(Settings, app))
 
 
 def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api, receiver: Receiver) -> None:

@@ -11,8 +11,10 @@ from werkzeug.test import TestResponse
 
 from ota.apps import apps
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.db import transaction
 from ota.history.audit import SYSTEM
+from ota.parts import part
 from tests.builders.packages import apk
 from tests.conftest import Api
 
@@ -176,6 +178,6 @@ def test_a_file_that_lives_elsewhere_is_not_served_from_here(api: Api) -> None:
 
 
 def test_a_file_that_the_store_has_lost_is_a_clear_404(live: Api) -> None:
-    settings = live.app.extensions["ota_settings"]
+    settings = part(Settings, live.app)
     next(path for path in (settings.storage_path / "artifacts").rglob("*") if path.is_file()).unlink()
     assert get(live).json["code"] == "artifact_missing"

@@ -22,6 +22,9 @@ from ota.errors import Rejected
 from ota.models import Upload, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
+from ota.parts import part
+from ota.storage import ArtifactStore
+from ota.storage.incoming import Incoming
 from tests.builders.packages import apk
 from tests.conftest import Api
 
@@ -122,7 +125,7 @@ def test_when_the_disk_fails_the_upload_waits_and_then_goes_on(
     def fail(*_: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(app.extensions["ota_store"], "put", fail)
+    monkeypatch.setattr(part(ArtifactStore, app), "put", fail)
     for times in range(1, 6):
         process(app, upload_id)
         assert (row(upload_id).status, row(upload_id).postponements) == (UploadStatus.RECEIVED, times)
@@ -165,7 +168,7 @@ def test_a_fault_of_ours_is_raised_and_counts_as_a_death(
 
 
 def test_a_file_that_vanished_is_rejected_with_what_to_do(app: Flask, upload_id: str) -> None:
-    app.extensions["ota_incoming"].remove(upload_id)
+    part(Incoming, app).remove(upload_id)
     process(app, upload_id)
     assert row(upload_id).reason_code == "file_lost"
 

@@ -10,6 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from ota.config import Settings
+from ota.parts import part
 from tests.builders.packages import apk
 from tests.conftest import Api, bearer, settings_for
 
@@ -70,7 +72,7 @@ def test_a_file_that_announces_too_much_is_refused_unread(small: Flask) -> None:
 def test_a_file_that_is_too_large_without_saying_so_is_cut_off(small: Flask) -> None:
     answer = Api(small).send(b"PK\x03\x04" + b"x" * (2 * MIB + 5))
     assert (answer.status_code, answer.json["code"]) == (413, "file_too_large")
-    assert list((Path(small.extensions["ota_settings"].incoming_path)).iterdir()) == []
+    assert list((Path(part(Settings, small).incoming_path)).iterdir()) == []
 
 
 def test_a_file_of_just_the_right_size_is_taken(small: Flask) -> None:
@@ -103,7 +105,7 @@ def test_a_full_disk_is_507_and_leaves_nothing(api: Api, monkeypatch: pytest.Mon
     answer = api.send(apk())
     monkeypatch.undo()
     assert (answer.status_code, answer.json["code"]) == (507, "storage_full")
-    assert list(api.app.extensions["ota_settings"].incoming_path.iterdir()) == []
+    assert list(part(Settings, api.app).incoming_path.iterdir()) == []
     assert api.send(apk()).status_code == 202
 
 

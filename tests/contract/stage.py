@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import cast
 
-from flask import current_app
 from sqlalchemy.orm import Session
 
 from ota.apps import apps, channels, kill_switch, trust
@@ -28,6 +26,7 @@ from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
 from ota.packages import PackageFacts
 from ota.packages.facts import Signature
+from ota.parts import part
 from ota.releases import acts as release_acts
 from ota.releases.terms import Terms
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
@@ -63,7 +62,7 @@ def put(case: Case, slug: str) -> None:
 
 def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
     """Nobody is alone in a group, and none is empty."""
-    secret = cast(Settings, current_app.extensions["ota_settings"]).secret_key
+    secret = part(Settings).secret_key
     for name in GROUPS:
         group = groups.create(session, SYSTEM, app, name=name, now=now)
         ids = [SOMEBODY_ELSE, *([case.device] if case.device and name in case.groups else [])]

@@ -10,15 +10,17 @@ from flask import Flask
 
 from ota import tasks
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.db import reader, transaction
 from ota.machine import heartbeat as machine_heartbeat
 from ota.models import Upload
+from ota.parts import part
 from tests.builders.packages import apk
 from tests.conftest import Api
 
 
 def messages(app: Flask) -> list[str]:
-    return [path.name for path in (app.extensions["ota_settings"].queue_path / "messages").iterdir()]
+    return [path.name for path in (part(Settings, app).queue_path / "messages").iterdir()]
 
 
 def test_a_heartbeat_makes_the_worker_known(app: Flask, api: Api) -> None:
@@ -41,11 +43,11 @@ def test_what_stayed_behind_is_sent_again(app: Flask, api: Api) -> None:
             session.get_one(Upload, upload_id).lease_expires_at = utcnow() - timedelta(seconds=1)
         tasks.resend_stalled.run()
         assert len(messages(app)) == before + 1
-        assert app.extensions["ota_settings"].worker_sign_path.exists()
+        assert part(Settings, app).worker_sign_path.exists()
 
 
 def test_a_message_that_could_not_be_sent_is_sent_at_the_next_look(app: Flask, api: Api) -> None:
-    folder = app.extensions["ota_settings"].queue_path / "messages"
+    folder = part(Settings, app).queue_path / "messages"
     folder.rename(folder.with_name("away"))
     upload_id = api.send(apk()).json["upload"]["id"]
     folder.with_name("away").rename(folder)
@@ -58,7 +60,7 @@ def test_a_message_that_could_not_be_sent_is_sent_at_the_next_look(app: Flask, a
 
 def test_the_sweep_keeps_what_an_upload_waits_for(app: Flask, api: Api) -> None:
     upload_id = api.send(apk()).json["upload"]["id"]
-    folder = app.extensions["ota_settings"].incoming_path
+    folder = part(Settings, app).incoming_path
     (folder / ("0" * 32)).write_bytes(b"orphan")
     for path in folder.iterdir():
         os.utime(path, (time.time() - 90_000, time.time() - 90_000))

@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "logs",
     "config",
+    "parts",
     # The world: tables, files, package formats, processes.
     "models",
     "journal",
@@ -84,6 +85,7 @@ FRAMEWORKS = {
 MAY_USE_FRAMEWORKS = (
     "ota.web",
     "ota.db",
+    "ota.parts",
     "ota.machine.queue",
     "ota.machine.file_transport",
     "ota.cli",

@@ -17,6 +17,8 @@ from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import db, reader
 from ota.models import Event, ReleaseDevice, UpdateCheck, UpdateCompletion
+from ota.parts import part
+from ota.web.journal import Reports
 from ota.web.limits import place_of
 from tests.conftest import Api, drain, settings_for
 
@@ -169,7 +171,7 @@ def server(settings: Settings, **changes: Any) -> Iterator[tuple[Flask, FlaskCli
     """Another web process on the same database."""
     app = create_app(settings_for(settings.data_path, database_url=settings.database_url, **changes))
     yield app, app.test_client()
-    app.extensions["ota_reports"].close()
+    part(Reports, app).close()
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
@@ -227,7 +229,7 @@ def test_without_room_the_device_is_told_to_try_again(
     api: Api, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.published(2, "1.1.0")
-    monkeypatch.setattr(app.extensions["ota_reports"], "keep", lambda record: False)
+    monkeypatch.setattr(part(Reports, app), "keep", lambda record: False)
     body = {**DEVICE, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
     answer = api.client.post("/api/updates/complete", json=body)
     assert (answer.status_code, answer.json["code"]) == (507, "journal_full")

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.core.rollout import bucket
 from ota.db import reader, transaction
 from ota.journal import segments
@@ -30,8 +31,10 @@ from ota.models import (
     Version,
 )
 from ota.models.base import Base
+from ota.parts import part
 from ota.telemetry import counting, records
 from ota.telemetry.records import CompletionReport, EventReport
+from ota.web.journal import Reports
 from tests.conftest import Api, drain
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -66,7 +69,7 @@ def release_of(version: dict[str, Any]) -> Release:
 def report(app: Flask, *reports: EventReport | CompletionReport) -> None:
     """Reports in the journal, as the doors leave them."""
     for each in reports:
-        app.extensions["ota_reports"].keep(
+        part(Reports, app).keep(
             records.event(each) if isinstance(each, EventReport) else records.completion(each)
         )
     drain(app)
@@ -154,7 +157,7 @@ def test_what_is_drained_twice_counts_once(in_app: Flask, api: Api) -> None:
     api.published(2, "1.1.0")
     for number in range(5):
         api.check("1.0.0+1", device_id=f"phone {number}")
-    (segment,) = segments(in_app.extensions["ota_settings"].journal_path)
+    (segment,) = segments(part(Settings, in_app).journal_path)
     found = list(segment.records(0))
     drain(in_app)
     with transaction() as session:
@@ -186,10 +189,10 @@ def test_a_drain_that_dies_before_its_commit_is_done_again(
 def test_a_finished_segment_goes_and_its_position_stays_a_while(in_app: Flask, api: Api) -> None:
     api.published()
     api.check(device_id="phone")
-    folder = in_app.extensions["ota_settings"].journal_path
+    folder = part(Settings, in_app).journal_path
     drain(in_app)
     (name,) = (each.name for each in segments(folder))
-    in_app.extensions["ota_reports"].close()
+    part(Reports, in_app).close()
     drain(in_app)
     assert segments(folder) == []
     with transaction() as session:
@@ -205,7 +208,7 @@ def test_what_cannot_be_read_keeps_nobody_from_being_counted(
 ) -> None:
     api.published()
     for garbage in (b"?", b"C", b"E{}", b"C" + bytes(30), b"D[]"):
-        in_app.extensions["ota_reports"].keep(garbage)
+        part(Reports, in_app).keep(garbage)
     api.check(device_id="phone")
     assert drain(in_app) == 6
     assert len(rows(UpdateCheck)) == 1

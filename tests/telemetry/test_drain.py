@@ -15,12 +15,15 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.db import reader, transaction
 from ota.journal import Journal, Segment, segments
 from ota.models import Event, JournalPosition, Release, ReleaseDevice, UpdateCheck
+from ota.parts import part
 from ota.telemetry import counting, prune, records
 from ota.telemetry import drain as telemetry_drain
 from ota.telemetry.drain import Drainer
+from ota.web.journal import Reports
 from tests.conftest import Api, drain
 from tests.telemetry.test_counting import happened, in_app, release_of, rows
 
@@ -36,9 +39,7 @@ def check(device: str, current: str, at: datetime, release: Release | None = Non
 
 
 def on_disk(app: Flask) -> bytes:
-    return b"".join(
-        path.read_bytes() for path in app.extensions["ota_settings"].journal_path.glob("*.journal")
-    )
+    return b"".join(path.read_bytes() for path in part(Settings, app).journal_path.glob("*.journal"))
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_one_record_that_can_not_be_counted_is_set_aside_and_the_others_count_on
     assert drain(in_app) == 0
     assert len(rows(UpdateCheck)) == len({each.device_id for each in rows(UpdateCheck)}) == 27
     assert caplog.text.count("it is set aside as") == 3
-    folder = in_app.extensions["ota_settings"].journal_path
+    folder = part(Settings, in_app).journal_path
     aside = list(folder.glob("poison-*.record"))
     assert len(aside) == 3
     poisonous.clear()  # The program was mended.
@@ -91,7 +92,7 @@ def test_when_the_world_is_to_blame_no_record_is_set_aside(
         patched.setattr(counting, "count", fails)
         with pytest.raises(error):
             drain(in_app)
-    assert list(in_app.extensions["ota_settings"].journal_path.glob("poison*")) == []
+    assert list(part(Settings, in_app).journal_path.glob("poison*")) == []
     assert drain(in_app) == 1
 
 
@@ -101,13 +102,13 @@ def test_events_of_a_version_that_is_gone_are_dropped(in_app: Flask, api: Api) -
     api.check("1.0.0+1", device_id="phone")
     drain(in_app)
     for version in (draft, made):
-        in_app.extensions["ota_reports"].keep(
+        part(Reports, in_app).keep(
             records.event(happened(version, "crash", signature="boom", number=version["id"]))
         )
     assert api.delete(f"/api/versions/{draft['id']}").status_code == 200
     assert drain(in_app) == 2
     assert [each.version_id for each in rows(Event)] == [made["id"]]
-    assert list(in_app.extensions["ota_settings"].journal_path.glob("poison*")) == []
+    assert list(part(Settings, in_app).journal_path.glob("poison*")) == []
 
 
 def test_a_segment_that_is_quiet_for_a_year_counts_once(in_app: Flask, api: Api) -> None:
@@ -130,9 +131,9 @@ def test_what_is_counted_leaves_the_disk(in_app: Flask, api: Api) -> None:
         assert b"somebody's" in on_disk(in_app)
         assert drainer.drain() == 1
         assert b"somebody's" not in on_disk(in_app)
-    in_app.extensions["ota_reports"].close()
+    part(Reports, in_app).close()
     drainer.drain()
-    assert segments(in_app.extensions["ota_settings"].journal_path) == []
+    assert segments(part(Settings, in_app).journal_path) == []
 
 
 def test_who_dies_between_counting_and_wiping_wipes_later(
@@ -155,13 +156,13 @@ def test_who_dies_before_deleting_a_segment_deletes_it_later(
 ) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="somebody")
-    in_app.extensions["ota_reports"].close()
+    part(Reports, in_app).close()
     with monkeypatch.context() as patched:
         patched.setattr(Segment, "delete", lambda *_: None)
         drain(in_app)
-    assert len(segments(in_app.extensions["ota_settings"].journal_path)) == 1
+    assert len(segments(part(Settings, in_app).journal_path)) == 1
     assert drain(in_app) == 0
-    assert segments(in_app.extensions["ota_settings"].journal_path) == []
+    assert segments(part(Settings, in_app).journal_path) == []
     assert len(rows(UpdateCheck)) == 1
 
 
@@ -186,7 +187,7 @@ def test_two_drainers_count_once_and_neither_fails(in_app: Flask, api: Api) -> N
     for number in range(4):
         api.check("1.0.0+1", device_id=f"phone {number}")
         counted.append([each.drain() for each in ((one, other) if number % 2 else (other, one))])
-    in_app.extensions["ota_reports"].close()
+    part(Reports, in_app).close()
     one.drain()
     other.drain()
     assert len(rows(UpdateCheck)) == 4
@@ -196,7 +197,7 @@ def test_two_drainers_count_once_and_neither_fails(in_app: Flask, api: Api) -> N
 
 def test_records_of_several_web_processes_are_counted_in_the_order_of_time(in_app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")["version"]
-    release, settings = release_of(made), in_app.extensions["ota_settings"]
+    release, settings = release_of(made), part(Settings, in_app)
     workers = [Journal(settings.journal_path, most_bytes=2**24, segment_bytes=2**20) for _ in range(2)]
     start = utcnow() - timedelta(hours=2)
     for worker in workers:
@@ -226,7 +227,7 @@ def test_what_comes_while_segments_are_read_waits_for_the_next_look(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = api.published(2, "1.1.0")["version"]
-    release, settings = release_of(made), in_app.extensions["ota_settings"]
+    release, settings = release_of(made), part(Settings, in_app)
     first, second = (Journal(settings.journal_path, most_bytes=2**24, segment_bytes=2**20) for _ in range(2))
     now = utcnow()
     for worker in (first, second):
@@ -260,7 +261,7 @@ def test_a_long_count_stops_when_it_is_told_to_and_goes_on_later(
     monkeypatch.setattr(telemetry_drain, "_BATCH", 2)
     for number in range(5):
         api.check("1.0.0+1", device_id=f"phone {number}")
-    in_app.extensions["ota_reports"].close()
+    part(Reports, in_app).close()
     drainer, looks = Drainer(in_app), iter([False, True])
     assert drainer.drain(lambda: next(looks)) == 2
     assert drainer.drain() == 3
@@ -275,9 +276,9 @@ def test_the_last_words_of_web_processes_are_counted_before_it_ends(in_app: Flas
     thread.start()
     stop.set()
     api.check("1.0.0+1", device_id="phone 2")
-    in_app.extensions["ota_reports"].close()
+    part(Reports, in_app).close()
     thread.join(20)
-    assert segments(in_app.extensions["ota_settings"].journal_path) == []
+    assert segments(part(Settings, in_app).journal_path) == []
     assert len(rows(UpdateCheck)) == 2
 
 

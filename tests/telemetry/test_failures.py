@@ -10,7 +10,9 @@ from flask import Flask
 from ota.clock import utcnow
 from ota.db import transaction
 from ota.models import Event, FailureSignature
+from ota.parts import part
 from ota.telemetry import failures, prune, records
+from ota.web.journal import Reports
 from tests.conftest import Api, drain
 from tests.telemetry.test_counting import happened, in_app, report, rows
 
@@ -81,7 +83,7 @@ def test_a_version_that_was_never_published_is_unknown_to_devices_and_can_be_del
     ).json
     assert [each["code"] for each in answer["refused"]] == ["unknown_version"]
     api.check("1.2.0+3", device_id="phone")
-    in_app.extensions["ota_reports"].keep(
+    part(Reports, in_app).keep(
         records.event(happened(draft, "crash", signature="boom"))
     )  # As they were taken before.
     drain(in_app)

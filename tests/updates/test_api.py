@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from ota.config import Settings
+from ota.parts import part
 from tests.conftest import Api
 
 pytestmark = pytest.mark.sqlite_suffices
@@ -112,7 +114,7 @@ def test_health_names_each_part(api: Api) -> None:
 
 
 def test_health_is_503_when_the_storage_is_gone(api: Api) -> None:
-    folder = api.app.extensions["ota_settings"].storage_path / "artifacts"
+    folder = part(Settings, api.app).storage_path / "artifacts"
     folder.rmdir()
     answer = api.client.get("/api/system/health")
     assert (answer.status_code, answer.json["ok"], answer.json["components"]["storage"]["state"]) == (

@@ -21,6 +21,7 @@ from ota.db import db, reader, transaction
 from ota.devices import devices
 from ota.journal import segments
 from ota.models import Device, DeviceGroup, DeviceGroupMember, Release, Version
+from ota.parts import part
 from ota.web.updates.front import Front
 from tests.conftest import Api, drain
 
@@ -241,11 +242,7 @@ def test_notes_come_in_the_language_that_the_device_wants(
 def test_a_long_body_is_counted_without_being_kept(api: Api, app: Flask) -> None:
     api.check("1.0.0+1", device_id="phone", sdk=30, locale="x" * 50_000, more="y" * 50_000)
     api.check("1.0.0+1", device_id="phone")
-    kept = [
-        each
-        for segment in segments(app.extensions["ota_settings"].journal_path)
-        for each, _ in segment.records(0)
-    ]
+    kept = [each for segment in segments(part(Settings, app).journal_path) for each, _ in segment.records(0)]
     assert [len(each) < 1_000 for each in kept] == [True, True]
     assert drain(app) == 2
     with app.app_context():

@@ -13,8 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
+from ota.config import Settings
 from ota.db import reader
 from ota.models import Event, FailureSignature, ReleaseDevice, UpdateCompletion
+from ota.parts import part
 from ota.telemetry import accept
 from tests import servers
 from tests.builders.packages import apk
@@ -71,7 +73,7 @@ def test_everybody_gets_an_answer_while_the_database_is_away_and_afterwards(
     assert (page.status_code, "does not answer at the moment" in page.text) == (503, True)
     assert browser.get("/apps/my-app/versions", headers={"HX-Request": "true"}).status_code == 503
     assert api.send(apk(code=2)).status_code == 503
-    assert list(own_app.extensions["ota_settings"].incoming_path.iterdir()) == []
+    assert list(part(Settings, own_app).incoming_path.iterdir()) == []
 
     own_server.start()
     assert api.client.get("/api/system/health").status_code == 200

@@ -13,9 +13,11 @@ from werkzeug.test import TestResponse
 from ota.apps import apps
 from ota.builds.worker import process
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.core.permissions import Role
 from ota.db import transaction
 from ota.models import Channel
+from ota.parts import part
 from tests.builders.packages import apk
 from tests.conftest import EMAILS, SECOND_PUBLISHER, Api, csrf_of
 
@@ -124,7 +126,7 @@ def test_a_forged_upload_leaves_nothing_behind(app: Flask, browser: FlaskClient)
         "/apps/my-app/uploads", data={"file": (io.BytesIO(apk()), "a.apk"), "csrf_token": "forged"}
     )
     assert answer.status_code == 400
-    assert list(app.extensions["ota_settings"].incoming_path.iterdir()) == []
+    assert list(part(Settings, app).incoming_path.iterdir()) == []
 
 
 def test_deactivating_asks_first_and_then_does_it(browser: FlaskClient, api: Api) -> None:

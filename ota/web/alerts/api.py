@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from ota.alerts import deliveries, receivers
 from ota.apps import apps
@@ -12,6 +12,7 @@ from ota.core.alerts import DeliveryState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import Delivery, Webhook
+from ota.parts import part
 from ota.web.access import actor
 from ota.web.alerts.shapes import (
     AllDeliveriesQuery,
@@ -184,7 +185,7 @@ def resend(delivery_id: int) -> DeliveryAnswer:
 
 def allows_private() -> bool:
     """Does this installation send to addresses inside its own network?"""
-    settings: Settings = current_app.extensions["ota_settings"]
+    settings = part(Settings)
     return settings.webhook_private
 
 

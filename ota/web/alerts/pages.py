@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, flash, redirect, url_for
+from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
 from ota.alerts import deliveries, receivers
 from ota.apps import apps
 from ota.clock import utcnow
+from ota.config import Settings
 from ota.core.alerts import MAX_TRIES
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
 from ota.models import App
+from ota.parts import part
 from ota.web.access import actor, page
 from ota.web.alerts.api import allows_private
 from ota.web.alerts.forms import EVENT_WORDS, RecipientForm, WebhookForm
@@ -226,7 +228,7 @@ def _page(
         recipient_form=recipient_form or RecipientForm(formdata=None, prefix="recipient-"),
         webhooks=receivers.webhooks_of(reader(), app),
         recipients=receivers.recipients_of(reader(), app),
-        has_mail=bool(current_app.extensions["ota_settings"].smtp_url),
+        has_mail=bool(part(Settings).smtp_url),
         confirm=ConfirmForm(formdata=None),
         **_sent(app),
         **context,

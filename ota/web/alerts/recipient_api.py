@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from ota.alerts import receivers
 from ota.apps import apps
@@ -11,6 +11,7 @@ from ota.config import Settings
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.models import AlertRecipient
+from ota.parts import part
 from ota.web.access import actor
 from ota.web.alerts.shapes import (
     RecipientAnswer,
@@ -79,7 +80,7 @@ def delete(recipient_id: int) -> DeletedAnswer:
 
 
 def _has_mail() -> bool:
-    settings: Settings = current_app.extensions["ota_settings"]
+    settings = part(Settings)
     return bool(settings.smtp_url)
 
 

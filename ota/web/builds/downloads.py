@@ -14,6 +14,7 @@ from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import NotFound
 from ota.models import Version
+from ota.parts import part
 from ota.storage import ArtifactStore
 from ota.web.access import Caller, declare
 
@@ -36,7 +37,7 @@ def download(app_slug: str, platform: str, version_code: int, file_name: str) ->
         file_name=file_name,
         now=utcnow(),
     )
-    store: ArtifactStore = current_app.extensions["ota_store"]
+    store = part(ArtifactStore)
     assert version.checksum is not None
     try:
         file = store.open(version.checksum)

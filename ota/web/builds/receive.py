@@ -18,6 +18,7 @@ from ota.errors import Invalid, TooLarge
 from ota.history.audit import Actor
 from ota.machine import queue
 from ota.models import Upload
+from ota.parts import part
 from ota.storage.incoming import Incoming, IncomingFile
 from ota.web.operation import MAX_BODY_BYTES, Operation, body_too_large
 
@@ -151,10 +152,8 @@ def _view() -> Callable[..., Any] | None:
 
 
 def _incoming() -> Incoming:
-    incoming: Incoming = current_app.extensions["ota_incoming"]
-    return incoming
+    return part(Incoming)
 
 
 def _settings() -> Settings:
-    settings: Settings = current_app.extensions["ota_settings"]
-    return settings
+    return part(Settings)

@@ -6,7 +6,7 @@ import base64
 import plistlib
 from typing import Any
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
@@ -18,9 +18,11 @@ from ota.errors import Forbidden, OtaError
 from ota.installing import install_page, share_links
 from ota.installing.install_page import Offering
 from ota.models import App, ShareLink, Version
+from ota.parts import part
 from ota.web.access import Caller, declare, page
 from ota.web.forms import LinkPasswordForm, UdidForm, show_error
 from ota.web.installing import links
+from ota.web.limits import LoginLimits
 from ota.web.views import download_url, public_url
 
 blueprint = Blueprint("install", __name__, url_prefix="/install/<slug>")
@@ -61,7 +63,7 @@ def unlock(slug: str, signed: str) -> ResponseReturnValue:
     link, form = _link(slug, signed), LinkPasswordForm()
     if not form.validate_on_submit():
         return _password_page(form, 422)
-    limits, who = current_app.extensions["ota_login_limits"], request.remote_addr or ""
+    limits, who = part(LoginLimits), request.remote_addr or ""
     limits.check(who, str(link.id), kind="share")
     if not share_links.opens_with(link, form.password.data):
         limits.note_try(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, current_app, flash, redirect, request, session, url_for
+from flask import Blueprint, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
@@ -12,10 +12,12 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import transaction
 from ota.errors import Forbidden, OtaError
+from ota.parts import part
 from ota.people import accounts
 from ota.web.access import actor, page
 from ota.web.forms import LoginForm, PasswordForm, show_error
 from ota.web.frame import render_page
+from ota.web.limits import LoginLimits
 
 blueprint = Blueprint("account", __name__)
 
@@ -27,7 +29,7 @@ def login() -> ResponseReturnValue:
     form = LoginForm()
     if not form.validate_on_submit():
         return render_page("frame/login.html", form=form), 422 if form.errors else 200
-    current_app.extensions["ota_login_limits"].note_try(request.remote_addr or "", form.email.data)
+    part(LoginLimits).note_try(request.remote_addr or "", form.email.data)
     try:
         with transaction() as writing:
             user = accounts.authenticate(

@@ -14,6 +14,8 @@ from ota.core.permissions import Access
 from ota.db import reader
 from ota.machine import heartbeat as machine_heartbeat
 from ota.machine import queue
+from ota.parts import part
+from ota.storage import ArtifactStore
 from ota.web.operation import SYSTEM, Operation, operation
 from ota.web.shapes import ComponentView, HealthAnswer
 
@@ -30,7 +32,7 @@ def health() -> tuple[HealthAnswer, int]:
     """The state of each part. 503 when one is down that devices need."""
     components = {
         "database": _probe("database", lambda: machine_heartbeat.check_database(reader())),
-        "storage": _probe("storage", current_app.extensions["ota_store"].check),
+        "storage": _probe("storage", part(ArtifactStore).check),
         "queue": _probe("queue", lambda: queue.check_broker(current_app)),
     }
     components["worker"] = _worker(is_database_up=components["database"].state == "up")

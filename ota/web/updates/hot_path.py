@@ -6,9 +6,8 @@ import time
 from collections.abc import Collection, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
@@ -17,6 +16,7 @@ from ota.config import Settings
 from ota.core.decision import NoUpdate, Offer
 from ota.core.locales import best, best_tag
 from ota.db import after_commit, snapshot
+from ota.parts import add_part, part
 from ota.telemetry import records
 from ota.updates import answers as update_answers
 from ota.updates.answers import Answer
@@ -122,9 +122,9 @@ def _shortened(asked: CheckRequest) -> bytes:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    app.extensions["ota_hot_path"] = HotPath(app, settings)
+    add_part(app, HotPath, HotPath(app, settings))
 
 
 def hot_path(app: Flask | None = None) -> HotPath:
     """That of this web process."""
-    return cast(HotPath, (app or current_app).extensions["ota_hot_path"])
+    return part(HotPath, app)

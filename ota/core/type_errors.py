@@ -1,0 +1,16 @@
+"""Type errors in plain words: what a field expected and what it got."""
+
+from __future__ import annotations
+
+import re
+
+_KINDS = {"int": "whole number", "str": "text", "float": "number", "bool": "true or false", "array": "list"}
+_QUOTED = re.compile(r"`([^`]*)`")
+
+
+def in_words(problem: str) -> str:
+    """Put a finding of msgspec into words: "Expected `int | null`, got `str`" reads "expected whole number or null, got text"."""
+    named = _QUOTED.sub(
+        lambda quoted: " or ".join(_KINDS.get(kind, kind) for kind in quoted[1].split(" | ")), problem
+    )
+    return named[:1].lower() + named[1:]
