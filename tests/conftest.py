@@ -45,6 +45,7 @@ from tests.builders.packages import apk
 worker.read_package = read_here
 
 speed.compile_each_url_rule_once()
+speed.compile_each_statement_once()
 speed.hash_passwords_cheaply()
 
 PASSWORD = "correct horse battery"
@@ -183,6 +184,8 @@ def serving(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
     speed.share_compiled_templates(app)
+    with app.app_context():
+        speed.share_compiled_statements(db.engine)
     yield app
     part(Reports, app).close()
     shutil.rmtree(settings.journal_path)

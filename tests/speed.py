@@ -12,6 +12,9 @@ from argon2 import PasswordHasher
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from sqlalchemy import Engine
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 from ota.people import accounts, passwords
@@ -20,16 +23,44 @@ REAL_HASHER = passwords._hasher
 
 
 def compile_each_url_rule_once() -> None:
-    """Keep the functions that Werkzeug compiles for each URL rule: every application of a test has the same rules."""
-    compile_builder, kept = Rule._compile_builder, {}
+    """Keep what Werkzeug makes of each URL rule: every application of a test has the same rules."""
+    compile_rule, kept = Rule.compile, {}
 
-    def compile_once(self: Rule, append_unknown: bool = True) -> Any:
-        key = (self.rule, tuple(self._trace), repr(self.defaults), append_unknown)
+    def compile_once(self: Rule) -> None:
+        key = (
+            self.rule,
+            repr(self.defaults),
+            self.strict_slashes,
+            self.merge_slashes,
+            self.subdomain,
+            self.host,
+        )
         if key not in kept:
-            kept[key] = compile_builder(self, append_unknown)
-        return kept[key]
+            compile_rule(self)
+            builders = self._build.__func__, self._build_unknown.__func__  # type: ignore[attr-defined]
+            kept[key] = self._parts, self._trace, self._converters, frozenset(self.arguments), *builders
+            return
+        parts, trace, converters, arguments, build, build_unknown = kept[key]
+        self._parts, self._trace, self._converters = list(parts), list(trace), dict(converters)
+        self.arguments |= arguments
+        self._build, self._build_unknown = build.__get__(self, None), build_unknown.__get__(self, None)
 
-    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+    Rule.compile = compile_once  # type: ignore[method-assign]
+
+
+def compile_each_statement_once() -> None:
+    """Let the engines of all tests share their compiled SQL. Compiled statements are kept by dialect, and an engine has a dialect
+    object of its own: two of one kind have to count as the same."""
+    DefaultDialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[method-assign]
+    DefaultDialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
+
+
+_STATEMENTS: LRUCache[Any, Any] = LRUCache(5000)
+
+
+def share_compiled_statements(engine: Engine) -> None:
+    """Let this engine use the statements that others before it have compiled."""
+    engine._compiled_cache = _STATEMENTS
 
 
 def hash_passwords_cheaply() -> None:

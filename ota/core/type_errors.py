@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_KINDS = {"int": "whole number", "str": "text", "float": "number", "bool": "true or false", "array": "list"}
+_KINDS = {"int": "whole number", "str": "text", "float": "number", "bool": "true or false"}
 _QUOTED = re.compile(r"`([^`]*)`")
 
 

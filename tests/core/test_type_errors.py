@@ -15,8 +15,8 @@ from ota.core.type_errors import in_words
         (1, str, "expected text, got whole number"),
         ("x", int | None, "expected whole number or null, got text"),
         (1, bool, "expected true or false, got whole number"),
-        ({}, list[str], "expected list, got object"),
-        ([], dict[str, int], "expected object, got list"),
+        ({}, list[str], "expected array, got object"),
+        ([], dict[str, int], "expected object, got array"),
         ("x", float, "expected number, got text"),
     ],
 )
