@@ -1,4 +1,7 @@
-"""What devices say, written down before it is counted: an append costs a copy in memory, and what was appended survives the process."""
+"""Checks and reports of devices, on disk before they are counted.
+
+An append costs one copy in memory, and appended records survive the process.
+"""
 
 from ota.journal.reader import Segment, segments
 from ota.journal.set_aside import forget_old, set_aside

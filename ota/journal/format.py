@@ -1,8 +1,8 @@
-"""The form of a segment: records one after the other, then zeros.
+"""The format of a segment: records, then zeros.
 
-A record is a head, which has the length of its payload and the payload's CRC-32, and the payload. A file that ends with zeros and one that
-ends in the middle of a record, because its writer was killed there, are both read up to the last whole record. Zeros stand in the place of
-what was counted.
+A record is a head, with the payload's length and CRC-32, and the payload. Whether a file ends with zeros or
+in the middle of a record (its writer was killed), it is read up to the last whole record. Counted records are
+overwritten with zeros.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ MAX_PAYLOAD = 64 * 1024
 
 
 def record(payload: bytes) -> bytes:
-    """The payload with its head. Raises `ValueError` for an empty one and one above `MAX_PAYLOAD`."""
+    """Return the payload with its head. Raises `ValueError` if it is empty or larger than `MAX_PAYLOAD`."""
     if not 0 < len(payload) <= MAX_PAYLOAD:
         raise ValueError(f"a record holds 1 to {MAX_PAYLOAD} bytes, not {len(payload)}")
     return HEAD.pack(len(payload), crc32(payload)) + payload
 
 
 def payload_at(segment: bytes | mmap.mmap, position: int) -> bytes | None:
-    """The whole payload of the record that begins there; None where none does."""
+    """Return the payload of the record at this position, or None if no whole record starts there."""
     start = position + HEAD.size
     if start > len(segment):
         return None

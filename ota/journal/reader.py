@@ -1,4 +1,4 @@
-"""Reading the journal of all processes of this machine, while they write it, and wiping what was counted."""
+"""Reading the journals of all processes of this machine while they write, and wiping counted records."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from pathlib import Path
 
 from ota.journal.format import HEAD, SUFFIX, payload_at
 
-_AT_ONCE = 1024**2
+_WIPE_BLOCK = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of the journal. Its ``name`` never comes again. Somebody else may delete it at any moment: then nothing is in it."""
+    """One file of the journal. Its ``name`` is never reused.
+
+    Another process can delete the file at any moment. A deleted segment reads as empty and finished.
+    """
 
     path: Path
 
@@ -25,7 +28,7 @@ class Segment:
         return self.path.stem
 
     def is_finished(self) -> bool:
-        """Will nobody append to it any more? What is read after that is all there is."""
+        """Return whether its writer is done. Records read after that are complete."""
         try:
             with self.path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -36,7 +39,10 @@ class Segment:
         return True
 
     def has_more(self, position: int) -> bool:
-        """Does anything stand at this position? One short read: asked twice a second of segments in which nothing happens."""
+        """Return whether there is data at this position.
+
+        One short read, since idle segments are polled too.
+        """
         try:
             with self.path.open("rb", buffering=0) as file:
                 return os.pread(file.fileno(), HEAD.size, position).rstrip(b"\0") != b""
@@ -44,7 +50,7 @@ class Segment:
             return False
 
     def records(self, position: int) -> Iterator[tuple[bytes, int]]:
-        """Payloads from a position on (0, or one that was answered before), each with the position after it."""
+        """Yield each payload with the position after it, from 0 or from a position yielded before."""
         try:
             with (
                 self.path.open("rb") as file,
@@ -57,35 +63,40 @@ class Segment:
             return
 
     def after_wiped(self, position: int) -> int:
-        """Where the first record stands at or behind this position: a database that was restored from a backup knows an older position
-        than the one up to which everything is wiped. The position itself where there is none."""
+        """Return the position of the first record at or after this one, or ``position`` if there is none.
+
+        Needed after a restore: the backup's position is older than the point up to which records are wiped.
+        """
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return position
         first = len(content) - len(content[position:].lstrip(b"\0"))
-        # The length of a record may itself begin with zeros.
+        # The head of a record can itself begin with zero bytes.
         starts = range(max(position, first - HEAD.size + 1), first + 1)
         return next((start for start in starts if payload_at(content, start) is not None), position)
 
     def wipe(self, since: int, to: int) -> None:
-        """Leave zeros where counted records were: they hold what devices said of themselves, and a quiet segment lives for weeks. Its
-        writer may append behind them meanwhile."""
+        """Overwrite counted records with zeros, since they hold device data and a quiet segment lives for
+        weeks.
+
+        The writer can append behind them meanwhile.
+        """
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         try:
             while since < to:
-                since += os.pwrite(descriptor, bytes(min(_AT_ONCE, to - since)), since)
+                since += os.pwrite(descriptor, bytes(min(_WIPE_BLOCK, to - since)), since)
         finally:
             os.close(descriptor)
 
     def delete(self) -> None:
-        """Deleting twice is no error."""
+        """Delete the file. Deleting it twice is harmless."""
         self.path.unlink(missing_ok=True)
 
 
 def segments(folder: Path) -> Sequence[Segment]:
-    """Those that are there, the oldest first."""
+    """Return the segments in this folder, oldest first."""
     return [Segment(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]

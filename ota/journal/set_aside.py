@@ -1,6 +1,7 @@
-"""Records that can't be counted: kept for whoever mends the program, but not for long and not without bound.
+"""Records that can't be counted, kept for debugging, within limits on their age and number.
 
-Each one is a file in the form of a segment. With the ending ``.journal`` in place of ``.record`` it is counted again.
+Each is a file in the format of a segment. Rename it from ``.record`` to ``.journal`` to have it counted
+again.
 """
 
 from __future__ import annotations
@@ -14,28 +15,31 @@ from ota.journal.format import record
 
 log = logging.getLogger(__name__)
 
-MOST = 200
+MAX_FILES = 200
 KEPT_DAYS = 30
 _NAMES = "poison-*.record"
 
 
 def set_aside(folder: Path, segment: str, position: int, payload: bytes) -> Path | None:
-    """Keep a record that can't be counted; doing it twice is no error. None when it is lost: there are too many, or there is no room."""
+    """Write the record to a file of its own and return its path. Repeating it is harmless.
+
+    Returns None if the record is lost, because there are `MAX_FILES` already or no room.
+    """
     path = folder / f"poison-{segment}-{position}.record"
-    if sum(1 for _ in folder.glob(_NAMES)) >= MOST and not path.exists():
+    if sum(1 for _ in folder.glob(_NAMES)) >= MAX_FILES and not path.exists():
         return None
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
             file.write(record(payload))
     except OSError as error:
-        log.error("%s: a record that can't be counted can't be kept either: %s", path, error)
+        log.error("%s: cannot set aside a record that cannot be counted: %s", path, error)
         return None
     return path
 
 
 def forget_old(folder: Path) -> None:
-    """Delete what was set aside long ago: it holds ids of devices."""
+    """Delete records set aside more than `KEPT_DAYS` days ago, since they hold device ids."""
     for path in folder.glob(_NAMES):
         try:
             if path.stat().st_mtime < time.time() - KEPT_DAYS * 86_400:

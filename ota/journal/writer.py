@@ -1,4 +1,4 @@
-"""Appending to the journal of one process."""
+"""Appending to one process's journal."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ SEGMENT_BYTES = 8 * 1024**2
 
 
 class JournalFull(OSError):
-    """There is no room for another segment: on the disk, or within what the journal may take."""
+    """No room for another segment, on the disk or within the journal's size limit."""
 
 
 class Journal:
-    """Segments of one process in a folder. Any thread may append.
+    """One process's segments in a folder. Safe to use from any thread.
 
-    A segment is a file of a fixed size that is mapped into memory, so an append is no system call, and what was appended is the kernel's
-    to keep: it is there after ``kill -9``, though not after the machine lost its power. The segment that is being written is
-    locked; one without a lock is finished, in whatever way its process ended.
+    A segment is a file of a fixed size, mapped into memory, so an append needs no system call. The kernel
+    keeps appended records: they survive ``kill -9``, but not a power cut. The current segment is locked. A
+    segment without a lock is finished, however its process ended.
     """
 
-    def __init__(self, folder: Path, *, most_bytes: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder
-        self._segments = most_bytes // segment_bytes
+        self._max_segments = max_bytes // segment_bytes
         self._bytes = segment_bytes
         self._lock = threading.Lock()
         self._number = 0
@@ -39,7 +39,10 @@ class Journal:
         self._full_until = 0.0
 
     def append(self, payload: bytes) -> None:
-        """Keep it. Raises `JournalFull` when nothing more can be kept, and `ValueError` for a payload that is too large."""
+        """Append one record.
+
+        Raises `JournalFull` without room, `ValueError` if the payload is empty or too large.
+        """
         whole = record(payload)
         with self._lock:
             end = self._position + len(whole)
@@ -51,7 +54,7 @@ class Journal:
             self._position = end
 
     def close(self) -> None:
-        """Finish the segment, so that whoever reads it can be done with it."""
+        """Finish the segment, so that readers can finish it too."""
         with self._lock:
             self._finish()
 
@@ -66,20 +69,20 @@ class Journal:
         if now < self._full_until:
             raise JournalFull(errno.ENOSPC, "the journal has no room")
         try:
-            if sum(1 for _ in self._folder.glob(f"*{SUFFIX}")) >= self._segments:
+            if sum(1 for _ in self._folder.glob(f"*{SUFFIX}")) >= self._max_segments:
                 raise JournalFull(
-                    errno.EDQUOT, "the journal is as large as it may be: nobody has counted what it holds"
+                    errno.EDQUOT, "the journal has reached its size limit and is not being counted"
                 )
-            self._map = self._made()
+            self._map = self._create_segment()
         except OSError:
-            self._full_until = now + 1.0  # Not looked at again for each check.
+            self._full_until = now + 1.0  # Try again after a second, not for every check.
             raise
         self._process = os.getpid()
 
-    def _made(self) -> mmap.mmap:
-        """A new segment, mapped, locked and with its room on the disk, so that no write into it can fail."""
+    def _create_segment(self) -> mmap.mmap:
+        """Return a new segment, mapped and locked, with its disk space reserved so that no write can fail."""
         self._number += 1
-        # By name in the order in which they were begun; two processes never choose the same.
+        # Names sort by creation time, and two processes never choose the same one.
         path = self._folder / f"{time.time_ns():020d}-{os.getpid()}-{self._number}{SUFFIX}"
         hidden = path.with_suffix(".new")
         descriptor = None
@@ -87,15 +90,14 @@ class Journal:
             descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             _reserve(descriptor, self._bytes)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            made = mmap.mmap(
-                descriptor, self._bytes
-            )  # Keeps a duplicate of the descriptor, and with it the lock.
+            # The mapping keeps a duplicate of the descriptor, and with it the lock.
+            mapped = mmap.mmap(descriptor, self._bytes)
             hidden.rename(path)
-            return made
+            return mapped
         except OSError as error:
             if descriptor is not None:
                 hidden.unlink(missing_ok=True)
-            raise JournalFull(error.errno, f"there is no room for the journal: {error.strerror}") from error
+            raise JournalFull(error.errno, f"no room for the journal: {error.strerror}") from error
         finally:
             if descriptor is not None:
                 os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Where bytes live: the quarantine that uploads arrive in, and the store that names them by digest."""
+"""Storage of files: the quarantine that receives uploads, and the store that keeps artifacts by digest."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import BinaryIO, Protocol
 
 
 class ArtifactStore(Protocol):
-    """Immutable bytes by SHA-256."""
+    """Immutable files, named by their SHA-256."""
 
     def put(self, source: Path, sha256: str) -> None:
-        """Store a file whose digest has been computed. Safe to run twice; whole or not at all. ``source`` stays.
+        """Store a file whose digest is known, atomically. Storing it twice is harmless; ``source`` stays.
 
-        Raises `ota.errors.StorageFull` when there is no room, leaving nothing behind.
+        Raises `ota.errors.StorageFull` when there is no room, and then leaves nothing behind.
         """
 
     def open(self, sha256: str) -> BinaryIO:
-        """The bytes, seekable. Raises ``FileNotFoundError`` when they are not there."""
-
-    def has(self, sha256: str) -> bool:
-        """Are these bytes stored?"""
+        """Open an artifact as a seekable stream. Raises ``FileNotFoundError`` if it is not stored."""
 
     def check(self) -> None:
-        """Raises ``OSError`` when nothing can be written here."""
+        """Raise ``OSError`` if the store is not writable."""

@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any moment leaves either the old state or the new one."""
+"""Helpers for crash-safe writes: after a crash at any moment, either the old or the new state is on disk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ota.errors import StorageFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
+FULL = "The server has no room left for this file. Free some space, then send it again."
+
 
 def fsync_folder(folder: Path) -> None:
     """Make names that were added to or removed from the folder survive a power cut."""
@@ -23,17 +25,14 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-FULL = "The server has no room left for this file. Free some space, then send it again."
-
-
 def is_full(error: OSError) -> bool:
-    """Does this failure mean that there is no room left?"""
+    """Return whether the error means that no space is left."""
     return error.errno in _FULL
 
 
 @contextmanager
-def room_or_full() -> Iterator[None]:
-    """Turns "no space left" into `StorageFull`; every other ``OSError`` passes."""
+def raising_storage_full() -> Iterator[None]:
+    """Turn "no space left" into `StorageFull`. Every other ``OSError`` passes through."""
     try:
         yield
     except OSError as error:
@@ -43,5 +42,5 @@ def room_or_full() -> Iterator[None]:
 
 
 def temporary_name(folder: Path) -> Path:
-    """A name in this folder that nobody else uses."""
+    """Return an unused, random name in this folder."""
     return folder / f".{secrets.token_hex(8)}.tmp"

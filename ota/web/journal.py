@@ -24,7 +24,7 @@ class Reports:
 
     def __init__(self, settings: Settings) -> None:
         size = max(_SMALLEST, min(SEGMENT_BYTES, settings.journal_bytes // 16))
-        self._journal = Journal(settings.journal_path, most_bytes=settings.journal_bytes, segment_bytes=size)
+        self._journal = Journal(settings.journal_path, max_bytes=settings.journal_bytes, segment_bytes=size)
         self._quiet_until = 0.0
         self._lost = 0
 

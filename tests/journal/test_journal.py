@@ -1,4 +1,4 @@
-"""The journal keeps what was appended, whatever happens to whoever appended it."""
+"""The journal keeps every appended record, whatever happens to its writer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from hypothesis import strategies as st
 from ota.config import ROOT
 from ota.journal import Journal, JournalFull, forget_old, segments, set_aside
 from ota.journal.format import MAX_PAYLOAD, payload_at, record
+from ota.journal.set_aside import MAX_FILES
 
 SMALL = 4096
 ENDLESS = """
 import sys, threading
 from pathlib import Path
 from ota.journal import Journal
-journal = Journal(Path(sys.argv[1]), most_bytes=10**9, segment_bytes=65536)
+journal = Journal(Path(sys.argv[1]), max_bytes=10**9, segment_bytes=65536)
 def write(name):
     number = 0
     while True:
@@ -37,8 +39,8 @@ for name in range(3):
 """
 
 
-def journal(folder: Path, *, most_bytes: int = 10**8) -> Journal:
-    return Journal(folder, most_bytes=most_bytes, segment_bytes=SMALL)
+def journal(folder: Path, *, max_bytes: int = 10**8) -> Journal:
+    return Journal(folder, max_bytes=max_bytes, segment_bytes=SMALL)
 
 
 def everything(folder: Path) -> list[bytes]:
@@ -66,15 +68,8 @@ def test_reading_goes_on_from_where_it_was(tmp_path: Path) -> None:
     found = list(segment.records(0))
     assert [payload for payload, _ in found] == [b"%d" % number for number in range(10)]
     written.append(b"later")
-    assert [payload for payload, _ in segment.records(found[3][1])] == [
-        b"4",
-        b"5",
-        b"6",
-        b"7",
-        b"8",
-        b"9",
-        b"later",
-    ]
+    after_four = [payload for payload, _ in segment.records(found[3][1])]
+    assert after_four == [b"4", b"5", b"6", b"7", b"8", b"9", b"later"]
     ((_, end),) = segment.records(found[-1][1])
     assert list(segment.records(end)) == []
     assert segment.has_more(found[-1][1])
@@ -85,8 +80,8 @@ def test_what_was_read_is_wiped_while_the_writer_goes_on(tmp_path: Path) -> None
     written = journal(tmp_path)
     for number in range(300, 310):
         written.append(b"secret" * number)
-        (segment, *_) = segments(tmp_path)[-1:]
-        ((_, end),) = list(segment.records(0))[-1:]
+        segment = segments(tmp_path)[-1]
+        _, end = list(segment.records(0))[-1]
         segment.wipe(0, end)
         assert b"secret" not in segment.path.read_bytes()
         written.append(b"more")
@@ -106,7 +101,7 @@ def test_the_first_record_behind_what_was_wiped_is_found(
     assert segments(path.parent)[0].after_wiped(0) == wiped
 
 
-def test_a_segment_that_somebody_else_deleted_is_read_as_nothing(tmp_path: Path) -> None:
+def test_a_segment_that_another_process_deleted_reads_as_empty(tmp_path: Path) -> None:
     written = journal(tmp_path)
     written.append(b"x")
     (segment,) = segments(tmp_path)
@@ -119,37 +114,37 @@ def test_a_segment_that_somebody_else_deleted_is_read_as_nothing(tmp_path: Path)
     segment.delete()
 
 
-def test_what_is_set_aside_can_be_counted_again_and_is_bounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_set_aside_can_be_counted_again(tmp_path: Path) -> None:
     kept = set_aside(tmp_path, "1-2-3", 40, b"odd")
     assert kept == set_aside(tmp_path, "1-2-3", 40, b"odd")
     assert kept
     kept.rename(kept.with_suffix(".journal"))
     assert everything(tmp_path) == [b"odd"]
-    assert (
-        len([each for each in (set_aside(tmp_path, "1-2-3", number, b"x") for number in range(250)) if each])
-        == 200
-    )
+
+
+def test_records_set_aside_are_limited_in_number_and_age(tmp_path: Path) -> None:
+    kept = [path for number in range(250) if (path := set_aside(tmp_path, "1-2-3", number, b"x"))]
+    assert len(kept) == MAX_FILES == 200
     forget_old(tmp_path)
-    assert len(list(tmp_path.glob("poison-*.record"))) == 200
-    monkeypatch.setattr(
-        "ota.journal.set_aside.time.time", lambda: kept.with_suffix(".journal").stat().st_mtime + 31 * 86_400
-    )
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    for age, path in ((29, kept[0]), (31, kept[1])):
+        os.utime(path, (time.time() - age * 86_400,) * 2)
     forget_old(tmp_path)
-    assert [each.suffix for each in tmp_path.iterdir()] == [".journal"]
+    assert kept[0].exists()
+    assert sorted(tmp_path.iterdir()) == sorted({*kept} - {kept[1]})
 
 
 @pytest.mark.parametrize("reason", [errno.EROFS, errno.EMFILE, errno.ENOSPC])
-def test_no_new_file_is_a_full_journal_too(
+def test_a_segment_that_can_not_be_created_is_a_full_journal_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
     def refused(*_: Any, **__: Any) -> int:
         raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr("ota.journal.writer.os.open", refused)
-    with pytest.raises(JournalFull, match="there is no room"):
+    with pytest.raises(JournalFull) as failure:
         journal(tmp_path).append(b"x")
+    assert failure.value.errno == reason
 
 
 def test_a_process_that_is_killed_loses_nothing_that_it_appended(tmp_path: Path) -> None:
@@ -193,7 +188,7 @@ def test_a_child_of_a_fork_writes_a_segment_of_its_own(tmp_path: Path) -> None:
 import os, sys
 from pathlib import Path
 from ota.journal import Journal
-journal = Journal(Path(sys.argv[1]), most_bytes=10**8)
+journal = Journal(Path(sys.argv[1]), max_bytes=10**8)
 journal.append(b"parent")
 if os.fork() == 0:
     journal.append(b"child")
@@ -211,11 +206,12 @@ def test_a_full_journal_says_so_and_goes_on_when_there_is_room(
 ) -> None:
     seconds = [0.0]
     monkeypatch.setattr("ota.journal.writer.time.monotonic", lambda: seconds[0])
-    written = journal(tmp_path, most_bytes=2 * SMALL)
+    written = journal(tmp_path, max_bytes=2 * SMALL)
     for _ in range(2 * (SMALL // 108)):
         written.append(b"x" * 100)
-    with pytest.raises(JournalFull, match="as large as it may be"):
+    with pytest.raises(JournalFull) as failure:
         written.append(b"x" * 100)
+    assert failure.value.errno == errno.EDQUOT
     segments(tmp_path)[0].delete()
     with pytest.raises(JournalFull):
         written.append(b"at once")
@@ -224,24 +220,25 @@ def test_a_full_journal_says_so_and_goes_on_when_there_is_room(
     assert everything(tmp_path)[-1] == b"later"
 
 
-def test_no_room_on_the_disk_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_full_journal_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: int) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(JournalFull, match="No space left"):
+    with pytest.raises(JournalFull) as failure:
         journal(tmp_path).append(b"x")
+    assert failure.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("payload", [b"", b"x" * (MAX_PAYLOAD + 1)])
 def test_nothing_and_too_much_are_refused(tmp_path: Path, payload: bytes) -> None:
-    with pytest.raises(ValueError, match="a record holds"):
+    with pytest.raises(ValueError, match=str(MAX_PAYLOAD)):
         journal(tmp_path).append(payload)
 
 
 @given(st.binary(min_size=1, max_size=200), st.binary(min_size=1, max_size=200), st.data())
-def test_a_damaged_record_is_the_end(first: bytes, second: bytes, data: st.DataObject) -> None:
+def test_reading_ends_at_a_damaged_record(first: bytes, second: bytes, data: st.DataObject) -> None:
     whole = bytearray(record(first) + record(second) + bytes(16))
     place = data.draw(st.integers(len(record(first)), len(whole) - 17))
     whole[place] ^= data.draw(st.integers(1, 255))

@@ -1,7 +1,8 @@
-"""The store and the quarantine on a real disk."""
+"""The artifact store and the quarantine, on a real disk."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -53,11 +54,11 @@ def test_storing_twice_is_storing_once(store: LocalStore, source: Path, tmp_path
     assert names(tmp_path / "artifacts") == [DIGEST]
 
 
-def test_another_file_system_is_copied_to(
+def test_a_source_on_another_file_system_is_copied(
     store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def across(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
     monkeypatch.setattr(os, "link", across)
     store.put(source, DIGEST)
@@ -69,22 +70,22 @@ def test_no_room_leaves_nothing_behind(
     store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(StorageFull):
+    with pytest.raises(StorageFull) as refusal:
         store.put(source, DIGEST)
+    assert refusal.value.code == "storage_full"
     assert names(tmp_path / "artifacts") == []
 
 
 @pytest.mark.parametrize("digest", ["", "../../etc/passwd", DIGEST.upper(), DIGEST + "0", "z" * 64])
-def test_only_digests_name_bytes(store: LocalStore, digest: str) -> None:
+def test_only_a_digest_names_an_artifact(store: LocalStore, digest: str) -> None:
     with pytest.raises(ValueError, match="SHA-256"):
         store.open(digest)
 
 
-def test_what_is_not_there_is_said_to_be_missing(store: LocalStore) -> None:
-    assert not store.has(DIGEST)
+def test_an_artifact_that_is_not_stored_can_not_be_opened(store: LocalStore) -> None:
     with pytest.raises(FileNotFoundError):
         store.open(DIGEST)
 
@@ -103,7 +104,7 @@ def test_a_received_file_is_kept_whole_or_not_at_all(incoming: Incoming, tmp_pat
     assert names(tmp_path / "incoming") == []
 
 
-def test_the_sweep_takes_only_what_is_old_and_unwanted(incoming: Incoming, tmp_path: Path) -> None:
+def test_the_sweep_deletes_only_old_and_unwanted_files(incoming: Incoming, tmp_path: Path) -> None:
     folder = tmp_path / "incoming"
     old, wanted, young = "a" * 32, "b" * 32, "c" * 32
     for name in (old, wanted, young, "d" * 32 + ".part"):
@@ -117,6 +118,6 @@ def test_the_sweep_takes_only_what_is_old_and_unwanted(incoming: Incoming, tmp_p
 
 
 @pytest.mark.parametrize("upload_id", ["", "..", "a/b", "A" * 32, "a" * 31])
-def test_only_ids_of_ours_name_received_files(incoming: Incoming, upload_id: str) -> None:
+def test_only_generated_ids_name_received_files(incoming: Incoming, upload_id: str) -> None:
     with pytest.raises(ValueError, match="upload id"):
         incoming.path(upload_id)

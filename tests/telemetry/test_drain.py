@@ -198,7 +198,7 @@ def test_two_drainers_count_once_and_neither_fails(in_app: Flask, api: Api) -> N
 def test_records_of_several_web_processes_are_counted_in_the_order_of_time(in_app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")["version"]
     release, settings = release_of(made), part(Settings, in_app)
-    workers = [Journal(settings.journal_path, most_bytes=2**24, segment_bytes=2**20) for _ in range(2)]
+    workers = [Journal(settings.journal_path, max_bytes=2**24, segment_bytes=2**20) for _ in range(2)]
     start = utcnow() - timedelta(hours=2)
     for worker in workers:
         worker.append(check("first", "1.0.0+1", start))
@@ -228,7 +228,7 @@ def test_what_comes_while_segments_are_read_waits_for_the_next_look(
 ) -> None:
     made = api.published(2, "1.1.0")["version"]
     release, settings = release_of(made), part(Settings, in_app)
-    first, second = (Journal(settings.journal_path, most_bytes=2**24, segment_bytes=2**20) for _ in range(2))
+    first, second = (Journal(settings.journal_path, max_bytes=2**24, segment_bytes=2**20) for _ in range(2))
     now = utcnow()
     for worker in (first, second):
         worker.append(check("before", "1.0.0+1", now))
