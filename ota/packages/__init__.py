@@ -1,4 +1,4 @@
-"""What is inside a build: a path goes in, `PackageFacts` come out, or `ota.errors.Rejected` says why not."""
+"""Readers of builds (APK and IPA), which return the `PackageFacts` of a file or raise `Rejected`."""
 
 from __future__ import annotations
 

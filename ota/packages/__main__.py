@@ -1,4 +1,7 @@
-"""The child that reads one package: ``python -m ota.packages <path> <seconds>``. Started by `ota.packages.child`."""
+"""The child process that reads one package: ``python -m ota.packages <path> <seconds>``.
+
+`ota.packages.child` starts it.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,39 @@ from pathlib import Path
 import msgspec
 
 from ota.errors import Rejected
-from ota.packages.child import MEMORY_BYTES, Answer, too_much_memory, unknown
+from ota.packages.child import MEMORY_BYTES, READER_FAILED, TOO_MUCH_MEMORY, ReaderAnswer
 from ota.packages.reading import read_here
 
 
 def main(path: str, seconds: str) -> None:
-    """Give up what is not needed, read, say what was found, end."""
-    limit = int(seconds)
+    """Limit this process's resources, read the package, and write the answer to standard output as JSON."""
+    _limit_resources(int(seconds))
+    sys.stdout.buffer.write(msgspec.json.encode(_answer(Path(path))))
+
+
+def _limit_resources(seconds: int) -> None:
     for kind, value in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, 2 * limit),
+        (resource.RLIMIT_CPU, 2 * seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (value, value))
-    sys.stdout.buffer.write(msgspec.json.encode(_answer(Path(path))))
 
 
-def _answer(path: Path) -> Answer:
+def _answer(path: Path) -> ReaderAnswer:
     try:
-        return Answer(facts=read_here(path))
+        return ReaderAnswer(facts=read_here(path))
     except Rejected as error:
-        return Answer(rejected=(error.code, error.message))
+        return ReaderAnswer(rejected=(error.code, error.message))
     except MemoryError:
-        return Answer(rejected=too_much_memory())
+        return ReaderAnswer(rejected=TOO_MUCH_MEMORY)
     except OSError as error:
-        return Answer(failed=(error.errno or 0, error.strerror or str(error)))
-    except (
-        Exception
-    ):  # A fault of ours met by a strange file: the file is refused at once, the log has the rest.
+        return ReaderAnswer(failed=(error.errno or 0, error.strerror or str(error)))
+    # A bug that this file met: reject the file at once, and leave the details to the log.
+    except Exception:
         traceback.print_exc()
-        return Answer(rejected=unknown())
+        return ReaderAnswer(rejected=READER_FAILED)
 
 
 if __name__ == "__main__":

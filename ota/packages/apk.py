@@ -1,4 +1,4 @@
-"""Facts from an APK: its binary manifest, its resources, the names of its entries."""
+"""Facts of an APK: its binary manifest, its resources, and the names of its entries."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ota.packages.chunks import Malformed, Value
 from ota.packages.facts import MAX_LISTED, MAX_TEXT, PackageFacts, clean_text
 from ota.packages.resources import ANY_DENSITY, Choice, Resources
 
-MAX_MANIFEST_BYTES = 8 * 1024**2
-MAX_RESOURCES_BYTES = 64 * 1024**2
-MAX_ICON_BYTES = 4 * 1024**2
+_MAX_MANIFEST_BYTES = 8 * 1024**2
+_MAX_RESOURCES_BYTES = 64 * 1024**2
+_MAX_ICON_BYTES = 4 * 1024**2
 _MAX_SDK = 10_000
 _MAPPED_RESOURCES_FROM = 30
 _PAGE = 4096
 
-# Resource ids of attributes: ``android.R.attr`` in the Android SDK.
+# Resource ids of attributes, from ``android.R.attr`` in the Android SDK.
 _LABEL, _ICON, _NAME, _DEBUGGABLE, _DRAWABLE = 0x01010001, 0x01010002, 0x01010003, 0x0101000F, 0x01010199
 _VERSION_CODE, _VERSION_NAME, _VERSION_CODE_MAJOR = 0x0101021B, 0x0101021C, 0x01010576
 _MIN_SDK, _TARGET_SDK, _TEST_ONLY, _NEEDS_SPLITS = 0x0101020C, 0x01010270, 0x01010272, 0x01010591
@@ -37,14 +37,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The root element and what its references mean."""
+    """The root element, its application, and the table that resolves their references."""
 
     root: Element
     application: Element
     resources: Resources | None
 
     def text(self, element: Element, key: Key) -> str | None:
-        """An attribute's text, looked up when it is a reference. Raises `Malformed`."""
+        """Return an attribute's text, following a reference. Raises `Malformed`."""
         value = element.attributes.get(key)
         if value is None or value.kind == Value.STRING:
             return clean_text(element.texts.get(key))
@@ -53,9 +53,10 @@ class Manifest:
         return clean_text(self.resources.text(value)) if self.resources else None
 
     def number(self, element: Element, key: Key) -> int | None:
-        """An attribute's whole number or flag, 0 to 2**32 - 1; None without the attribute.
+        """Return an attribute's number or flag, from 0 to 2**32 - 1; None without the attribute.
 
-        Raises `Malformed` for one that is no number, or not the same on every device: Android would make something of it.
+        Raises `Malformed` if it is no number, or differs between devices, since Android would still interpret
+        it.
         """
         value = element.attributes.get(key)
         if value is None or value.is_integer:
@@ -66,54 +67,64 @@ class Manifest:
 
 
 def read(archive: Archive) -> PackageFacts:
-    """Raises `Rejected` when the manifest can't be read, names no package, can't be installed, or isn't signed as it must be."""
+    """Read the facts of an APK and verify its signatures.
+
+    Raises `Rejected` if the manifest can't be read or names no package, if phones would not install the APK,
+    or if a signature does not hold.
+    """
     manifest = _manifest(archive)
+    package_id = _package_id(manifest)
+    try:
+        facts = _facts(archive, manifest, package_id)
+    except Malformed as error:
+        raise _unreadable(error) from error
+    return frameworks.with_framework(archive, facts)
+
+
+def _package_id(manifest: Manifest) -> str:
     package_id = manifest.root.texts.get("package", "")
     if len(package_id) > MAX_TEXT or not _PACKAGE.fullmatch(package_id):
         raise Rejected(
             "no_package_id",
-            "The APK's manifest names no package that phones accept. Build it again with an application id such as com.example.app.",
+            "The APK's manifest names no package that phones accept. Build it again with an application id "
+            "such as com.example.app.",
         )
-    try:
-        _check_installable(manifest)
-        min_sdk, target_sdk = _sdks(manifest)
-        _check_resources(archive, target_sdk)
-        _check_libraries(archive, manifest)
-        facts = PackageFacts(
-            platform=Platform.ANDROID,
-            package_id=package_id,
-            version=manifest.text(manifest.root, _VERSION_NAME),
-            version_code=_version_code(manifest),
-            signature=signing.verify(archive, min_sdk=min_sdk, target_sdk=target_sdk),
-            label=manifest.text(manifest.application, _LABEL),
-            min_sdk=min_sdk,
-            target_sdk=target_sdk,
-            abis=_abis(archive.entries),
-            permissions=_permissions(manifest),
-            is_debuggable=bool(manifest.number(manifest.application, _DEBUGGABLE)),
-            icon=_icon(archive, manifest),
-        )
-    except Malformed as error:
-        raise _unreadable(error) from error
-    return frameworks.of_apk(archive, facts)
+    return package_id
+
+
+def _facts(archive: Archive, manifest: Manifest, package_id: str) -> PackageFacts:
+    _check_installable(manifest)
+    min_sdk, target_sdk = _sdks(manifest)
+    _check_resources(archive, target_sdk)
+    _check_libraries(archive, manifest)
+    return PackageFacts(
+        platform=Platform.ANDROID,
+        package_id=package_id,
+        version=manifest.text(manifest.root, _VERSION_NAME),
+        version_code=_version_code(manifest),
+        signature=signing.verify(archive, min_sdk=min_sdk, target_sdk=target_sdk),
+        label=manifest.text(manifest.application, _LABEL),
+        min_sdk=min_sdk,
+        target_sdk=target_sdk,
+        abis=_abis(archive.entries),
+        permissions=_permissions(manifest),
+        is_debuggable=bool(manifest.number(manifest.application, _DEBUGGABLE)),
+        icon=_icon(archive, manifest),
+    )
 
 
 def _manifest(archive: Archive) -> Manifest:
-    raw = archive.read("AndroidManifest.xml", MAX_MANIFEST_BYTES)
+    raw = archive.read("AndroidManifest.xml", _MAX_MANIFEST_BYTES)
     has_resources = "resources.arsc" in archive.entries
-    table = archive.read("resources.arsc", MAX_RESOURCES_BYTES) if has_resources else None
+    table = archive.read("resources.arsc", _MAX_RESOURCES_BYTES) if has_resources else None
     try:
         root = axml.parse(raw)
         if root.name != "manifest":
             raise Malformed("its root is no manifest")
-        applications = list(root.named("application"))
+        applications = list(root.named("application")) or [Element("application")]
         if len(applications) > 1:
             raise Malformed("it describes more than one application")
-        return Manifest(
-            root,
-            applications[0] if applications else Element("application"),
-            Resources(table) if table else None,
-        )
+        return Manifest(root, applications[0], Resources(table) if table else None)
     except Malformed as error:
         raise _unreadable(error) from error
 
@@ -133,30 +144,37 @@ def _check_installable(manifest: Manifest) -> None:
     ):
         raise Rejected(
             "split_apks",
-            "This APK is one of a set of splits and can't be installed alone. Build one universal APK and upload that.",
+            "This APK is one of a set of splits and can't be installed alone. Build one universal APK and "
+            "upload that.",
         )
     if manifest.number(manifest.application, _TEST_ONLY):
         raise Rejected(
             "test_only",
-            "This build is marked testOnly, which phones refuse. Build it with assemble or flutter build, not from the IDE's Run button.",
+            "This build is marked testOnly, which phones refuse. Build it with assemble or flutter build, "
+            "not from the IDE's Run button.",
         )
 
 
 def _check_libraries(archive: Archive, manifest: Manifest) -> None:
-    """Phones refuse libraries that they shall run from inside the APK, unless each lies there as it is, on a page of its own."""
+    """Raise `Rejected` for libraries that phones can't map into memory from inside the APK.
+
+    Libraries that are not extracted on installation have to be stored uncompressed, each from the start of a
+    page.
+    """
     if manifest.number(manifest.application, _EXTRACTS_LIBRARIES) != 0:
         return
     for name, entry in archive.entries.items():
         if _LIBRARY.fullmatch(name) and not (entry.is_stored and entry.data_offset % _PAGE == 0):
             raise Rejected(
                 "packed_libraries",
-                f"The manifest says extractNativeLibs=false, but {entry.shown} is compressed or not aligned, so phones refuse the build. "
+                f"The manifest says extractNativeLibs=false, but {entry.shown} is compressed or not aligned, "
+                "so phones refuse the build. "
                 "Run zipalign -p 4 before signing, or let libraries be extracted.",
             )
 
 
 def _check_resources(archive: Archive, target_sdk: int) -> None:
-    """Android 11 and newer map the table into memory as it lies in the file, and refuse a build where they can't."""
+    """Raise `Rejected` for a table that Android 11 and later can't map into memory as it is in the file."""
     table = archive.entries.get("resources.arsc")
     if (
         table is not None
@@ -165,18 +183,17 @@ def _check_resources(archive: Archive, target_sdk: int) -> None:
     ):
         raise Rejected(
             "packed_resources",
-            f"The build is made for API level {target_sdk}, but its resources.arsc is compressed or not aligned, so phones with Android 11 "
+            f"The build is made for API level {target_sdk}, but its resources.arsc is compressed or not "
+            "aligned, so phones with Android 11 "
             "or newer refuse it. Run zipalign -p 4 before signing.",
         )
 
 
 def _version_code(manifest: Manifest) -> int:
-    minor, major = (
-        manifest.number(manifest.root, _VERSION_CODE),
-        manifest.number(manifest.root, _VERSION_CODE_MAJOR) or 0,
-    )
+    minor = manifest.number(manifest.root, _VERSION_CODE)
+    major = manifest.number(manifest.root, _VERSION_CODE_MAJOR) or 0
     if minor is None or (major << 32 | minor) > MAX_VERSION_CODE:
-        # What is sent along does not help: phones go by what the file says.
+        # A version code sent with the upload is no substitute: phones use the one in the file.
         raise Rejected(
             "no_version_code",
             "The APK's manifest has no usable versionCode. Build it again with a whole number from 0 on.",
@@ -185,7 +202,7 @@ def _version_code(manifest: Manifest) -> int:
 
 
 def _sdks(manifest: Manifest) -> tuple[int, int]:
-    """Minimum and target API level; 1 where the manifest is silent."""
+    """Return the minimum and the target API level, 1 by default."""
     elements = list(manifest.root.named("uses-sdk"))
     minimum = _largest(manifest.number(element, _MIN_SDK) for element in elements)
     target = _largest(manifest.number(element, _TARGET_SDK) for element in elements)
@@ -207,39 +224,42 @@ def _permissions(manifest: Manifest) -> tuple[str, ...]:
         for element in manifest.root.children
         if element.name in {"uses-permission", "uses-permission-sdk-23"}
     ]
-    return tuple(sorted({name for element in elements if (name := manifest.text(element, _NAME))}))[
-        :MAX_LISTED
-    ]
+    names = {name for element in elements if (name := manifest.text(element, _NAME))}
+    return tuple(sorted(names))[:MAX_LISTED]
 
 
 def _icon(archive: Archive, manifest: Manifest) -> bytes | None:
     value = manifest.application.attributes.get(_ICON)
     if value is None or manifest.resources is None:
         return None
-    return _drawn(archive, manifest.resources, value, may_be_adaptive=True)
+    return _best_image(archive, manifest.resources, value, may_be_adaptive=True)
 
 
-def _drawn(archive: Archive, resources: Resources, value: Value, *, may_be_adaptive: bool) -> bytes | None:
-    """The best picture that a value stands for, as our own PNG. Drawings in XML are not drawn; of an adaptive icon the foreground is."""
+def _best_image(
+    archive: Archive, resources: Resources, value: Value, *, may_be_adaptive: bool
+) -> bytes | None:
+    """Return the best image that a value stands for, re-encoded as PNG.
+
+    Vector drawings are skipped. An adaptive icon is represented by its foreground.
+    """
     choices = [choice for choice in resources.choices(value) if choice.value.kind == Value.STRING]
     for choice in sorted(choices, key=_rank, reverse=True):
         name = resources.string(choice.value)
-        if name not in archive.entries or archive.entries[name].size > MAX_ICON_BYTES:
+        if name not in archive.entries or archive.entries[name].size > _MAX_ICON_BYTES:
             continue
-        raw = archive.read(name, MAX_ICON_BYTES)
+        raw = archive.read(name, _MAX_ICON_BYTES)
+        png = None
         if not name.endswith(".xml"):
             png = icons.png_of(raw)
-            if png is not None:
-                return png
         elif may_be_adaptive:
             png = _foreground(archive, resources, raw)
-            if png is not None:
-                return png
+        if png is not None:
+            return png
     return None
 
 
 def _rank(choice: Choice) -> tuple[bool, int]:
-    # Pictures before drawings; drawings are for any density.
+    # Images come before drawings, which are for any density.
     is_picture = choice.density != ANY_DENSITY
     return is_picture, choice.density if is_picture else 0
 
@@ -250,4 +270,6 @@ def _foreground(archive: Archive, resources: Resources, raw: bytes) -> bytes | N
         values = [element.attributes.get(_DRAWABLE) for element in root.named("foreground")]
     except Malformed:
         return None
-    return _drawn(archive, resources, values[0], may_be_adaptive=False) if values and values[0] else None
+    if not values or values[0] is None:
+        return None
+    return _best_image(archive, resources, values[0], may_be_adaptive=False)

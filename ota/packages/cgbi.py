@@ -1,8 +1,8 @@
-"""Apple's own kind of PNG, into which Xcode turns the icons of a build.
+"""CgBI, Apple's variant of PNG, into which Xcode converts the icons of a build.
 
-Sources of the layout: the iPhone Development Wiki's page "CgBI file format", and the PNG specification. Three things differ
-from PNG: a chunk ``CgBI`` stands first, the packed rows have no zlib wrapping, and colours are blue, green, red, multiplied
-by alpha.
+It differs from PNG in three points: a ``CgBI`` chunk comes first, the packed rows have no zlib header, and
+the color channels are in the order blue, green, red and multiplied by alpha. Sources of the format: the page
+"CgBI file format" of the iPhone Development Wiki, and the PNG specification.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from PIL import Image
 
 MAX_SIDE = 1024
-"""Pixels. Xcode writes no larger icon, and turning the colours round takes time."""
+"""Pixels. Xcode writes no larger icons, and reordering the channels takes time."""
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">II5B")
 _CHANNELS = {2: 3, 6: 4}
-"""Bytes per pixel by colour type: RGB and RGBA, the only ones that Xcode writes."""
+"""Bytes per pixel by color type: RGB and RGBA, the only ones that Xcode writes."""
 
 
 def is_cgbi(raw: bytes) -> bool:
@@ -27,7 +27,7 @@ def is_cgbi(raw: bytes) -> bool:
 
 
 def pixel_size(raw: bytes) -> tuple[int, int] | None:
-    """Width and height that a PNG, Apple's or not, claims to have; None for anything else."""
+    """Return the width and height that a PNG or CgBI claims to have; None for anything else."""
     at = len(PNG_MAGIC)
     if is_cgbi(raw):
         at += 12 + int.from_bytes(raw[8:12], "big")
@@ -37,16 +37,15 @@ def pixel_size(raw: bytes) -> tuple[int, int] | None:
 
 
 def image_of(raw: bytes) -> Image.Image | None:
-    """The pixels, in RGB or RGBA; None for what is no such image, one that is interlaced, damaged or too large.
+    """Decode a CgBI to RGB or RGBA. Returns None if it is none, or is interlaced, damaged or too large.
 
-    May raise what Pillow raises for damaged rows.
+    Damaged rows can raise any exception of Pillow.
     """
     plain = _as_png(raw)
     if plain is None:
         return None
     with Image.open(io.BytesIO(plain), formats=("PNG",)) as decoded:
-        bands = decoded.split()
-    blue, green, red, *alpha = bands
+        blue, green, red, *alpha = decoded.split()
     if not alpha:
         return Image.merge("RGB", (red, green, blue))
     multiplied = Image.merge("RGBA", (red, green, blue, alpha[0]))
@@ -54,28 +53,30 @@ def image_of(raw: bytes) -> Image.Image | None:
 
 
 def _as_png(raw: bytes) -> bytes | None:
-    """The same filtered rows as an ordinary PNG, so that Pillow undoes the filters; its colours are still Apple's."""
-    header, packed = None, []
-    for kind, data in _chunks(raw):
-        if kind == b"IHDR" and header is None and len(data) == _HEADER.size:
-            header = data
-        elif kind == b"IDAT":
-            packed.append(data)
-    if header is None:
+    """Wrap the filtered rows in an ordinary PNG, for Pillow to undo the filters.
+
+    Its channels are still Apple's.
+    """
+    headers = [data for kind, data in _chunks(raw) if kind == b"IHDR" and len(data) == _HEADER.size]
+    packed = b"".join(data for kind, data in _chunks(raw) if kind == b"IDAT")
+    rows = _rows(headers[0], packed) if headers else None
+    if rows is None:
         return None
-    width, height, depth, colours, _, _, interlaced = _HEADER.unpack(header)
-    if depth != 8 or colours not in _CHANNELS or interlaced or max(width, height) > MAX_SIDE:
+    parts = ((b"IHDR", headers[0]), (b"IDAT", zlib.compress(rows, 0)), (b"IEND", b""))
+    return PNG_MAGIC + b"".join(_chunk(kind, data) for kind, data in parts)
+
+
+def _rows(header: bytes, packed: bytes) -> bytes | None:
+    """Inflate the filtered rows, never to more bytes than the header promises."""
+    width, height, depth, color_type, _, _, interlaced = _HEADER.unpack(header)
+    if depth != 8 or color_type not in _CHANNELS or interlaced or max(width, height) > MAX_SIDE:
         return None
-    expected = height * (1 + width * _CHANNELS[colours])
+    expected = height * (1 + width * _CHANNELS[color_type])
     try:
-        rows = zlib.decompressobj(-zlib.MAX_WBITS).decompress(b"".join(packed), expected + 1)
+        rows = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, expected + 1)
     except zlib.error:
         return None
-    if len(rows) != expected:
-        return None
-    return (
-        PNG_MAGIC + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 0)) + _chunk(b"IEND", b"")
-    )
+    return rows if len(rows) == expected else None
 
 
 def _chunks(raw: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,7 +1,7 @@
-"""The chunks that Android's binary files are made of, and their string pools.
+"""The chunks of Android's binary files, and their string pools.
 
-Source of the layout: ``ResourceTypes.h`` in the Android Open Source Project. Read lazily and within bounds: a count that lies
-costs nothing.
+Source of the format: ``ResourceTypes.h`` in the Android Open Source Project. Chunks are read lazily and
+within their bounds, so a false count costs nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ NOTHING = 0xFFFFFFFF
 
 
 class Malformed(ValueError):
-    """The bytes are not what Android's tools write."""
+    """The bytes are not in the format that Android's tools write. The message is a clause about the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of ``data``: offsets in bytes from its start. The body lies between ``body`` and ``end``."""
+    """One chunk.
+
+    Offsets are in bytes from the start of the file; the body lies between ``body`` and ``end``.
+    """
 
     kind: int
     start: int
@@ -36,7 +39,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A typed value (``Res_value``): its kind and its 32 bits."""
+    """A typed value (``Res_value``): its kind and its 32 bits of data."""
 
     kind: int
     data: int
@@ -51,14 +54,17 @@ class Value:
 
 
 def unpack(layout: struct.Struct, data: bytes, at: int, end: int) -> tuple[int, ...]:
-    """`Struct.unpack_from` that never looks behind ``end``. Raises `Malformed`."""
+    """Unpack a structure at an offset. Raises `Malformed` if it reaches beyond ``end``."""
     if at < 0 or at + layout.size > min(end, len(data)):
         raise Malformed("a structure lies outside its chunk")
     return layout.unpack_from(data, at)
 
 
 def chunk_at(data: bytes, at: int, end: int) -> Chunk:
-    """Raises `Malformed` for a chunk that isn't there, is empty, or does not fit."""
+    """Return the chunk at this offset.
+
+    Raises `Malformed` if it is missing, empty, or reaches beyond ``end``.
+    """
     kind, header_size, size = unpack(_HEADER, data, at, end)
     if not _HEADER.size <= header_size <= size <= end - at:
         raise Malformed("a chunk does not fit into the one around it")
@@ -66,7 +72,7 @@ def chunk_at(data: bytes, at: int, end: int) -> Chunk:
 
 
 def chunks(data: bytes, start: int, end: int) -> Iterator[Chunk]:
-    """The chunks one after the other. Raises `Malformed`."""
+    """Yield the chunks between two offsets. Raises `Malformed`."""
     while start + _HEADER.size <= end:
         chunk = chunk_at(data, start, end)
         yield chunk
@@ -74,7 +80,7 @@ def chunks(data: bytes, start: int, end: int) -> Iterator[Chunk]:
 
 
 class StringPool:
-    """Strings by their number, decoded when they are asked for."""
+    """Strings by index, decoded on demand."""
 
     def __init__(self, data: bytes, chunk: Chunk) -> None:
         self._data, self._chunk = data, chunk
@@ -85,7 +91,7 @@ class StringPool:
             raise Malformed("a string pool says that it has more strings than fit into it")
 
     def get(self, index: int) -> str:
-        """Raises `Malformed` for a string that isn't there."""
+        """Return one string. Raises `Malformed` if the index is out of range."""
         found = self._decoded.get(index)
         if found is None:
             if len(self._decoded) >= _MAX_KEPT:
@@ -110,7 +116,7 @@ class StringPool:
         return self._cut(at, 2 * length).decode("utf-16-le", "replace")
 
     def _utf8(self, at: int) -> str:
-        for _ in range(2):  # The length in UTF-16 units, which nobody needs, then the one in bytes.
+        for _ in range(2):  # The length in UTF-16 units, which is not needed, then the length in bytes.
             (length,) = unpack(struct.Struct("<B"), self._data, at, self._chunk.end)
             at += 1
             if length & 0x80:

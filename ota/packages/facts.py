@@ -1,4 +1,7 @@
-"""What a build says about itself, and what was proved about it. Texts are hostile: shortened here, escaped where shown."""
+"""Facts of a build: what it says about itself, and what was verified.
+
+Texts are hostile input. They are shortened here and escaped wherever they are shown.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from ota.core.signers import Signers
 
 MAX_TEXT = 255
 MAX_LISTED = 1000
-"""So many permissions, devices, extensions are kept at most."""
+"""Permissions, devices or extensions that are kept, at most."""
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
-    """A signer's certificate. ``sha256`` is that of its DER bytes, lower-case hex; ``key`` reads like ``RSA 2048``."""
+    """A signer's certificate.
+
+    ``sha256`` is the digest of its DER bytes in lower-case hex; ``key`` is like ``RSA 2048``.
+    """
 
     sha256: str
     subject: str
@@ -26,17 +32,21 @@ class Certificate(Struct, frozen=True, kw_only=True):
 
     @property
     def is_debug(self) -> bool:
-        """Made by Android's tools for development: everybody's machine has one, all with the same name."""
+        """Whether Android's tools made it for development.
+
+        Each machine has its own, all under the same name.
+        """
         return "CN=Android Debug" in self.subject
 
 
 class Signature(Struct, frozen=True, kw_only=True):
-    """Who signed, as verified. ``signer`` identifies the signer: an APK certificate's SHA-256, that over the sorted
-    fingerprints of several (only schemes v1 and v2 allow it), or a team id on iOS.
+    """The verified signature.
 
-    ``signers`` are the SHA-256 of all certificates. ``lineage`` are the signers that
-    this one may follow after a rotation, oldest first, itself last; ``schemes`` everything that was found valid. ``ranges``: phones
-    of different ages look at different schemes, whose signers may differ.
+    ``signer`` identifies the signer: an APK certificate's SHA-256, the SHA-256 over the sorted fingerprints
+    of several certificates (possible with schemes v1 and v2 only), or a team id on iOS. ``signers`` are the
+    SHA-256 of all certificates. ``lineage`` are the signers whose builds this one can replace after a
+    rotation, oldest first, itself last. ``schemes`` are all schemes found valid. ``ranges`` are the signers
+    by API level, since older and newer phones look at different schemes.
     """
 
     scheme: Scheme
@@ -49,7 +59,7 @@ class Signature(Struct, frozen=True, kw_only=True):
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """An ``embedded.mobileprovision``. ``devices`` are UDIDs; ``entitlements`` its keys with their values as text."""
+    """An ``embedded.mobileprovision``. ``devices`` are UDIDs; ``entitlements`` map keys to values as text."""
 
     type: ProfileType
     name: str
@@ -62,7 +72,10 @@ class Profile(Struct, frozen=True, kw_only=True):
 
 
 class Extension(Struct, frozen=True, kw_only=True):
-    """An app extension inside an IPA. ``point`` is where it plugs in, such as ``com.apple.widgetkit-extension``."""
+    """An app extension in an IPA.
+
+    ``point`` is its extension point, such as ``com.apple.widgetkit-extension``.
+    """
 
     bundle_id: str
     name: str | None
@@ -70,10 +83,10 @@ class Extension(Struct, frozen=True, kw_only=True):
 
 
 class BuildFacts(Struct, frozen=True, kw_only=True):
-    """Read from the file, never from its name.
+    """Facts read from the file, never from its name.
 
-    ``version`` and ``version_code`` are None where the file does not say them in a form that can be used. ``min_sdk`` and
-    ``target_sdk`` are Android API levels, ``minimum_os`` an iOS version.
+    ``version`` and ``version_code`` are None if the file has none in a usable form. ``min_sdk`` and
+    ``target_sdk`` are Android API levels, ``minimum_os`` is an iOS version.
     """
 
     platform: Platform
@@ -96,13 +109,13 @@ class BuildFacts(Struct, frozen=True, kw_only=True):
 
 
 class PackageFacts(BuildFacts, frozen=True, kw_only=True):
-    """All of it, with the ``icon`` as a PNG made by us."""
+    """The facts and the ``icon``, re-encoded as PNG."""
 
     icon: bytes | None = None
 
 
 def clean_text(value: object, limit: int = MAX_TEXT) -> str | None:
-    """A text from a package without control characters, at most ``limit`` long; None when nothing is left."""
+    """Return a text without control characters, cut to ``limit`` characters; None if nothing is left."""
     if not isinstance(value, str):
         return None
     visible = "".join(character for character in value[: 4 * limit] if character.isprintable()).strip()

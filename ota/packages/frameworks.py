@@ -1,4 +1,4 @@
-"""With what a build was made, told by what such builds always carry."""
+"""The framework that an APK was built with, recognized by the libraries that its builds always contain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ota.packages.archive import Archive
 from ota.packages.facts import PackageFacts
 
 _MAX_ENGINE_BYTES = 128 * 1024**2
-# What the Dart virtual machine in Flutter's engine says of itself: 3.5.0 (stable) (Tue Jul 30 02:17:59 2024 -0700) on "android_arm64".
+# The version of the Dart virtual machine as it stands in Flutter's engine:
+# 3.5.0 (stable) (Tue Jul 30 02:17:59 2024 -0700) on "android_arm64".
 _DART = re.compile(
     rb'(\d{1,3}\.\d{1,3}\.\d{1,3}(?:-[0-9A-Za-z.]{1,30})?) \((?:stable|beta|dev|main)\) \([^)]{10,60}\) on "'
 )
@@ -26,8 +27,8 @@ _LIBRARIES = {
 }
 
 
-def of_apk(archive: Archive, facts: PackageFacts) -> PackageFacts:
-    """The facts with ``framework`` and, for Flutter, the version of its Dart where the engine says it."""
+def with_framework(archive: Archive, facts: PackageFacts) -> PackageFacts:
+    """Return the facts with ``framework`` and, for Flutter, the Dart version if the engine contains it."""
     framework = _framework(archive.entries)
     version = _dart_version(archive) if framework == "Flutter" else None
     return msgspec.structs.replace(facts, framework=framework, framework_version=version)
@@ -47,9 +48,9 @@ def _dart_version(archive: Archive) -> str | None:
     engine = min(engines, key=lambda entry: entry.size)
     if engine.size > _MAX_ENGINE_BYTES:
         return None
-    kept = b""
+    previous = b""
     for piece in archive.chunks(engine):
-        if found := _DART.search(kept + piece):
+        if found := _DART.search(previous + piece):
             return f"Dart {found[1].decode()}"
-        kept = piece[-_OVERLAP:]
+        previous = piece[-_OVERLAP:]
     return None

@@ -1,4 +1,4 @@
-"""Icons for our own pages, from images that nobody has vouched for. What leaves here is a small PNG that we made."""
+"""Icons from untrusted images. The result is always a small PNG that is encoded here."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ from ota.packages import cgbi
 
 MAX_BYTES = 4 * 1024**2
 MAX_SIDE = 2048
-"""Pixels; so an image has at most 4 million. Larger ones are not decoded."""
-BOMB_PIXELS = 100_000_000
-"""An image that claims so many is an attack, not a mistake."""
-SIDE = 192
-"""Pixels of the PNG that is made, at most."""
+"""Pixels. Images with a longer side are not decoded."""
+_BOMB_PIXELS = 100_000_000
+"""An image that claims more pixels than this is an attack, not a mistake."""
+_SIDE = 192
+"""Longest side of the resulting PNG in pixels."""
 _MAX_TRIED = 4
 _MAX_SCANS = 64
 
 
 def png_of(raw: bytes) -> bytes | None:
-    """A PNG (RGBA, no metadata, at most 192 pixels a side) of a PNG, JPEG, WebP or Apple's CgBI; of an animation its start.
+    """Re-encode a PNG, JPEG, WebP or CgBI as a PNG: RGBA, no metadata, at most 192 pixels a side.
 
-    None for what can't be decoded or is too large: an icon is decoration, and no build fails because of it. Raises `Rejected`
-    for one of so many pixels that it was made to hurt whoever decodes it.
+    Of an animation the first frame is taken. Returns None if the image can't be decoded or is too large,
+    since an icon is decoration and no reason to reject a build. Raises `Rejected` for a decompression bomb.
     """
     if len(raw) > MAX_BYTES:
         return None
     claimed = _claimed_size(raw)
-    if claimed is not None and claimed[0] * claimed[1] > BOMB_PIXELS:
+    if claimed is not None and claimed[0] * claimed[1] > _BOMB_PIXELS:
         raise Rejected(
             "huge_icon",
-            f"The icon says that it has {claimed[0]:,} x {claimed[1]:,} pixels. No phone shows that; build with an ordinary icon.",
+            f"The icon says that it has {claimed[0]:,} x {claimed[1]:,} pixels. No phone shows that; build "
+            "with an ordinary icon.",
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks about damaged images are not for our log.
+            warnings.simplefilter("ignore")  # Keeps Pillow's warnings about damaged images out of the log.
             image = _decoded(raw)
             return None if image is None else _encoded(image)
-    except Exception:  # Pillow fails in many ways on hostile bytes; all of them mean the same here.
+    except Exception:  # Pillow raises many types for hostile bytes.
         return None
 
 
 def best_of(raws: Iterable[bytes]) -> bytes | None:
-    """`png_of` for the one of several PNGs that looks best: the smallest that need not be enlarged, else the largest."""
+    """Return `png_of` for the best of several PNGs: the smallest that is not too small, else the largest."""
     ranked = sorted(raws, key=_rank)
     return next((png for raw in ranked[:_MAX_TRIED] if (png := png_of(raw)) is not None), None)
 
@@ -55,7 +56,7 @@ def _rank(raw: bytes) -> tuple[int, int]:
     side = min(cgbi.pixel_size(raw) or (0, 0))
     if side > MAX_SIDE:
         return 2, side
-    return (0, side) if side >= SIDE else (1, -side)
+    return (0, side) if side >= _SIDE else (1, -side)
 
 
 def _decoded(raw: bytes) -> Image.Image | None:
@@ -64,7 +65,7 @@ def _decoded(raw: bytes) -> Image.Image | None:
         return None
     if cgbi.is_cgbi(raw):
         return None if claimed is None else cgbi.image_of(raw)
-    # A JPEG may describe its pixels over and over, in a few bytes each time: hours of work in a small file.
+    # A progressive JPEG can repeat its scans at a few bytes each: hours of work in a small file.
     if raw.startswith(b"\xff\xd8") and raw.count(b"\xff\xda") > _MAX_SCANS:
         return None
     with Image.open(io.BytesIO(raw), formats=("PNG", "JPEG", "WEBP")) as image:
@@ -72,7 +73,10 @@ def _decoded(raw: bytes) -> Image.Image | None:
 
 
 def _claimed_size(raw: bytes) -> tuple[int, int] | None:
-    """The size in the header of a PNG or WebP. Pillow makes room for a whole WebP when it opens one, before it can be asked."""
+    """Return the size in the header of a PNG or WebP.
+
+    A WebP is read here since Pillow allocates the whole image on opening one, before its size is known.
+    """
     if raw[:4] != b"RIFF":
         return cgbi.pixel_size(raw)
     kind = raw[12:16]
@@ -90,8 +94,8 @@ def _is_small(size: tuple[int, int]) -> bool:
 
 def _encoded(image: Image.Image) -> bytes:
     small = image.convert("RGBA")
-    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    # Made anew from its pixels: Pillow would carry colour profiles and texts along.
+    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    # Rebuilt from its pixels, since Pillow would keep color profiles and texts.
     clean = Image.frombytes("RGBA", small.size, small.tobytes())
     target = io.BytesIO()
     clean.save(target, "PNG", optimize=True)

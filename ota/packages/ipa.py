@@ -1,7 +1,7 @@
-"""Facts from an IPA: the app's Info.plist, its extensions, its provisioning profile and its icon.
+"""Facts of an IPA: the app's Info.plist, its extensions, its provisioning profile and its icon.
 
-The keys are those of Apple's "Information Property List Key Reference". Names that an app keeps in other languages are not
-looked up, and neither is an icon that exists only inside a compiled asset catalog (``Assets.car``).
+The keys are those of Apple's "Information Property List Key Reference". Localized names are not read, and
+neither is an icon that exists only in a compiled asset catalog (``Assets.car``).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ota.errors import Rejected
 from ota.packages import icons
 from ota.packages import profile as profiles
 from ota.packages.archive import Archive
-from ota.packages.facts import MAX_LISTED, Extension, PackageFacts, Signature, clean_text
+from ota.packages.facts import MAX_LISTED, Certificate, Extension, PackageFacts, Signature, clean_text
 
-MAX_PLIST_BYTES = 4 * 1024**2
+_MAX_PLIST_BYTES = 4 * 1024**2
 _MAX_EXTENSION_PLIST_BYTES = 256 * 1024
 _MAX_ICONS = 24
 _INFO = re.compile(r"Payload/[^/]+\.app/Info\.plist")
 _APP = re.compile(r"(Payload/[^/]+\.app/)(.*)", re.DOTALL)
-# Extensions, App Clips and watch apps, which may have extensions of their own.
+# Extensions, App Clips and watch apps. The last two can contain extensions.
 _EXTENSION = re.compile(
     r"(?:(?:(?:Watch|AppClips)/[^/]+\.app/)?(?:PlugIns|Extensions)/[^/]+\.appex|(?:Watch|AppClips)/[^/]+\.app)/Info\.plist"
 )
@@ -38,17 +38,17 @@ _FRAMEWORKS = (
 
 
 def info_plist_name(names: Iterable[str]) -> str | None:
-    """The entry that describes the app itself (not one of its extensions)."""
+    """Return the name of the Info.plist of the app itself, or None if this is no IPA."""
     return next((name for name in names if _INFO.fullmatch(name)), None)
 
 
 def read(archive: Archive) -> PackageFacts:
-    """Everything the IPA says. ``framework_version`` is None: no framework writes its own version where it could be believed.
+    """Read the facts of an IPA. ``framework_version`` stays None: no framework stores a reliable version.
 
-    Raises `Rejected` when a property list can't be read or names no bundle, and when iOS would refuse the profile.
+    Raises `Rejected` if a property list can't be read or names no bundle, or if iOS would refuse the profile.
     """
     app, files = _app(archive.entries)
-    info = _info(archive, f"{app}Info.plist", MAX_PLIST_BYTES)
+    info = _info(archive, f"{app}Info.plist", _MAX_PLIST_BYTES)
     package_id = _bundle_id(info, "The IPA's Info.plist")
     if "embedded.mobileprovision" not in files:
         raise profiles.missing()
@@ -60,15 +60,9 @@ def read(archive: Archive) -> PackageFacts:
         platform=Platform.IOS,
         package_id=package_id,
         version=clean_text(info.get("CFBundleShortVersionString")) or build,
-        version_code=_whole_number(build),
-        signature=Signature(
-            scheme=Scheme.PROFILE,
-            signer=profile.team_id,
-            schemes=(Scheme.PROFILE,),
-            certificate=certificate,
-            ranges=(SignerRange(0, profile.team_id),),
-        ),
-        label=clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName")),
+        version_code=_version_code(build),
+        signature=_signature(profile.team_id, certificate),
+        label=_name(info),
         framework=_framework(files),
         minimum_os=clean_text(info.get("MinimumOSVersion")),
         device_families=_families(info.get("UIDeviceFamily")),
@@ -78,8 +72,21 @@ def read(archive: Archive) -> PackageFacts:
     )
 
 
+def _signature(team_id: str, certificate: Certificate | None) -> Signature:
+    return Signature(
+        scheme=Scheme.PROFILE,
+        signer=team_id,
+        schemes=(Scheme.PROFILE,),
+        certificate=certificate,
+        ranges=(SignerRange(0, team_id),),
+    )
+
+
 def _app(names: Iterable[str]) -> tuple[str, list[str]]:
-    """The app's folder, and the names of the files in it, from there on. Raises `Rejected` when there is more than one."""
+    """Return the app's folder and the files in it, relative to it.
+
+    Raises `Rejected` if there are several apps.
+    """
     found: dict[str, list[str]] = {}
     for name in names:
         if match := _APP.fullmatch(name):
@@ -87,7 +94,8 @@ def _app(names: Iterable[str]) -> tuple[str, list[str]]:
     if len(found) != 1:
         raise Rejected(
             "several_apps",
-            f"The IPA has {len(found)} apps in its Payload folder; iPhones install one. Export it again with one app.",
+            f"The IPA has {len(found)} apps in its Payload folder; iPhones install one. Export it again with "
+            "one app.",
         )
     return next(iter(found.items()))
 
@@ -104,7 +112,7 @@ def _info(archive: Archive, name: str, limit: int) -> dict[str, Any]:
 
 
 def _bundle_id(info: dict[str, Any], where: str) -> str:
-    """Raises `Rejected` where there is none, or one with characters that would vanish when it is shown or compared."""
+    """Raise `Rejected` for a missing bundle id, and for one with characters that would be lost when shown."""
     given = info.get("CFBundleIdentifier")
     bundle_id = clean_text(given)
     if not bundle_id or bundle_id != given:
@@ -115,7 +123,11 @@ def _bundle_id(info: dict[str, Any], where: str) -> str:
     return bundle_id
 
 
-def _whole_number(build: str | None) -> int | None:
+def _name(info: dict[str, Any]) -> str | None:
+    return clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName"))
+
+
+def _version_code(build: str | None) -> int | None:
     if build is None or not re.fullmatch(r"[0-9]{1,19}", build):
         return None
     code = int(build)
@@ -146,7 +158,7 @@ def _extensions(archive: Archive, app: str, files: list[str]) -> Iterator[Extens
             bundle_id=_bundle_id(
                 info, f"The Info.plist of an extension ({archive.entries[app + file].shown})"
             ),
-            name=clean_text(info.get("CFBundleDisplayName")) or clean_text(info.get("CFBundleName")),
+            name=_name(info),
             point=clean_text(point) or clean_text(newer_point),
         )
 
@@ -156,30 +168,30 @@ def _dictionary(value: object) -> dict[Any, Any]:
 
 
 def _icon(archive: Archive, app: str, files: list[str], info: dict[str, Any]) -> bytes | None:
-    """The files that Info.plist names, else those named as Xcode names icons, else the picture for the iTunes of old."""
+    """Return the best icon that Info.plist names, else with Xcode's usual name, else the iTunes artwork."""
     named = set(_icon_names(info))
-    by_name: list[str] = []
-    by_custom: list[str] = []
+    by_info: list[str] = []
+    by_convention: list[str] = []
     for file in files:
         match = _ICON_FILE.fullmatch(file)
-        if match and (match[1] in named or file in named or file.removesuffix(".png") in named):
-            by_name.append(app + file)
+        if match and not named.isdisjoint((match[1], file, file.removesuffix(".png"))):
+            by_info.append(app + file)
         elif match and "/" not in file and file.startswith("AppIcon"):
-            by_custom.append(app + file)
-    for candidates in (by_name, by_custom, ["iTunesArtwork@2x", "iTunesArtwork"]):
-        if (png := icons.best_of(_readable(archive, candidates))) is not None:
+            by_convention.append(app + file)
+    for candidates in (by_info, by_convention, ["iTunesArtwork@2x", "iTunesArtwork"]):
+        if (png := icons.best_of(_images(archive, candidates))) is not None:
             return png
     return None
 
 
-def _readable(archive: Archive, names: Iterable[str]) -> Iterator[bytes]:
-    there = [
-        name for name in names if name in archive.entries and archive.entries[name].size <= icons.MAX_BYTES
-    ]
-    return (archive.read(name, icons.MAX_BYTES) for name in there[:_MAX_ICONS])
+def _images(archive: Archive, names: Iterable[str]) -> Iterator[bytes]:
+    existing = [name for name in names if name in archive.entries]
+    small = [name for name in existing if archive.entries[name].size <= icons.MAX_BYTES]
+    return (archive.read(name, icons.MAX_BYTES) for name in small[:_MAX_ICONS])
 
 
 def _icon_names(info: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of icon files in Info.plist, with and without their scale and device suffix."""
     lists = [info.get("CFBundleIconFiles"), [info.get("CFBundleIconFile")]]
     for key in ("CFBundleIcons", "CFBundleIcons~ipad"):
         primary = _dictionary(_dictionary(info.get(key)).get("CFBundlePrimaryIcon"))

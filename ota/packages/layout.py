@@ -1,4 +1,4 @@
-"""Do the entries lie in the file as the directory says, with nothing unexplained between them?"""
+"""The layout of an archive: its entries lie where the directory says, with no unexplained bytes between."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ _MAGIC = b"PK\x03\x04"
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
 _LOOK_AHEAD = 512
 _MAX_GAP = 16 * 1024**2
-BLOCK_MAGIC = b"APK Sig Block 42"
+_BLOCK_MAGIC = b"APK Sig Block 42"
 
 
-def located(raw: Raw, entries: Iterable[Entry], end: End) -> Iterator[Entry]:
-    """The entries in the order of the file, each with its ``data_offset``, after a comparison with its local header.
+def located_entries(raw: Raw, entries: Iterable[Entry], end: End) -> Iterator[Entry]:
+    """Compare each entry with its local header and yield it with its ``data_offset``, in file order.
 
-    Raises `Rejected` when a header disagrees, entries overlap, or bytes lie between
-    them that are neither zeros nor empty filler entries.
+    Raises `Rejected` if a header disagrees, entries overlap, or bytes between them are neither zeros nor
+    empty filler entries.
     """
     reached = 0
     for entry in sorted(entries, key=lambda each: each.header_offset):
         if entry.header_offset < reached:
             raise Rejected(
                 "ambiguous_archive",
-                f"The entry {entry.shown} overlaps another one. Build the file again with the ordinary tools.",
+                f"The entry {entry.shown} overlaps another one. Build the file again with the ordinary "
+                "tools.",
             )
         _check_gap(raw, reached, entry.header_offset)
         data_offset = _data_offset(raw, entry, end)
@@ -39,11 +40,11 @@ def located(raw: Raw, entries: Iterable[Entry], end: End) -> Iterator[Entry]:
 
 
 def signing_block_start(raw: Raw, end: End) -> int | None:
-    """Where the APK Signing Block starts that lies right before the directory; None when there is none.
+    """Return the offset of the APK Signing Block right before the directory, or None if there is none.
 
-    Raises `Rejected` for a block whose two sizes differ: which one counts depends on the reader.
+    Raises `Rejected` if the block's two sizes differ, since which one counts depends on the reader.
     """
-    if end.directory_offset < 32 or raw(end.directory_offset - 16, 16) != BLOCK_MAGIC:
+    if end.directory_offset < 32 or raw(end.directory_offset - 16, 16) != _BLOCK_MAGIC:
         return None
     size = int.from_bytes(raw(end.directory_offset - 24, 8), "little")
     start = end.directory_offset - size - 8
@@ -56,10 +57,14 @@ def signing_block_start(raw: Raw, end: End) -> int | None:
 
 
 def _data_offset(raw: Raw, entry: Entry, end: End) -> int:
+    """Return where the entry's data starts.
+
+    Raises `Rejected` if the local header disagrees with the entry.
+    """
     start = entry.header_offset
     if start + _LOCAL.size > end.directory_offset:
         raise _disagreement(entry)
-    # Most headers, with their name and alignment, come in one read.
+    # One read gets most headers with their name and alignment.
     ahead = raw(start, min(_LOOK_AHEAD, end.directory_offset - start))
     magic, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(ahead)
     data: int = start + _LOCAL.size + name_size + extra_size
@@ -69,18 +74,17 @@ def _data_offset(raw: Raw, entry: Entry, end: End) -> int:
     name = ahead[_LOCAL.size : _LOCAL.size + name_size]
     if len(name) < name_size:
         name = raw(start + _LOCAL.size, name_size)
-    said, known = (crc, packed, size), (entry.crc, entry.compressed_size, entry.size)
-    is_silent = entry.has_descriptor and said == (0, 0, 0)
-    if (
-        name != entry.raw_name
-        or (flags, method) != (entry.flags, entry.method)
-        or not (said == known or is_silent)
-    ):
+    if (name, flags, method) != (entry.raw_name, entry.flags, entry.method):
+        raise _disagreement(entry)
+    sizes = (crc, packed, size)
+    is_left_to_descriptor = entry.has_descriptor and sizes == (0, 0, 0)
+    if not is_left_to_descriptor and sizes != (entry.crc, entry.compressed_size, entry.size):
         raise _disagreement(entry)
     return data
 
 
 def _after_descriptor(raw: Raw, entry: Entry, at: int, end: End) -> int:
+    """Return the offset after the data descriptor at ``at``, or ``at`` if the entry has none."""
     if not entry.has_descriptor:
         return at
     values = struct.pack("<3I", entry.crc, entry.compressed_size, entry.size)
@@ -88,26 +92,30 @@ def _after_descriptor(raw: Raw, entry: Entry, at: int, end: End) -> int:
     for descriptor in (_DESCRIPTOR_MAGIC + values, values):
         if found.startswith(descriptor):
             return at + len(descriptor)
-    is_told_before = raw(entry.header_offset + 14, 12) == values
-    if is_told_before and (not found or found.startswith((_MAGIC, b"PK\x01\x02"))):
-        return at  # Some tools set the flag and write no descriptor; the header itself has told all.
+    is_in_header = raw(entry.header_offset + 14, 12) == values
+    if is_in_header and (not found or found.startswith((_MAGIC, b"PK\x01\x02"))):
+        return at  # Some tools set the flag but write the values into the header and no descriptor.
     raise _disagreement(entry)
 
 
 def _check_gap(raw: Raw, start: int, stop: int) -> None:
-    """Zeros for alignment, or filler entries without name or bytes (Android's build tools leave them where one was)."""
+    """Raise `Rejected` unless the gap holds only zeros or empty filler entries.
+
+    Zeros align entries. Android's build tools leave an entry without name or data where they removed one.
+    """
     if stop < start:
         raise Rejected(
             "ambiguous_archive",
-            "The archive's last entry overlaps what follows it. Build the file again with the ordinary tools.",
+            "The archive's last entry overlaps what follows it. Build the file again with the ordinary "
+            "tools.",
         )
     if stop - start > _MAX_GAP:
         raise _unexplained(start)
     gap, at = raw(start, stop - start), 0
     while gap.startswith(_MAGIC, at) and at + _LOCAL.size <= len(gap):
         *_, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(gap, at)
-        filling = gap[at + _LOCAL.size : at + _LOCAL.size + extra_size]
-        if crc or packed or size or name_size or filling.strip(b"\0"):
+        extra = gap[at + _LOCAL.size : at + _LOCAL.size + extra_size]
+        if crc or packed or size or name_size or extra.strip(b"\0"):
             raise _unexplained(start)
         at += _LOCAL.size + extra_size
     if gap[at:].strip(b"\0") or (start == 0 and at < len(gap)):
@@ -118,7 +126,8 @@ def _unexplained(start: int) -> Rejected:
     if start == 0:
         return Rejected(
             "prepended",
-            "Bytes stand in front of the archive's first entry. Build the file again; nothing may be added to it.",
+            "Bytes stand in front of the archive's first entry. Build the file again; nothing may be added "
+            "to it.",
         )
     return Rejected(
         "hidden_bytes",
@@ -129,5 +138,6 @@ def _unexplained(start: int) -> Rejected:
 def _disagreement(entry: Entry) -> Rejected:
     return Rejected(
         "lying_header",
-        f"The entry {entry.shown} is described differently by its own header and the archive's directory. Build the file again.",
+        f"The entry {entry.shown} is described differently by its own header and the archive's directory. "
+        "Build the file again.",
     )

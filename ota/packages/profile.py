@@ -1,9 +1,9 @@
-"""An IPA's ``embedded.mobileprovision``: on which devices the build may run, and until when.
+"""An IPA's ``embedded.mobileprovision``: the devices that can run the build, and until when.
 
-The file is a CMS SignedData (RFC 5652) around a property list; its keys are those of Apple's Technical Note TN3125, "Inside
-Code Signing: Provisioning Profiles". Apple's signature over it is not verified here: iOS does that before it installs
-anything. What is checked is that the CMS is whole: one signer, a certificate, and the digest that was signed is the digest
-of what is read.
+The file is a CMS SignedData (RFC 5652) around a property list, whose keys are those of Apple's Technical Note
+TN3125, "Inside Code Signing: Provisioning Profiles". Apple's signature is not verified here, since iOS
+verifies it before it installs anything. The checks here are that the CMS is whole: one signer, a certificate,
+and a signed digest that matches the content.
 """
 
 from __future__ import annotations
@@ -24,30 +24,32 @@ from ota.errors import Rejected
 from ota.packages.facts import MAX_LISTED, Certificate, Profile, clean_text
 
 MAX_PROFILE_BYTES = 4 * 1024**2
-"""Apple's own limits keep a profile below 100 KiB."""
+"""Apple's own limits keep profiles below 100 KiB."""
 MAX_ENTITLEMENTS = 200
 _MAX_ITEMS, _MAX_DEPTH = 20, 2
-_HOW = "Export it with an ad hoc or enterprise profile (Xcode: Product > Archive > Distribute App) and upload that."
+_REMEDY = (
+    "Export it with an ad hoc or enterprise profile (Xcode: Product > Archive > Distribute App) "
+    "and upload that."
+)
 
 _BINARY = b"bplist00"
 _TRAILER = struct.Struct(">6xBBQQQ")
-# Bytes per item that follow the marker of an object whose marker holds a count: data, two kinds of text, UTF-16, containers.
+# Bytes per item by the kind of an object whose marker holds a count: data, ASCII, UTF-16, UTF-8, UID.
 _ITEM_BYTES = {0x4: 1, 0x5: 1, 0x6: 2, 0x7: 1, 0x8: 1}
+# References per item of containers: array, ordered set, set, dictionary.
 _REFERENCES = {0xA: 1, 0xB: 1, 0xC: 1, 0xD: 2}
 
 
 def read(raw: bytes, bundle_id: str) -> tuple[Profile, Certificate | None]:
-    """The profile, and the first certificate that may sign under it (None when it can't be read).
+    """Return the profile and the first certificate that can sign under it (None if that can't be read).
 
-    Raises `Rejected` for a profile that can't be read, for a store profile, and for one that is not for this bundle id: iOS
-    installs none of them. One that has expired is returned: publishing is what it stands in the way of.
+    Raises `Rejected` for a profile that can't be read, that is for the App Store, or for another bundle id,
+    since iOS installs none of them. An expired profile is returned; publishing checks for that.
     """
     try:
         content = property_list(_payload(raw))
         profile = _profile(content)
-    except (
-        Exception
-    ) as error:  # asn1crypto fails in many ways on hostile bytes; all of them mean the same here.
+    except Exception as error:  # asn1crypto raises many types for hostile bytes.
         raise Rejected(
             "unreadable_profile",
             "The IPA's provisioning profile (embedded.mobileprovision) can't be read. Export the IPA again.",
@@ -55,12 +57,13 @@ def read(raw: bytes, bundle_id: str) -> tuple[Profile, Certificate | None]:
     if profile.type is ProfileType.STORE:
         raise Rejected(
             "store_profile",
-            f"The IPA is signed for the App Store, so that it can't be installed over the air. {_HOW}",
+            f"The IPA is signed for the App Store, so that it can't be installed over the air. {_REMEDY}",
         )
-    if not _allows(profile.app_id or "", bundle_id):
+    if not _covers(profile.app_id or "", bundle_id):
         raise Rejected(
             "profile_mismatch",
-            f"The IPA's provisioning profile is for {profile.app_id}, but the app is {bundle_id}, so that iPhones refuse it. "
+            f"The IPA's provisioning profile is for {profile.app_id}, but the app is {bundle_id}, so that "
+            "iPhones refuse it. "
             f"Sign the app again with a profile for {bundle_id}.",
         )
     certificates = content.get("DeveloperCertificates")
@@ -69,25 +72,25 @@ def read(raw: bytes, bundle_id: str) -> tuple[Profile, Certificate | None]:
 
 
 def missing() -> Rejected:
-    """The error for an IPA without a profile, such as one that was exported without signing."""
+    """Return the error for an IPA without a profile, such as one exported without signing."""
     return Rejected(
         "no_profile",
-        f"The IPA carries no provisioning profile (embedded.mobileprovision), so that iPhones refuse to install it. {_HOW}",
+        "The IPA carries no provisioning profile (embedded.mobileprovision), so that iPhones refuse to "
+        f"install it. {_REMEDY}",
     )
 
 
 def property_list(raw: bytes) -> dict[str, Any]:
-    """The dictionary in an XML or binary property list. Raises `ValueError` for anything else, however it is broken.
+    """Return the dictionary in an XML or binary property list. Raises `ValueError` for anything else.
 
-    Its values may be of any type and, in a binary one, contain each other or themselves. Entities are refused by plistlib.
+    Its values can be of any type and, in a binary list, contain each other or themselves. plistlib refuses
+    entities.
     """
     try:
         if raw.startswith(_BINARY):
             _check_binary(raw)
         found = plistlib.loads(raw)
-    except (
-        Exception
-    ) as error:  # plistlib fails in many ways on hostile bytes; all of them mean the same here.
+    except Exception as error:  # plistlib raises many types for hostile bytes.
         raise ValueError("no property list") from error
     if not isinstance(found, dict):
         raise ValueError("the property list is no dictionary")
@@ -95,10 +98,10 @@ def property_list(raw: bytes) -> dict[str, Any]:
 
 
 def _check_binary(raw: bytes) -> None:
-    """Raises `ValueError` when objects of a binary property list must share bytes.
+    """Raise `ValueError` if objects of a binary property list have to share bytes.
 
-    Writers give each object bytes of its own. A few bytes that are thousands of large objects would fill the memory.
-    Source of the layout: the comment at the start of CFBinaryPList.c in Apple's CoreFoundation.
+    Writers give each object its own bytes. Sharing lets a small file hold thousands of large objects and fill
+    the memory. Source of the format: the comment at the start of CFBinaryPList.c in Apple's CoreFoundation.
     """
     offset_size, reference_size, count, _, table = _TRAILER.unpack(raw[-_TRAILER.size :])
     if count * offset_size > len(raw):
@@ -107,21 +110,24 @@ def _check_binary(raw: bytes) -> None:
     for index in range(count):
         start = table + index * offset_size
         at = int.from_bytes(raw[start : start + offset_size], "big")
-        kind, size = raw[at] >> 4, raw[at] & 0x0F
-        if kind in {0x1, 0x2}:
-            size = 1 << size
-        else:
-            if kind != 0x8 and size == 0x0F:
-                width = 1 << (raw[at + 1] & 0x03)
-                size = int.from_bytes(raw[at + 2 : at + 2 + width], "big")
-            size *= _ITEM_BYTES.get(kind, 0) + _REFERENCES.get(kind, 0) * reference_size
-        claimed += 1 + size
+        claimed += 1 + _object_size(raw, at, reference_size)
     if claimed > len(raw):
         raise ValueError("objects overlap")
 
 
+def _object_size(raw: bytes, at: int, reference_size: int) -> int:
+    """Return the bytes after the marker that an object claims."""
+    kind, size = raw[at] >> 4, raw[at] & 0x0F
+    if kind in {0x1, 0x2}:
+        return 1 << size
+    if kind != 0x8 and size == 0x0F:
+        width = 1 << (raw[at + 1] & 0x03)
+        size = int.from_bytes(raw[at + 2 : at + 2 + width], "big")
+    return size * (_ITEM_BYTES.get(kind, 0) + _REFERENCES.get(kind, 0) * reference_size)
+
+
 def _payload(raw: bytes) -> bytes:
-    """What the CMS encloses. Raises all kinds of errors."""
+    """Return the content of the CMS. Can raise any exception."""
     outer = cms.ContentInfo.load(raw, strict=True)
     if outer["content_type"].native != "signed_data":
         raise ValueError("not signed data")
@@ -140,18 +146,18 @@ def _check_digest(signer: Any, payload: bytes) -> None:
     if not signer["signature"].native:
         raise ValueError("no signature")
     algorithm = signer["digest_algorithm"]["algorithm"].native
-    named = [
+    signed_digests = [
         attribute["values"].native
         for attribute in signer["signed_attrs"]
         if attribute["type"].native == "message_digest"
     ]
-    # Without signed attributes the signature is over the payload itself, and there is nothing to compare.
-    if len(signer["signed_attrs"]) and named != [[hashlib.new(algorithm, payload).digest()]]:
+    # Without signed attributes the signature is over the payload itself, with no digest to compare.
+    if len(signer["signed_attrs"]) and signed_digests != [[hashlib.new(algorithm, payload).digest()]]:
         raise ValueError("the content is not what was signed")
 
 
 def _profile(content: dict[str, Any]) -> Profile:
-    """Raises `ValueError` or `TypeError` when something is missing that every profile has, or is of another type."""
+    """Read a profile. Raises `KeyError`, `ValueError` or `TypeError` if a value is missing or invalid."""
     entitlements = content["Entitlements"]
     expires_at = content["ExpirationDate"]
     if not isinstance(entitlements, dict) or not isinstance(expires_at, datetime):
@@ -200,8 +206,11 @@ def _devices(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _allows(app_id: str, bundle_id: str) -> bool:
-    """Whether a profile's app id is for a bundle id: a prefix (most often the team id), a dot, the bundle id or a wildcard."""
+def _covers(app_id: str, bundle_id: str) -> bool:
+    """Return whether an app id is for a bundle id.
+
+    An app id is a prefix (usually the team id), a dot, and a bundle id or a wildcard.
+    """
     pattern = app_id.partition(".")[2]
     if pattern.endswith("*"):
         return bundle_id.startswith(pattern[:-1]) and len(bundle_id) >= len(pattern)
@@ -214,12 +223,12 @@ def _flat(entitlements: dict[str, Any]) -> dict[str, str]:
         if len(found) == MAX_ENTITLEMENTS:
             break
         if name := clean_text(key):
-            found[name] = clean_text(_shown(value, _MAX_DEPTH)) or ""
+            found[name] = clean_text(_as_text(value, _MAX_DEPTH)) or ""
     return found
 
 
-def _shown(value: object, depth: int) -> str:
-    """A value in words; at most so many items and levels, since a hostile one contains itself."""
+def _as_text(value: object, depth: int) -> str:
+    """Return a value as text, limited in items and levels, since a hostile value can contain itself."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -231,17 +240,17 @@ def _shown(value: object, depth: int) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list) and depth:
-        return ", ".join(_shown(each, depth - 1) for each in value[:_MAX_ITEMS])
+        return ", ".join(_as_text(each, depth - 1) for each in value[:_MAX_ITEMS])
     if isinstance(value, dict) and depth:
         pairs = list(value.items())[:_MAX_ITEMS]
-        return ", ".join(f"{clean_text(key)}: {_shown(each, depth - 1)}" for key, each in pairs)
+        return ", ".join(f"{clean_text(key)}: {_as_text(each, depth - 1)}" for key, each in pairs)
     return "…"
 
 
 def _certificate(der: bytes) -> Certificate | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Old certificates bend the rules; that is not for our log.
+            warnings.simplefilter("ignore")  # Keeps warnings about old, lax certificates out of the log.
             found = x509.load_der_x509_certificate(der)
             return Certificate(
                 sha256=hashlib.sha256(der).hexdigest(),
@@ -251,7 +260,7 @@ def _certificate(der: bytes) -> Certificate | None:
                 not_after=found.not_valid_after_utc,
                 key=_key(found),
             )
-    except Exception:  # It is shown, never relied on; cryptography fails in many ways on hostile bytes.
+    except Exception:  # Shown, never relied on. cryptography raises many types for hostile bytes.
         return None
 
 

@@ -1,7 +1,7 @@
-"""Android's resource table (``resources.arsc``): what a reference such as ``@string/app_name`` stands for.
+"""Android's resource table (``resources.arsc``), which resolves references such as ``@string/app_name``.
 
-Source of the layout: ``ResourceTypes.h`` in the Android Open Source Project. Nothing is unpacked ahead: a reference is looked
-up in the bytes, so that a table of any size costs the same.
+Source of the format: ``ResourceTypes.h`` in the Android Open Source Project. References are looked up in the
+bytes and nothing is unpacked in advance, so the cost does not grow with the table.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ _VALUE = struct.Struct("<HBBI")
 _SPARSE, _SHORT_OFFSETS = 0x01, 0x02
 _COMPLEX, _COMPACT = 0x0001, 0x0008
 _MAX_TYPES = 20_000
-MAX_DEPTH, MAX_STEPS = 20, 1000
+_MAX_DEPTH, _MAX_STEPS = 20, 1000
 ANY_DENSITY = 0xFFFE
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a resource's values and the devices that it is for: ``locale`` is empty for all, ``density`` in dpi, 0 for all.
+    """One value of a resource, and the devices that use it.
 
-    ``is_default``: for every device that no other value is for.
+    ``locale`` is empty and ``density`` (in dpi) is 0 if they are not restricted. ``is_default``: used by
+    every device that no other value is for.
     """
 
     value: Value
@@ -38,6 +39,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Type:
+    """The values of one type of resource for one configuration of devices. ``entries`` is an offset."""
+
     chunk: Chunk
     flags: int
     count: int
@@ -48,7 +51,7 @@ class _Type:
 
 
 class Resources:
-    """A resource table. Raises `Malformed` wherever it is one."""
+    """A resource table. Every method raises `Malformed` for a table that is not in the format."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -65,30 +68,35 @@ class Resources:
                 self._add_package(chunk)
 
     def text(self, value: Value) -> str | None:
-        """The string that a value is or refers to, for a device with default settings. None when it is no string."""
+        """Return the string that a value is or refers to on a device with default settings, if it is one."""
         for choice in self.choices(value):
             if choice.value.kind == Value.STRING and self._strings is not None:
                 return self._strings.get(choice.value.data)
         return None
 
     def integer(self, value: Value) -> int:
-        """The number that a value refers to. Raises `Malformed` for one that is none, or not the same on every device."""
+        """Return the number that a value refers to.
+
+        Raises `Malformed` if it is none, or differs between devices.
+        """
         found = {(choice.value.is_integer, choice.value.data) for choice in self.choices(value)}
-        if len(found) != 1 or not next(iter(found))[0]:
+        is_integer, number = found.pop() if len(found) == 1 else (False, 0)
+        if not is_integer:
             raise Malformed("a number is none, or differs between devices")
-        return next(iter(found))[1]
+        return number
 
     def choices(self, value: Value) -> list[Choice]:
-        """Everything that a value may stand for, the default first. Raises `Malformed` for one that refers to itself."""
+        """Return all values that a value can stand for, the default first.
+
+        Raises `Malformed` if it refers to itself.
+        """
         found: list[Choice] = []
         self._steps = 0
         self._follow(Choice(value, b"", 0, is_default=True), (), found)
-        return sorted(
-            found, key=lambda each: (not each.is_default, each.locale not in {b"", b"en"}, bool(each.locale))
-        )
+        return sorted(found, key=_preference)
 
     def string(self, value: Value) -> str:
-        """The string of a value of that kind. Raises `Malformed`."""
+        """Return the string of a value of kind `Value.STRING`."""
         if self._strings is None:
             raise Malformed("it has no strings")
         return self._strings.get(value.data)
@@ -101,10 +109,10 @@ class Resources:
         if resource in seen:
             raise Malformed("a resource refers to itself")
         self._steps += 1
-        if len(seen) >= MAX_DEPTH or self._steps > MAX_STEPS:
+        if len(seen) >= _MAX_DEPTH or self._steps > _MAX_STEPS:
             raise Malformed("a resource refers to others without end")
         for each in self._lookup(resource):
-            # A reference inherits what its own value is for: the default of a German value is not the default.
+            # The target inherits the reference's restrictions: the default of a German value is no default.
             locale, density = choice.locale or each.locale, choice.density or each.density
             chained = Choice(each.value, locale, density, choice.is_default and each.is_default)
             self._follow(chained, (*seen, resource), found)
@@ -121,24 +129,18 @@ class Resources:
             if number > _MAX_TYPES:
                 raise Malformed("it has more parts than any build")
             if chunk.kind == _TYPE:
-                at = chunk.start + 8
-                type_id, flags, _, count, entries = unpack(_TYPE_HEADER, self._data, at, chunk.end)
-                size, *_, density = unpack(_CONFIG, self._data, at + _TYPE_HEADER.size, chunk.end)
-                rest = self._data[
-                    at + _TYPE_HEADER.size + 4 : min(at + _TYPE_HEADER.size + max(size, 4), chunk.body)
-                ]
-                language = _language(bytes(rest[4:8]))
-                self._types.setdefault((package_id & 0xFF, type_id), []).append(
-                    _Type(
-                        chunk,
-                        flags,
-                        count,
-                        chunk.start + entries,
-                        language,
-                        density,
-                        is_default=not rest.strip(b"\0"),
-                    )
-                )
+                type_id, values = self._type(chunk)
+                self._types.setdefault((package_id & 0xFF, type_id), []).append(values)
+
+    def _type(self, chunk: Chunk) -> tuple[int, _Type]:
+        at = chunk.start + 8
+        type_id, flags, _, count, entries = unpack(_TYPE_HEADER, self._data, at, chunk.end)
+        config = at + _TYPE_HEADER.size
+        size, *_, density = unpack(_CONFIG, self._data, config, chunk.end)
+        restrictions = self._data[config + 4 : min(config + max(size, 4), chunk.body)]
+        is_default = not restrictions.strip(b"\0")
+        language = _language(bytes(restrictions[4:8]))
+        return type_id, _Type(chunk, flags, count, chunk.start + entries, language, density, is_default)
 
     def _entry(self, kind: _Type, index: int) -> Value | None:
         at = self._entry_offset(kind, index)
@@ -170,6 +172,11 @@ class Resources:
         return None if offset == nothing else offset * unit
 
 
+def _preference(choice: Choice) -> tuple[bool, bool, bool]:
+    return not choice.is_default, choice.locale not in {b"", b"en"}, bool(choice.locale)
+
+
 def _language(locale: bytes) -> bytes:
-    # Three-letter languages are packed into the same two bytes; they only have to differ from the default and from English.
+    # Three-letter languages are packed into the same two bytes. They only need to differ from none and from
+    # English.
     return locale[:2].strip(b"\0")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ota.errors import Rejected
-from ota.packages.archive import Archive, opened
+from ota.packages.archive import Archive, open_archive
 from tests.builders.hostile import raw_zip
 from tests.builders.packages import archive
 
@@ -28,7 +28,7 @@ def names(tmp_path: Path) -> Callable[[bytes], list[str]]:
     def read(content: bytes) -> list[str]:
         path = tmp_path / "archive"
         path.write_bytes(content)
-        with opened(path) as found:
+        with open_archive(path) as found:
             found.check_contents()
             return list(found.entries)
 
@@ -240,6 +240,6 @@ def test_what_can_be_read_in_two_ways_is_refused(
 def test_an_entry_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "archive"
     path.write_bytes(PLAIN)
-    with opened(path) as found, pytest.raises(Rejected) as refusal:
+    with open_archive(path) as found, pytest.raises(Rejected) as refusal:
         Archive.read(found, "a.txt", 10)
     assert refusal.value.code == "entry_too_large"

@@ -15,7 +15,7 @@ from PIL import Image
 from ota.core.platforms import Platform, ProfileType, Scheme
 from ota.errors import Rejected
 from ota.packages import PackageFacts
-from ota.packages.archive import opened
+from ota.packages.archive import open_archive
 from ota.packages.ipa import info_plist_name, read
 from tests.builders.images import cgbi, picture
 from tests.builders.packages import archive, ipa
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 def facts(path: Path, raw: bytes) -> PackageFacts:
     path.write_bytes(raw)
-    with opened(path) as package:
+    with open_archive(path) as package:
         return read(package)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ota.errors import Rejected
-from ota.packages.archive import opened
+from ota.packages.archive import open_archive
 from ota.packages.facts import Signature
 from ota.packages.signing import verify
 from tests.packages.cases import VALID, Case
@@ -44,7 +44,7 @@ def ours(case: Case, folder: Path) -> Verdict:
 
 def verdict_on(path: Path, min_sdk: int, target_sdk: int | None = None) -> Verdict:
     try:
-        with opened(path) as archive:
+        with open_archive(path) as archive:
             signature = verify(archive, min_sdk=min_sdk, target_sdk=target_sdk)
     except Rejected as error:
         return Verdict(error.code, error.message)

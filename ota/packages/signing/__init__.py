@@ -1,7 +1,7 @@
-"""Who signed an APK: its signatures verified as Android and its build tools do, never merely read.
+"""Verification of an APK's signatures, as Android and its build tools do it.
 
-`verify` is the one entry. Everything in here works on bytes that nobody has vouched for, and fails closed: whatever can't
-be read, is unknown or does not fit is a `Rejected`.
+`verify` is the only entry point. All input is untrusted and everything here fails closed: bytes that can't be
+read, are unknown or don't fit raise `Rejected`.
 """
 
 from __future__ import annotations

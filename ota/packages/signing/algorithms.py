@@ -1,7 +1,7 @@
-"""The signature algorithms of the schemes v2 and v3, and the one place where public keys are used.
+"""The signature algorithms of schemes v2 and v3, and the only place where public keys are used.
 
-Source: "APK Signature Scheme v2", section "Signature algorithm IDs", Android Open Source Project documentation; the ids for
-fs-verity from the sources of Android's ``apksig``.
+Source: "APK Signature Scheme v2", section "Signature algorithm IDs", Android Open Source Project
+documentation. The ids for fs-verity are from the sources of Android's ``apksig``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ota.packages.signing.refusals import bad, parsing, weak
 
-HASHES: dict[str, hashes.HashAlgorithm] = {
-    "md5": hashes.MD5(),  # noqa: S303 - scheme v1 has them still
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "md5": hashes.MD5(),  # noqa: S303 - scheme v1 still uses both
     "sha1": hashes.SHA1(),  # noqa: S303
     "sha224": hashes.SHA224(),
     "sha256": hashes.SHA256(),
@@ -26,13 +26,13 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha512": hashes.SHA512(),
 }
 _MIN_BITS = 1024
-"""Of an RSA or DSA key. Shorter ones are within anybody's reach."""
+"""Minimum size of an RSA or DSA key. Shorter keys can be broken with modest means."""
 
 Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey
 
 
 class Content(IntEnum):
-    """How the bytes of the file are digested; a phone prefers the higher one."""
+    """The method of digesting the file. A phone uses the highest one that it knows."""
 
     CHUNKED_SHA256 = 1
     VERITY_SHA256 = 2
@@ -41,7 +41,7 @@ class Content(IntEnum):
 
 @dataclass(frozen=True)
 class Algorithm:
-    """``since`` is the first API level that knows it."""
+    """A signature algorithm. ``since`` is the first API level that knows it."""
 
     name: str
     key: type[Key]
@@ -83,10 +83,10 @@ ALGORITHMS = {
 }
 
 
-def chosen(signatures: Iterable[tuple[int, bytes]], min_sdk: int) -> list[tuple[Algorithm, bytes]]:
-    """The signatures that some phone from ``min_sdk`` on would verify: the best that its system knows.
+def signatures_used(signatures: Iterable[tuple[int, bytes]], min_sdk: int) -> list[tuple[Algorithm, bytes]]:
+    """Return the signatures that phones from ``min_sdk`` on verify: each verifies the best one it knows.
 
-    Raises `Rejected` when the oldest phones know none of them.
+    Raises `Rejected` if the oldest phones know none of them.
     """
     best: dict[int, tuple[Algorithm, bytes]] = {}
     for key, signature in signatures:
@@ -100,31 +100,38 @@ def chosen(signatures: Iterable[tuple[int, bytes]], min_sdk: int) -> list[tuple[
     return list(best.values())
 
 
-def check(algorithm: Algorithm, public_key: bytes, signature: bytes, data: bytes) -> None:
-    """Raises `Rejected` unless the key (a DER SubjectPublicKeyInfo) made this signature with this algorithm."""
-    key = loaded(public_key)
+def check_signature(algorithm: Algorithm, public_key: bytes, signature: bytes, data: bytes) -> None:
+    """Raise `Rejected` unless the key, a DER SubjectPublicKeyInfo, made this signature over the data."""
+    key = load_key(public_key)
     if not isinstance(key, algorithm.key):
         raise bad(f"its key can't be used with {algorithm.name}")
-    if not is_made_by(key, signature, data, algorithm.hash, is_pss=algorithm.is_pss):
+    if not is_signed_by(key, signature, data, algorithm.hash, is_pss=algorithm.is_pss):
         raise bad("it was not made over this file with this key")
 
 
-def loaded(public_key: bytes) -> Key:
-    """The key of a DER SubjectPublicKeyInfo. Raises `Rejected` for another kind, and for a weak one."""
+def load_key(public_key: bytes) -> Key:
+    """Return the key of a DER SubjectPublicKeyInfo.
+
+    Raises `Rejected` for another kind of key, or a weak one.
+    """
     with parsing("the public key"):
         key = load_der_public_key(public_key)
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | dsa.DSAPublicKey):
         raise bad("its key is neither RSA nor EC nor DSA")
     if not isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _MIN_BITS:
         raise weak(
-            f"its key has {key.key_size} bits, and can be broken. Sign it with an RSA key of 2048 bits or more, or an EC key"
+            f"its key has {key.key_size} bits, and can be broken. Sign it with an RSA key of 2048 bits or "
+            "more, or an EC key"
         )
     return key
 
 
-def is_made_by(key: Key, signature: bytes, data: bytes, digest: str, *, is_pss: bool = False) -> bool:
-    """Does the signature hold? ``digest`` is a name in `HASHES`. Raises `Rejected` for what isn't even a signature."""
-    algorithm = HASHES[digest]
+def is_signed_by(key: Key, signature: bytes, data: bytes, digest: str, *, is_pss: bool = False) -> bool:
+    """Return whether the key made this signature over the data. ``digest`` is a name in `_HASHES`.
+
+    Raises `Rejected` for bytes that are no signature at all.
+    """
+    algorithm = _HASHES[digest]
     with parsing("the signature"):
         try:
             if isinstance(key, rsa.RSAPublicKey):
@@ -138,8 +145,8 @@ def is_made_by(key: Key, signature: bytes, data: bytes, digest: str, *, is_pss: 
     return True
 
 
-def described(key: Key) -> str:
-    """Kind and size for people: ``RSA 2048``, ``EC P-256``, ``DSA 1024``."""
+def key_text(key: Key) -> str:
+    """Return a key's kind and size for display: ``RSA 2048``, ``EC P-256``, ``DSA 1024``."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         names = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
         return f"EC {names.get(key.curve.name, key.curve.name)}"

@@ -1,6 +1,7 @@
-"""The APK Signing Block, and the length-prefixed values that it is made of.
+"""The APK Signing Block, and the length-prefixed values in it.
 
-Source of the layout: "APK Signature Scheme v2", Android Open Source Project documentation. All numbers are little-endian.
+Source of the format: "APK Signature Scheme v2", Android Open Source Project documentation. Numbers are
+little-endian.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ from ota.packages.archive import Archive
 from ota.packages.layout import signing_block_start
 from ota.packages.signing.refusals import bad
 
-BLOCK_IDS = {0x7109871A: Scheme.V2, 0xF05368C0: Scheme.V3, 0x1B93AD61: Scheme.V31}
-"""The pairs that are signatures. Others (padding, dependencies, source stamp, store metadata) prove nothing and are skipped."""
+_SCHEMES = {0x7109871A: Scheme.V2, 0xF05368C0: Scheme.V3, 0x1B93AD61: Scheme.V31}
+"""The ids of pairs that are signatures.
+
+Others (padding, dependencies, source stamp, store metadata) are skipped.
+"""
 
 _MAX_SIGNATURES = 8 * 1024**2
-"""Bytes of one scheme's signatures: ten signers with long histories stay far below."""
+"""Bytes of one scheme's signatures. Ten signers with long lineages stay far below."""
 _MAX_PAIRS = 1000
 
 
 class Reader:
-    """Reads values one after the other. ``what`` names the whole in the sentence of the `Rejected` for a value that is cut off."""
+    """Reads consecutive values.
+
+    Every method raises `Rejected`, with ``what`` as its subject, for a value cut off.
+    """
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data = data
@@ -31,28 +38,28 @@ class Reader:
         self._what = what
 
     def __bool__(self) -> bool:
-        """Is anything left?"""
+        """Return whether any bytes are left."""
         return self._at < len(self._data)
 
     def number(self) -> int:
-        """An unsigned 32-bit integer."""
+        """Read an unsigned 32-bit integer."""
         return int.from_bytes(self._take(4), "little")
 
     def value(self) -> bytes:
-        """Bytes behind their length."""
+        """Read length-prefixed bytes."""
         return self._take(self.number())
 
     def nested(self) -> Reader:
-        """The same, to be read on."""
+        """Read length-prefixed bytes and return a reader of them."""
         return Reader(self.value(), self._what)
 
     def each(self) -> Iterator[Reader]:
-        """All that is left, as length-prefixed values."""
+        """Yield a reader of each remaining length-prefixed value."""
         while self:
             yield self.nested()
 
     def rest(self) -> bytes:
-        """All that is left."""
+        """Read all remaining bytes."""
         return self._take(len(self._data) - self._at)
 
     def _take(self, length: int) -> bytes:
@@ -66,7 +73,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class SigningBlock:
-    """Where it starts and stops in the file, and the bytes of each signature scheme in it."""
+    """The block's start and stop as offsets in the file, and the bytes of each signature scheme in it."""
 
     start: int
     stop: int
@@ -74,9 +81,10 @@ class SigningBlock:
 
 
 def signing_block(archive: Archive) -> SigningBlock | None:
-    """The block, None when there is none. Raises `Rejected` when its pairs don't fill it, or a scheme is in it twice.
+    """Return the block, or None if there is none.
 
-    Android takes the first of two, other readers the last: nothing that real tools make.
+    Raises `Rejected` if its pairs don't fill it, or if it has a scheme twice: Android takes the first, other
+    readers the last, and no real tool makes two.
     """
     start = signing_block_start(archive.raw, archive.end)
     if start is None:
@@ -84,13 +92,14 @@ def signing_block(archive: Archive) -> SigningBlock | None:
     stop = archive.end.directory_offset
     found: dict[Scheme, bytes] = {}
     for key, offset, length in _pairs(archive, start + 8, stop - 24):
-        scheme = BLOCK_IDS.get(key)
+        scheme = _SCHEMES.get(key)
         if scheme is None:
             continue
         if scheme in found:
             raise Rejected(
                 "duplicate_block",
-                f"The APK has two {scheme} signatures. Which one counts differs by reader; build and sign it again.",
+                f"The APK has two {scheme} signatures. Which one counts differs by reader; build and sign it "
+                "again.",
             )
         if length > _MAX_SIGNATURES:
             raise bad(f"its {scheme} signature is larger than 8 MiB")
@@ -99,7 +108,10 @@ def signing_block(archive: Archive) -> SigningBlock | None:
 
 
 def _pairs(archive: Archive, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """Id, offset and length of each value: a 64-bit size, which counts the 32-bit id, the id, the value."""
+    """Yield the id, offset and length of each value.
+
+    A pair is a 64-bit size, which includes the id, then the 32-bit id, then the value.
+    """
     for _ in range(_MAX_PAIRS):
         if at == stop:
             return

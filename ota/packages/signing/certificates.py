@@ -1,4 +1,7 @@
-"""X.509 certificates of signers. Only their key and name count: Android trusts no authority and no date for packages."""
+"""X.509 certificates of signers.
+
+Only key and name count: for packages, Android trusts no authority and no date.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 from asn1crypto import x509
 
 from ota.packages.facts import Certificate, clean_text
-from ota.packages.signing.algorithms import described, loaded
+from ota.packages.signing.algorithms import key_text, load_key
 from ota.packages.signing.refusals import parsing
 
 _SHORT_NAMES = {
@@ -29,7 +32,7 @@ _SHORT_NAMES = {
 
 @dataclass(frozen=True)
 class SigningCertificate:
-    """A certificate by its DER bytes: two are the same when those are."""
+    """A certificate, compared by its DER bytes."""
 
     der: bytes
 
@@ -39,7 +42,7 @@ class SigningCertificate:
 
     @cached_property
     def parsed(self) -> Any:
-        """The certificate for asn1crypto, whose parts are read when asked for. Raises `Rejected`."""
+        """The certificate in asn1crypto, which parses its parts lazily. Raises `Rejected`."""
         with parsing("a certificate"):
             certificate = x509.Certificate.load(self.der, strict=True)
             certificate["tbs_certificate"]["subject_public_key_info"].dump()
@@ -47,12 +50,12 @@ class SigningCertificate:
 
     @property
     def public_key(self) -> bytes:
-        """The DER SubjectPublicKeyInfo, as it is in the certificate."""
+        """The DER SubjectPublicKeyInfo, as in the certificate."""
         key: bytes = self.parsed["tbs_certificate"]["subject_public_key_info"].dump()
         return key
 
     def facts(self) -> Certificate:
-        """What people are shown. Raises `Rejected`."""
+        """Return the facts to show to people. Raises `Rejected`."""
         body = self.parsed["tbs_certificate"]
         with parsing("a certificate"):
             return Certificate(
@@ -61,17 +64,17 @@ class SigningCertificate:
                 issuer=_name(body["issuer"]),
                 not_before=_time(body["validity"]["not_before"]),
                 not_after=_time(body["validity"]["not_after"]),
-                key=described(loaded(self.public_key)),
+                key=key_text(load_key(self.public_key)),
             )
 
     def may_sign_entries(self) -> bool:
-        """Does the certificate allow signatures as scheme v1 asks: by its key usage, and no critical extension that is unknown?"""
+        """Return whether scheme v1 accepts it: by its key usage, and without unknown critical extensions."""
         with parsing("a certificate"):
             usage = self.parsed.key_usage_value
             if usage is not None and not {"digital_signature", "non_repudiation"} & usage.native:
                 return False
             extensions = self.parsed["tbs_certificate"]["extensions"]
-            # asn1crypto has a name for every extension that Android or Java know; the rest keep their number.
+            # asn1crypto names every extension that Android or Java know. The others keep their number.
             return not any(
                 each["critical"].native and each["extn_id"].native == each["extn_id"].dotted
                 for each in extensions
@@ -79,7 +82,7 @@ class SigningCertificate:
 
 
 def _name(name: Any) -> str:
-    """RFC 4514: the last part first, commas between."""
+    """Format a name as in RFC 4514: the last part first, separated by commas."""
     parts = ["+".join(_attribute(each) for each in part) for part in reversed(list(name.chosen))]
     return clean_text(",".join(parts)) or ""
 
@@ -95,6 +98,6 @@ def _attribute(attribute: Any) -> str:
 
 def _time(value: Any) -> datetime:
     time = value.native
-    if not isinstance(time, datetime):  # asn1crypto has a type of its own for the year 0.
+    if not isinstance(time, datetime):  # asn1crypto uses its own type for the year 0.
         raise ValueError("the year can't be represented")
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

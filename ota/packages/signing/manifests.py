@@ -1,7 +1,8 @@
 """The text files of scheme v1: sections of attributes, and the digests in them.
 
-Sources: "JAR File Specification" for the form; for which digest counts on which phone, Android's ``apksig``, whose reader
-of the form (lines, continuation, where a section stops) this follows, since section digests depend on it.
+Sources: "JAR File Specification" for the format, and Android's ``apksig`` for the digests that each phone
+compares. Lines, continuations and the ends of sections are parsed as in ``apksig``, since section digests
+depend on them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ota.packages.signing.refusals import parsing
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _MODERN = (("SHA-512", "sha512"), ("SHA-384", "sha384"), ("SHA-256", "sha256"), ("SHA1", "sha1"))
-"""Android 4.3 and later take the strongest that is there."""
+"""Android 4.3 and later use the strongest digest that is present."""
 _ANCIENT = {
     "MD5": ("md5", 0),
     "SHA": ("sha1", 0),
@@ -26,13 +27,13 @@ _ANCIENT = {
     "SHA-384": ("sha384", 9),
     "SHA-512": ("sha512", 9),
 }
-"""Before, the first of a list counted; with the API level that knows the algorithm."""
+"""Older versions use the first of a list. Each algorithm with the API level that knows it."""
 _MODERN_SDK = 18
 
 
 @dataclass(frozen=True)
 class Section:
-    """Attributes by their lower-case names, and the bytes that they were read from, with the empty line behind them."""
+    """Attributes by lower-case name, and the bytes of the section, including the empty line behind it."""
 
     attributes: dict[str, str]
     raw: bytes
@@ -42,7 +43,10 @@ class Section:
         return self.attributes.get("name")
 
     def digests(self, suffix: str, min_sdk: int) -> set[tuple[str, bytes]] | None:
-        """Each digest that some phone from ``min_sdk`` on compares, as (hashlib's name, value); None when one finds none."""
+        """Return the digests that phones from ``min_sdk`` on compare, as (name in hashlib, value).
+
+        None if some phone finds none.
+        """
         found: set[tuple[str, bytes]] = set()
         if min_sdk < _MODERN_SDK:
             ancient = self._ancient(suffix, min_sdk)
@@ -66,7 +70,10 @@ class Section:
 
 
 def sections(data: bytes) -> list[Section]:
-    """All sections in their order; the first is the main one. Text that isn't UTF-8 gets replacement characters."""
+    """Return all sections, the main one first.
+
+    Text that isn't UTF-8 is decoded with replacement characters.
+    """
     found: list[Section] = []
     attributes: list[list[bytes]] = []
     start = 0
@@ -86,7 +93,7 @@ def sections(data: bytes) -> list[Section]:
 
 
 def matches(digests: set[tuple[str, bytes]], data: bytes) -> bool:
-    """Are these all digests of the data?"""
+    """Return whether all digests are those of the data."""
     return all(hashlib.new(name, data, usedforsecurity=False).digest() == value for name, value in digests)
 
 

@@ -1,7 +1,7 @@
 """The signature blocks of scheme v1: PKCS #7 over a signature file.
 
-Sources: RFC 5652 for the form; for which combinations of algorithms phones accept, and for the rules about certificates
-and signed attributes, Android's ``apksig``.
+Sources: RFC 5652 for the format, and Android's ``apksig`` for the combinations of algorithms that phones
+accept and the rules about certificates and signed attributes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from asn1crypto import cms, core
 
-from ota.packages.signing.algorithms import is_made_by, loaded
+from ota.packages.signing.algorithms import is_signed_by, load_key
 from ota.packages.signing.certificates import SigningCertificate
 from ota.packages.signing.refusals import bad, parsing
 
@@ -21,7 +21,7 @@ _MAX_SIGNER_INFOS = 10
 
 _RSA, _DSA, _EC = "1.2.840.113549.1.1", "1.2.840.10040.4", "1.2.840.10045"
 _DSA_SHA2, _ECDSA_SHA2 = "2.16.840.1.101.3.4.3", "1.2.840.10045.4.3"
-SUPPORTED_SINCE: dict[tuple[str, str], int] = {
+_SUPPORTED_SINCE: dict[tuple[str, str], int] = {
     ("md5", f"{_RSA}.1"): 0,
     ("md5", f"{_RSA}.4"): 21,
     ("sha1", f"{_RSA}.1"): 0,
@@ -51,25 +51,21 @@ SUPPORTED_SINCE: dict[tuple[str, str], int] = {
     ("sha512", f"{_EC}.2.1"): 18,
     ("sha512", f"{_ECDSA_SHA2}.4"): 21,
 }
-"""(digest, algorithm of the signature) -> the API level from which on every phone knows the pair."""
+"""(digest, signature algorithm) -> the first API level at which every phone knows the pair."""
 
 
 def signer_of(block: bytes, signed_file: bytes, min_sdk: int) -> SigningCertificate:
-    """The certificate of the first signature in the block that holds for the file. Raises `Rejected` when none does.
+    """Return the certificate of the first signature in the block that holds for the file.
 
-    Phones before Android 7 look at the first only, so that for builds which they may install no other one counts.
+    Phones before Android 7 look at the first signature only, so for builds that they can install no other
+    counts. Raises `Rejected` if none holds.
     """
     with parsing("a v1 signature block"):
         content = cms.ContentInfo.load(block)
         if content["content_type"].native != "signed_data":
             raise bad("a v1 signature block is no PKCS #7 signature")
         signed = content["content"]
-        choices = (
-            []
-            if isinstance(signed["certificates"], core.Void)
-            else [each for each in signed["certificates"] if each.name == "certificate"]
-        )
-        certificates = [SigningCertificate(each.chosen.dump()) for each in choices]
+        certificates = _certificates(signed["certificates"])
         infos = list(signed["signer_infos"])
         wanted = infos[: 1 if min_sdk < _MANY_SIGNER_INFOS_SDK else _MAX_SIGNER_INFOS]
         content_type = signed["encap_content_info"]["content_type"].dotted
@@ -80,12 +76,22 @@ def signer_of(block: bytes, signed_file: bytes, min_sdk: int) -> SigningCertific
     raise bad("a v1 signature was not made over its signature file")
 
 
+def _certificates(choices: Any) -> list[SigningCertificate]:
+    if isinstance(choices, core.Void):
+        return []
+    return [SigningCertificate(each.chosen.dump()) for each in choices if each.name == "certificate"]
+
+
 def _verified(
     info: Any, certificates: list[SigningCertificate], signed_file: bytes, content_type: str, min_sdk: int
 ) -> SigningCertificate | None:
-    """The signer, None when the signature doesn't hold. Raises `Rejected` for one that no phone should be shown."""
+    """Return the signer, or None if the signature doesn't hold.
+
+    Raises `Rejected` for a signature that some phone would not accept in any case.
+    """
     digest = info["digest_algorithm"]["algorithm"].native
-    if SUPPORTED_SINCE.get((digest, info["signature_algorithm"]["algorithm"].dotted), min_sdk + 1) > min_sdk:
+    pair = digest, info["signature_algorithm"]["algorithm"].dotted
+    if _SUPPORTED_SINCE.get(pair, min_sdk + 1) > min_sdk:
         raise bad("its v1 signature uses an algorithm that phones which it is meant for don't know")
     certificate = _named(info["sid"], certificates)
     if certificate is None or not certificate.may_sign_entries():
@@ -99,8 +105,8 @@ def _verified(
             attributes, content_type, hashlib.new(digest, signed_file, usedforsecurity=False).digest()
         ):
             return None
-        data = b"\x31" + attributes.dump()[1:]  # Signed as a SET, stored under a tag of its own.
-    holds = is_made_by(loaded(certificate.public_key), info["signature"].native, data, digest)
+        data = b"\x31" + attributes.dump()[1:]  # Signed as a SET, stored under another tag.
+    holds = is_signed_by(load_key(certificate.public_key), info["signature"].native, data, digest)
     return certificate if holds else None
 
 

@@ -1,4 +1,4 @@
-"""The sentences for signatures that aren't accepted. Each says what is wrong and what to do."""
+"""The errors for signatures that aren't accepted. Each message names the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from ota.errors import Rejected
 
-# Everything that the parsers of certificates, keys and PKCS #7 raise for hostile bytes. Failures of the disk or of memory
-# aren't among them: those say nothing about the build.
+# Every exception that the parsers of certificates, keys and PKCS #7 raise for hostile bytes. Failures of the
+# disk or of
+# memory are left out, since they say nothing about the build.
 _FAILURES = (
     ValueError,
     TypeError,
@@ -25,7 +26,7 @@ _FAILURES = (
 
 
 def bad(what: str) -> Rejected:
-    """The signature does not hold. ``what`` completes "is not valid:"."""
+    """Return the error for a signature that does not hold. ``what`` completes "is not valid:"."""
     return Rejected(
         "bad_signature",
         f"The APK's signature is not valid: {what}. Build and sign it again, and change nothing afterwards.",
@@ -33,29 +34,34 @@ def bad(what: str) -> Rejected:
 
 
 def stripped(newer: str, older: str) -> Rejected:
-    """The older signature says that a newer one was made, and it is gone."""
+    """Return the error for a missing signature that an older signature announces."""
     return Rejected(
         "stripped_signature",
-        f"The APK's {newer} signature was removed: its {older} signature says that there was one. Upload the file as it was signed.",
+        f"The APK's {newer} signature was removed: its {older} signature says that there was one. Upload the "
+        "file as it was signed.",
     )
 
 
 def weak(what: str) -> Rejected:
-    """The signature may hold, and proves too little. ``what`` is a clause with the way out."""
+    """Return the error for a signature that proves too little, even if it holds.
+
+    ``what`` includes the remedy.
+    """
     return Rejected("weak_signature", f"The APK's signature is too weak: {what}.")
 
 
 def unsigned() -> Rejected:
-    """No scheme at all."""
+    """Return the error for an APK without any signature."""
     return Rejected(
         "unsigned",
-        "The APK is not signed. Sign it with your release key, for example with apksigner, and upload it again.",
+        "The APK is not signed. Sign it with your release key, for example with apksigner, and upload it "
+        "again.",
     )
 
 
 @contextmanager
 def parsing(what: str) -> Iterator[None]:
-    """Turns every failure on hostile bytes into a `Rejected` that says that ``what`` can't be read."""
+    """Turn every failure on hostile bytes into a `Rejected` saying that ``what`` can't be read."""
     try:
         yield
     except _FAILURES as error:

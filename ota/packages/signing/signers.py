@@ -1,4 +1,4 @@
-"""What one signer of the schemes v2 and v3 says about the file: the part of the layout that both schemes share.
+"""The data of one signer of schemes v2 and v3: the part of the format that both schemes share.
 
 Source: "APK Signature Scheme v2", section "Verification", Android Open Source Project documentation.
 """
@@ -8,41 +8,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ota.packages.signing.algorithms import ALGORITHMS, Content, check, chosen
+from ota.packages.signing.algorithms import ALGORITHMS, Content, check_signature, signatures_used
 from ota.packages.signing.blocks import Reader
 from ota.packages.signing.certificates import SigningCertificate
 from ota.packages.signing.refusals import bad
 
 MAX_SIGNERS = 10
-"""Android refuses more, and so does this."""
+"""Android refuses more."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Digests that a signer vouches for; those in ``used`` are the ones that phones compare."""
+    """The digests that a signer has signed. Phones compare those in ``used``."""
 
     digests: tuple[tuple[Content, bytes], ...]
     used: frozenset[Content]
 
 
 class SignedData:
-    """The bytes that were signed, once the signature over them holds. Reads its parts in the order of the layout."""
+    """Signed bytes whose signature holds. Its parts have to be read in the order of the format."""
 
     def __init__(
         self, data: bytes, signatures: Reader, public_key: bytes, *, what: str, min_sdk: int
     ) -> None:
-        """Raises `Rejected` unless each signature that a phone from ``min_sdk`` on would look at was made by the key."""
+        """Raise `Rejected` unless the key made each signature that a phone from ``min_sdk`` on verifies."""
         found = [(each.number(), each.value()) for each in signatures.each()]
         self._ids = [key for key, _ in found]
         self._public_key = public_key
-        used = chosen(found, min_sdk)
+        used = signatures_used(found, min_sdk)
         for algorithm, signature in used:
-            check(algorithm, public_key, signature, data)
+            check_signature(algorithm, public_key, signature, data)
         self._used = frozenset(algorithm.content for algorithm, _ in used)
         self.reader = Reader(data, what)
 
     def claim(self) -> Claim:
-        """The digests. Raises `Rejected` unless they list the algorithms of the signatures, and each kind has one value."""
+        """Read the digests.
+
+        Raises `Rejected` unless they list the algorithms of the signatures, with one value for each kind of
+        digest.
+        """
         found = [(each.number(), each.value()) for each in self.reader.nested().each()]
         if [key for key, _ in found] != self._ids:
             raise bad("its digests and its signatures list different algorithms")
@@ -52,7 +56,10 @@ class SignedData:
         return Claim(digests, self._used)
 
     def certificate(self) -> SigningCertificate:
-        """The signer's certificate, the first of its chain. Raises `Rejected` unless its key is the one that signed."""
+        """Read the signer's certificate, the first of its chain.
+
+        Raises `Rejected` unless its key has signed.
+        """
         chain = [SigningCertificate(each) for each in _values(self.reader.nested())]
         if not chain:
             raise bad("it has no certificate")
@@ -63,7 +70,7 @@ class SignedData:
         return chain[0]
 
     def attributes(self, once: Iterable[int]) -> Mapping[int, bytes]:
-        """The additional attributes by id. Raises `Rejected` when one of ``once`` is there twice."""
+        """Read the additional attributes by id. Raises `Rejected` if one of ``once`` occurs twice."""
         found: dict[int, bytes] = {}
         for each in self.reader.nested().each():
             key = each.number()

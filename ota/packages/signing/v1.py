@@ -1,6 +1,7 @@
 """Scheme v1: an APK signed as a JAR file.
 
-Sources: "JAR File Specification", section "Signed JAR File"; where phones differ from it, Android's ``apksig``.
+Sources: "JAR File Specification", section "Signed JAR File", and Android's ``apksig`` where phones differ
+from it.
 """
 
 from __future__ import annotations
@@ -24,33 +25,42 @@ _FOLDER = "META-INF/"
 _MANIFEST = "META-INF/MANIFEST.MF"
 _BLOCKS = (".RSA", ".DSA", ".EC")
 _MAX_TEXT = 32 * 1024**2
-"""Of a manifest or signature file: about 100 bytes for each entry, of which there are at most 65,534."""
+"""Bytes of a manifest or signature file: about 100 for each of at most 65,534 entries."""
 _MAX_BLOCK = 1024**2
 _THREADS = 2
 _NUMBERS = {"2": Scheme.V2, "3": Scheme.V3}
 
 
 @dataclass(frozen=True)
+class _Manifest:
+    """``META-INF/MANIFEST.MF``: its bytes, its main section, and the section of each listed entry."""
+
+    raw: bytes
+    main: Section
+    listed: Mapping[str, Section]
+
+
+@dataclass(frozen=True)
 class _Signer:
+    """A signer, and the names of the entries that its signature covers."""
+
     certificate: SigningCertificate
     entries: frozenset[str]
 
 
 def is_present(archive: Archive) -> bool:
-    """Is there anything of scheme v1?"""
+    """Return whether the APK has a manifest and a signature file of scheme v1."""
     return _MANIFEST in archive.entries and any(_signature_files(archive))
 
 
 def read(archive: Archive, *, min_sdk: int, found: frozenset[Scheme]) -> tuple[SigningCertificate, ...]:
-    """Everybody who signed, in the order of the file, with every entry outside ``META-INF/`` compared with its digest.
+    """Return all signers in file order, after comparing every entry outside ``META-INF/`` with its digest.
 
-    Raises `Rejected`, also when a signature file says that the APK was signed with a scheme that isn't in ``found``.
+    Raises `Rejected`, also if a signature file announces a scheme that isn't in ``found``.
     """
     if _MANIFEST not in archive.entries:
         raise bad("it has no v1 manifest")
-    manifest = archive.read(_MANIFEST, _MAX_TEXT)
-    main, *rest = sections(manifest) or [Section({}, b"")]
-    listed = _by_name(rest, archive)
+    manifest = _manifest(archive)
     files = list(_signature_files(archive))
     if not 1 <= len(files) <= MAX_SIGNERS:
         raise bad(f"it has {len(files)} v1 signatures, and 1 to {MAX_SIGNERS} are allowed")
@@ -58,16 +68,22 @@ def read(archive: Archive, *, min_sdk: int, found: frozenset[Scheme]) -> tuple[S
     for text_name, block_name in files:
         text, block = archive.read(text_name, _MAX_TEXT), archive.read(block_name, _MAX_BLOCK)
         certificate = signer_of(block, text, min_sdk)
-        entries = _covered(sections(text), manifest, main, listed, min_sdk, found)
+        entries = _covered(sections(text), manifest, min_sdk, found)
         if entries is not None:
             signers.append(_Signer(certificate, entries))
     if not signers:
         raise bad("no v1 signature file of it counts")
-    return _check_entries(archive, listed, signers, min_sdk)
+    return _check_entries(archive, manifest.listed, signers, min_sdk)
+
+
+def _manifest(archive: Archive) -> _Manifest:
+    raw = archive.read(_MANIFEST, _MAX_TEXT)
+    main, *rest = sections(raw) or [Section({}, b"")]
+    return _Manifest(raw, main, _by_name(rest, archive))
 
 
 def _signature_files(archive: Archive) -> Iterator[tuple[str, str]]:
-    """Each signature file with its block. A block without a file is nobody's: Android skips it."""
+    """Yield the names of each signature file and its block. Like Android, skip a block without a file."""
     for name in archive.entries:
         if name.startswith(_FOLDER) and name.endswith(_BLOCKS):
             text_name = name[: name.rindex(".")] + ".SF"
@@ -87,23 +103,21 @@ def _by_name(rest: list[Section], archive: Archive) -> dict[str, Section]:
 
 
 def _covered(
-    parts: list[Section],
-    manifest: bytes,
-    main: Section,
-    listed: Mapping[str, Section],
-    min_sdk: int,
-    found: frozenset[Scheme],
+    parts: list[Section], manifest: _Manifest, min_sdk: int, found: frozenset[Scheme]
 ) -> frozenset[str] | None:
-    """The entries that a signature file vouches for; None for a file that Android ignores. Raises `Rejected`."""
+    """Return the entries that a signature file covers, or None for a file that Android ignores.
+
+    Raises `Rejected` if the manifest does not match the file.
+    """
     if not parts or "signature-version" not in parts[0].attributes:
         return None
     head, *rest = parts
     _check_not_stripped(head, found)
     by_signtool = "signtool" in head.attributes.get("created-by", "")
     whole = head.digests("-Digest" if by_signtool else "-Digest-Manifest", min_sdk)
-    is_whole = whole is not None and matches(whole, manifest)
+    is_whole = whole is not None and matches(whole, manifest.raw)
     of_main = None if by_signtool else head.digests("-Digest-Manifest-Main-Attributes", min_sdk)
-    if of_main is not None and not matches(of_main, main.raw):
+    if of_main is not None and not matches(of_main, manifest.main.raw):
         raise bad("its v1 manifest was changed")
     names: set[str] = set()
     for section in rest:
@@ -112,15 +126,19 @@ def _covered(
         names.add(section.name)
         if is_whole:
             continue
-        target = listed.get(section.name)
-        if target is None:
+        if section.name not in manifest.listed:
             return None
-        digests = section.digests("-Digest", min_sdk)
-        # An old tool leaves out the second of two line ends behind a section.
-        raw = target.raw[:-1] if by_signtool and target.raw.endswith(b"\n\n") else target.raw
-        if digests is None or not matches(digests, raw):
-            raise bad("its v1 manifest was changed")
+        _check_section(section, manifest.listed[section.name].raw, min_sdk, by_signtool=by_signtool)
     return frozenset(names)
+
+
+def _check_section(section: Section, raw: bytes, min_sdk: int, *, by_signtool: bool) -> None:
+    digests = section.digests("-Digest", min_sdk)
+    # signtool, an old tool, leaves the second of two line ends behind a section out of the digest.
+    if by_signtool and raw.endswith(b"\n\n"):
+        raw = raw[:-1]
+    if digests is None or not matches(digests, raw):
+        raise bad("its v1 manifest was changed")
 
 
 def _check_not_stripped(head: Section, found: frozenset[Scheme]) -> None:
@@ -133,7 +151,10 @@ def _check_not_stripped(head: Section, found: frozenset[Scheme]) -> None:
 def _check_entries(
     archive: Archive, listed: Mapping[str, Section], signers: list[_Signer], min_sdk: int
 ) -> tuple[SigningCertificate, ...]:
-    """Those who signed every entry. Raises `Rejected` when entries have different signers, none, or another content."""
+    """Return the signers of every entry.
+
+    Raises `Rejected` if their signers differ, or an entry has none or was changed.
+    """
     entries = [
         entry
         for name, entry in archive.entries.items()
@@ -144,7 +165,7 @@ def _check_entries(
     }
     if len(groups) != 1 or () in groups:
         raise bad("some of its files are not covered by the v1 signature, or not by every signer")
-    with ThreadPoolExecutor(_THREADS) as threads:  # Inflating and hashing let other threads run meanwhile.
+    with ThreadPoolExecutor(_THREADS) as threads:  # zlib and hashlib release the interpreter lock.
         list(threads.map(partial(_check_entry, archive, listed, min_sdk), entries))
     return groups.pop()
 

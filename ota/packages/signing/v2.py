@@ -1,4 +1,4 @@
-"""APK Signature Scheme v2 (Android 7 and later), without the comparison of the digests with the file.
+"""APK Signature Scheme v2 (Android 7 and later), without the file's digests.
 
 Source: "APK Signature Scheme v2", Android Open Source Project documentation.
 """
@@ -18,14 +18,17 @@ _FIRST_SDK = 24
 
 @dataclass(frozen=True)
 class SignedV2:
-    """Everybody who signed, in the order of the block, with what they vouch for."""
+    """All signers in the order of the block, and their claims."""
 
     certificates: tuple[SigningCertificate, ...]
     claims: tuple[Claim, ...]
 
 
 def read(block: bytes, *, min_sdk: int, has_v3: bool) -> SignedV2:
-    """The signers, each signature verified. Raises `Rejected`, also when a signer says that there was a v3 signature."""
+    """Return the signers after verifying each signature.
+
+    Raises `Rejected`, also if a signer announces a v3 signature and there is none.
+    """
     signers = list(Reader(block, "its v2 signature").nested().each())
     if not 1 <= len(signers) <= MAX_SIGNERS:
         raise bad(f"its v2 signature has {len(signers)} signers, and 1 to {MAX_SIGNERS} are allowed")

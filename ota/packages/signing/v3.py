@@ -1,4 +1,4 @@
-"""APK Signature Schemes v3 (Android 9 and later) and v3.1 (Android 13 and later), without the comparison of the digests.
+"""APK Signature Schemes v3 (Android 9 and later) and v3.1 (Android 13 and later), without the file's digests.
 
 Sources: "APK Signature Scheme v3" and "APK Signature Scheme v3.1", Android Open Source Project documentation.
 """
@@ -20,13 +20,11 @@ _FOR_DEVELOPMENT_RELEASE = 0xC2A6B3BA
 _ONCE = {lineage.PROOF_OF_ROTATION, _ROTATION_MIN_SDK}
 _FIRST_SDK, _FIRST_SDK_V31 = 28, 33
 _LAST_SDK = 0x7FFFFFFF
-_EXCLUSIVE = 1
-"""A range of versions may start at the last one of the range before only for a system that isn't released yet."""
 
 
 @dataclass(frozen=True)
 class SignerV3:
-    """Who signed for the API levels from ``first`` to ``last``. ``rotated_from`` is the level from which v3.1 takes over."""
+    """A signer for the API levels ``first`` to ``last``. From ``rotated_from`` on, v3.1 takes over."""
 
     certificate: SigningCertificate
     claim: Claim
@@ -38,13 +36,16 @@ class SignerV3:
 
     @property
     def past(self) -> tuple[SigningCertificate, ...]:
-        """The certificates of the lineage, oldest first, this signer's own last; just that one without a rotation."""
+        """The certificates of the lineage, oldest first and this signer's own last.
+
+        Only that one without a rotation.
+        """
         return tuple(node.certificate for node in self.lineage) or (self.certificate,)
 
 
 @dataclass(frozen=True)
 class SignedV3:
-    """The signers by their API levels, oldest first. One phone looks at one of them."""
+    """The signers, by ascending API levels. Each phone looks at one of them."""
 
     signers: tuple[SignerV3, ...]
 
@@ -62,7 +63,10 @@ class SignedV3:
 
 
 def read(block: bytes, scheme: Scheme) -> SignedV3:
-    """The signers, each signature and lineage verified. Raises `Rejected` when two are meant for one phone, or don't follow."""
+    """Return the signers after verifying each signature and lineage.
+
+    Raises `Rejected` if two signers are for one phone, or no lineage leads from one to the next.
+    """
     what = f"its {scheme} signature"
     readers = list(Reader(block, what).nested().each())
     if not 1 <= len(readers) <= MAX_SIGNERS:
@@ -71,10 +75,9 @@ def read(block: bytes, scheme: Scheme) -> SignedV3:
         sorted((_signer(each, what) for each in readers), key=lambda each: (each.last, each.first))
     )
     for older, newer in pairwise(signers):
-        joins = older.last + _EXCLUSIVE == newer.first or (
-            older.last == newer.first and newer.is_for_development
-        )
-        if not joins:
+        # Ranges can share a version only for an Android version that is still in development.
+        shares_version = older.last == newer.first and newer.is_for_development
+        if older.last + 1 != newer.first and not shares_version:
             raise bad(f"{what} has two signers for one version of Android, or none for some")
         if newer.past[: len(older.past)] != older.past and (
             older.lineage or older.certificate not in newer.past
@@ -84,7 +87,7 @@ def read(block: bytes, scheme: Scheme) -> SignedV3:
 
 
 def check_v3(v3: SignedV3, v31: SignedV3 | None, min_sdk: int) -> None:
-    """Raises `Rejected` unless the v3 signers serve every phone that v3.1 leaves to them, and both agree on where it starts."""
+    """Raise `Rejected` unless v3 serves all phones that v3.1 does not, and both agree where v3.1 starts."""
     for signer in v3.signers:
         if signer.rotated_from is not None and v31 is None:
             raise stripped("v3.1", "v3")
@@ -98,7 +101,7 @@ def check_v3(v3: SignedV3, v31: SignedV3 | None, min_sdk: int) -> None:
 
 
 def check_v31(v31: SignedV3, v3: SignedV3 | None) -> None:
-    """Raises `Rejected` unless v3.1 goes with a v3 signature by somebody whom its signer follows, and is for all later phones."""
+    """Raise `Rejected` unless v3.1 covers all later phones and its signer follows a v3 signer."""
     if v3 is None:
         raise stripped("v3", "v3.1")
     if v31.newest.last != _LAST_SDK:

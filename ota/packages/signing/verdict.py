@@ -1,7 +1,7 @@
-"""All signatures of an APK together: which are needed, whether each holds, whether they are by the same people.
+"""All signatures of an APK: which are required, whether each holds, and whether their signers agree.
 
-Sources: "Application Signing" and the pages of the single schemes, Android Open Source Project documentation; for what has
-to agree when several schemes are present, Android's ``apksig`` (``apksigner verify``).
+Sources: "Application Signing" and the pages of the schemes, Android Open Source Project documentation, and
+Android's ``apksig`` (``apksigner verify``) for what has to agree between schemes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ota.packages.signing.blocks import SigningBlock, signing_block
 from ota.packages.signing.certificates import SigningCertificate
 from ota.packages.signing.digests import content_digests
 from ota.packages.signing.refusals import bad, unsigned, weak
+from ota.packages.signing.signers import Claim
 
 _V2_SDK, _V3_SDK, _V31_SDK = 24, 28, 33
 _V2_NEEDED_TARGET = 30
@@ -27,7 +28,7 @@ _NEWEST_FIRST = (Scheme.V31, Scheme.V3, Scheme.V2, Scheme.V1)
 
 @dataclass
 class _Found:
-    """What verified so far; None where a scheme is absent, or no phone of the range looks at it."""
+    """The signatures verified so far. None if a scheme is absent, or if no phone of the range looks at it."""
 
     v31: v3.SignedV3 | None = None
     v3: v3.SignedV3 | None = None
@@ -37,11 +38,12 @@ class _Found:
 
 
 def verify(archive: Archive, *, min_sdk: int, target_sdk: int | None) -> Signature:
-    """Who signed the APK, for all phones from API level ``min_sdk`` on. Raises `Rejected` unless every one accepts it.
+    """Return the verified signature of the APK for all phones from API level ``min_sdk`` on.
 
-    The answer is the newest scheme that is present; one that is present and doesn't hold is refused, never skipped for an
-    older one. Older schemes are verified as well as long as some phone of the range looks at them. ``lineage`` leaves out
-    former signers that the rotation took the right to be updated from (the flag for installed data).
+    The newest scheme names the signer. If it doesn't hold, the APK is rejected and older schemes are no
+    fallback. Older schemes are verified as well if some phone of the range looks at them. ``lineage`` leaves
+    out former signers whose installed apps the rotation does not allow to update (the flag for installed
+    data). Raises `Rejected` unless every phone accepts the APK.
     """
     block = signing_block(archive)
     found = _Found()
@@ -52,16 +54,17 @@ def verify(archive: Archive, *, min_sdk: int, target_sdk: int | None) -> Signatu
             raise _without_v1(found)
         found.v1 = v1.read(archive, min_sdk=min_sdk, found=frozenset(found.schemes))
         found.schemes.append(Scheme.V1)
-    _check_same_people(found)
+    _check_same_signers(found)
     if found.schemes == [Scheme.V1] and target_sdk is not None and target_sdk >= _V2_NEEDED_TARGET:
         raise weak(
-            "an app for Android 11 (target SDK 30) or later needs a v2 signature. Sign it with v2 and v3 enabled"
+            "an app for Android 11 (target SDK 30) or later needs a v2 signature. Sign it with v2 and v3 "
+            "enabled"
         )
-    return _answer(found, min_sdk)
+    return _signature(found, min_sdk)
 
 
 def _read_block(archive: Archive, block: SigningBlock, min_sdk: int, found: _Found) -> None:
-    """Verify what is in the signing block and needed, then the file itself against all digests in one pass."""
+    """Verify the signatures in the signing block that some phone uses, and the file's digests."""
     schemes = block.schemes
     if Scheme.V31 in schemes:
         found.v31 = v3.read(schemes[Scheme.V31], Scheme.V31)
@@ -73,18 +76,17 @@ def _read_block(archive: Archive, block: SigningBlock, min_sdk: int, found: _Fou
         v3.check_v3(found.v3, found.v31, min_sdk)
     if Scheme.V2 in schemes and (min_sdk < _V3_SDK or found.v3 is None):
         found.v2 = v2.read(schemes[Scheme.V2], min_sdk=min_sdk, has_v3=found.v3 is not None)
-    claims = [
-        claim for signed in (found.v31, found.v3, found.v2) if signed is not None for claim in signed.claims
-    ]
+    by_scheme = {Scheme.V31: found.v31, Scheme.V3: found.v3, Scheme.V2: found.v2}
+    present = {scheme: signed for scheme, signed in by_scheme.items() if signed is not None}
+    _check_digests(archive, block, [claim for signed in present.values() for claim in signed.claims])
+    found.schemes += present
+
+
+def _check_digests(archive: Archive, block: SigningBlock, claims: list[Claim]) -> None:
     computed = content_digests(archive, block, {content for claim in claims for content in claim.used})
     for claim in claims:
         if any(computed.get(content, digest) != digest for content, digest in claim.digests):
             raise bad("the file was changed after it was signed")
-    found.schemes += [
-        scheme
-        for scheme, signed in ((Scheme.V31, found.v31), (Scheme.V3, found.v3), (Scheme.V2, found.v2))
-        if signed is not None
-    ]
 
 
 def _without_v1(found: _Found) -> Rejected:
@@ -97,8 +99,8 @@ def _without_v1(found: _Found) -> Rejected:
     )
 
 
-def _check_same_people(found: _Found) -> None:
-    """Raises `Rejected` unless old and new phones get to know the same signer, or one that the new one follows."""
+def _check_same_signers(found: _Found) -> None:
+    """Raise `Rejected` unless old and new phones see the same signer, or one that the newer follows."""
     if found.v1 is not None and found.v2 is not None and set(found.v1) != set(found.v2.certificates):
         raise bad("its v1 and v2 signatures are by different signers")
     older = found.v1 if found.v1 is not None else found.v2.certificates if found.v2 is not None else None
@@ -109,41 +111,45 @@ def _check_same_people(found: _Found) -> None:
         raise bad("it has several signers in an old signature and one in the new")
     if newest.newest.past[0] != older[0]:
         raise bad(
-            "its old signature is by somebody else than its v3 signature, or than the first of its proof of rotation"
+            "its old signature is by somebody else than its v3 signature, or than the first of its proof of "
+            "rotation"
         )
 
 
 def _identity(signers: tuple[SigningCertificate, ...]) -> str:
-    """Phones compare all signers, in any order: several are known by the SHA-256 over their sorted fingerprints."""
+    """Return the signer's fingerprint, or for several the SHA-256 over their sorted fingerprints.
+
+    Phones compare all signers of an APK, in any order.
+    """
     if len(signers) == 1:
         return signers[0].sha256
     return hashlib.sha256("".join(sorted(signer.sha256 for signer in signers)).encode()).hexdigest()
 
 
-def _follows(signer: v3.SignerV3) -> tuple[str, ...]:
-    """Former signers who kept the right to be updated from."""
+def _predecessors(signer: v3.SignerV3) -> tuple[str, ...]:
+    """Return the former signers whose installed apps this signer can update."""
     return tuple(node.certificate.sha256 for node in signer.lineage[:-1] if node.may_be_updated)
 
 
 def _ranges(found: _Found, min_sdk: int) -> Signers:
-    """Who signed for phones of which age: v1 and v2 before Android 9, v3 from there on, v3.1 from Android 13 on."""
+    """Return the signers by API level: v1 or v2 before Android 9, v3 from there, v3.1 from Android 13."""
     older = found.v2.certificates if found.v2 is not None else found.v1
     ranges = {min_sdk: SignerRange(min_sdk, _identity(older))} if older else {}
     for signed, least in ((found.v3, _V3_SDK), (found.v31, _V31_SDK)):
         for signer in signed.signers if signed is not None else ():
             first = max(signer.first, least, min_sdk)
             ranges = {level: each for level, each in ranges.items() if level < first}
-            ranges[first] = SignerRange(first, signer.certificate.sha256, _follows(signer))
+            ranges[first] = SignerRange(first, signer.certificate.sha256, _predecessors(signer))
     return tuple(ranges.values())
 
 
-def _answer(found: _Found, min_sdk: int) -> Signature:
+def _signature(found: _Found, min_sdk: int) -> Signature:
     newest = found.v31 or found.v3
     lineage: tuple[str, ...] = ()
     if newest is not None:
         signers: tuple[SigningCertificate, ...] = (newest.newest.certificate,)
         if newest.newest.lineage:
-            lineage = (*_follows(newest.newest), newest.newest.certificate.sha256)
+            lineage = (*_predecessors(newest.newest), newest.newest.certificate.sha256)
     else:
         signers = found.v2.certificates if found.v2 is not None else found.v1 or ()
     schemes = tuple(scheme for scheme in _NEWEST_FIRST if scheme in found.schemes)
