@@ -1,6 +1,7 @@
-"""Android's resource table, written: enough for labels in several languages and icons in several densities.
+"""Writer of Android's resource table, sufficient for labels in several languages and icons in several
+densities.
 
-Source of the layout: ``ResourceTypes.h`` in the Android Open Source Project.
+Source of the format: ``ResourceTypes.h`` in the Android Open Source Project.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ ANY_DENSITY = 0xFFFE
 
 @dataclass(frozen=True)
 class Resource:
-    """One value of a resource: ``id`` like 0x7F010000, a text, a number, or the id of another resource as ``refers_to``."""
+    """One value of a resource: a text, a number, or a reference to the resource ``refers_to``.
+
+    Ids are like 0x7F010000.
+    """
 
     id: int
     value: str | int = 0
@@ -27,39 +31,29 @@ class Resource:
 
 
 def encode(resources: list[Resource]) -> bytes:
-    """The table as bytes: one package, one type for each number in the ids."""
-    texts = sorted(
-        {
-            resource.value
-            for resource in resources
-            if isinstance(resource.value, str) and resource.refers_to is None
-        }
-    )
+    """Return the table as bytes: one package, with one type for each type number in the ids."""
+    texts = sorted({each.value for each in resources if isinstance(each.value, str) and not each.refers_to})
     types = max(((resource.id >> 16) & 0xFF for resource in resources), default=1)
     names = string_pool([f"type{number}" for number in range(1, types + 1)])
     keys = string_pool(["key"])
-    parts = b""
-    for number in range(1, types + 1):
-        of_type = [resource for resource in resources if (resource.id >> 16) & 0xFF == number]
-        count = max((resource.id & 0xFFFF for resource in of_type), default=0) + 1
-        parts += chunk(0x0202, 16, struct.pack("<BBHI", number, 0, 0, count), b"\0" * 4 * count)
-        for config in sorted({(resource.locale, resource.density) for resource in of_type}):
-            parts += _type(
-                number, count, config, [r for r in of_type if (r.locale, r.density) == config], texts
-            )
+    parts = b"".join(_values(number, resources, texts) for number in range(1, types + 1))
     header_size = 288
-    head = struct.pack(
-        "<I256sIIIII",
-        PACKAGE,
-        "com.example.app".encode("utf-16-le"),
-        header_size,
-        types,
-        header_size + len(names),
-        1,
-        0,
-    )
+    package_name = "com.example.app".encode("utf-16-le")
+    numbers = (header_size, types, header_size + len(names), 1, 0)
+    head = struct.pack("<I256sIIIII", PACKAGE, package_name, *numbers)
     package = chunk(0x0200, header_size, head, names + keys + parts)
     return chunk(0x0002, 12, struct.pack("<I", 1), string_pool(texts) + package)
+
+
+def _values(number: int, resources: list[Resource], texts: list[str]) -> bytes:
+    """Return the specification of one type, and its values by configuration."""
+    of_type = [resource for resource in resources if (resource.id >> 16) & 0xFF == number]
+    count = max((resource.id & 0xFFFF for resource in of_type), default=0) + 1
+    parts = chunk(0x0202, 16, struct.pack("<BBHI", number, 0, 0, count), b"\0" * 4 * count)
+    for config in sorted({(resource.locale, resource.density) for resource in of_type}):
+        matching = [resource for resource in of_type if (resource.locale, resource.density) == config]
+        parts += _type(number, count, config, matching, texts)
+    return parts
 
 
 def _type(

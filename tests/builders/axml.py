@@ -1,6 +1,6 @@
-"""Android's binary XML, written: enough for a manifest that Android's own tools accept.
+"""Writer of Android's binary XML, sufficient for manifests that Android's own tools accept.
 
-Source of the layout: ``ResourceTypes.h`` in the Android Open Source Project.
+Source of the format: ``ResourceTypes.h`` in the Android Open Source Project.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Reference(int):
 
 @dataclass
 class Element:
-    """An element with attributes: names in `RESOURCE_IDS` belong to Android's namespace."""
+    """An element with attributes. Names in `RESOURCE_IDS` belong to Android's namespace."""
 
     name: str
     attributes: dict[str, str | int | bool] = field(default_factory=dict)
@@ -43,27 +43,17 @@ class Element:
 
 
 def encode(root: Element) -> bytes:
-    """The document as bytes."""
+    """Return the document as bytes."""
     strings = _Strings()
     used = sorted(
         {name for element in _walk(root) for name in element.attributes if name in RESOURCE_IDS},
         key=RESOURCE_IDS.__getitem__,
     )
-    for name in used:  # The resource map speaks of the first strings of the pool.
+    for name in used:  # The resource map is about the first strings of the pool.
         strings.index(name)
-    body = chunk(
-        0x0100,
-        16,
-        struct.pack("<II", 1, NONE),
-        struct.pack("<II", strings.index("android"), strings.index(ANDROID)),
-    )
-    body += _element(root, strings)
-    body += chunk(
-        0x0101,
-        16,
-        struct.pack("<II", 1, NONE),
-        struct.pack("<II", strings.index("android"), strings.index(ANDROID)),
-    )
+    line = struct.pack("<II", 1, NONE)
+    namespace = struct.pack("<II", strings.index("android"), strings.index(ANDROID))
+    body = chunk(0x0100, 16, line, namespace) + _element(root, strings) + chunk(0x0101, 16, line, namespace)
     resource_map = chunk(0x0180, 8, b"", b"".join(struct.pack("<I", RESOURCE_IDS[name]) for name in used))
     return chunk(0x0003, 8, b"", strings.encode() + resource_map + body)
 
@@ -82,7 +72,7 @@ class _Strings:
 
 
 def string_pool(texts: list[str]) -> bytes:
-    """The texts as a pool in UTF-16."""
+    """Return a string pool in UTF-16."""
     offsets, data = [], b""
     for text in texts:
         offsets.append(len(data))
@@ -99,7 +89,7 @@ def _walk(element: Element) -> list[Element]:
 
 
 def _element(element: Element, strings: _Strings) -> bytes:
-    # Android looks attributes up by binary search on their resource ids.
+    # Android finds attributes by binary search on their resource ids.
     names = sorted(element.attributes, key=lambda name: RESOURCE_IDS.get(name, NONE))
     attributes = b"".join(_attribute(name, element.attributes[name], strings) for name in names)
     node = struct.pack("<II", 1, NONE)
@@ -125,5 +115,5 @@ def _attribute(name: str, value: str | int | bool, strings: _Strings) -> bytes:
 
 
 def chunk(kind: int, header_size: int, header: bytes, body: bytes) -> bytes:
-    """One piece of a binary file."""
+    """Return one chunk of a binary file."""
     return struct.pack("<HHI", kind, header_size, 8 + len(header) + len(body)) + header + body

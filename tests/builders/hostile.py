@@ -1,14 +1,12 @@
-"""Files that want to hurt whoever reads them. Small to make, or written straight to disk."""
+"""Files that are made to exhaust or crash their reader. All are cheap to make."""
 
 from __future__ import annotations
 
-import io
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
+from tests.builders import images
 from tests.builders.arsc import Resource
 from tests.builders.axml import Element, Reference, chunk, encode
 from tests.builders.packages import apk, archive, manifest
@@ -18,22 +16,22 @@ LABEL, ICON = 0x7F010000, 0x7F020000
 
 
 def zip_bomb() -> bytes:
-    """100 MB of zeros thirty times over: 3 GB, in 3 MB."""
+    """Return an archive of 3 MB with 3 GB of zeros: thirty entries of 100 MB."""
     zeros = bytes(100 * 1024**2)
-    told = (8, zlib.crc32(zeros), _deflated(zeros), len(zeros))
+    header = (8, zlib.crc32(zeros), _deflated(zeros), len(zeros))
     return raw_zip(
-        [(MANIFEST, manifest(), None), *((f"assets/{number}.bin", b"", told) for number in range(30))]
+        [(MANIFEST, manifest(), None), *((f"assets/{number}.bin", b"", header) for number in range(30))]
     )
 
 
 def lying_bomb() -> bytes:
-    """An entry that says 10 bytes and inflates to 100 MB."""
+    """Return an archive with an entry that claims 10 bytes and inflates to 100 MB."""
     packed = _deflated(bytes(100 * 1024**2))
     return raw_zip([(MANIFEST, manifest(), None), ("resources.arsc", b"", (8, zlib.crc32(b""), packed, 10))])
 
 
 def overlapping_bomb(count: int = 2000) -> bytes:
-    """Many directory entries that share the bytes of one large kernel."""
+    """Return an archive with many directory entries that share the data of one large entry."""
     kernel = _deflated(bytes(10 * 1024**2))
     crc = zlib.crc32(bytes(10 * 1024**2))
     body = _local("a", 8, crc, kernel, 10 * 1024**2)
@@ -44,53 +42,35 @@ def overlapping_bomb(count: int = 2000) -> bytes:
 
 
 def four_gigabytes_declared() -> bytes:
-    """An entry whose header says almost 4 GiB."""
+    """Return an archive with an entry that claims almost 4 GiB."""
     return raw_zip([(MANIFEST, manifest(), None), ("a.bin", b"", (8, 0, _deflated(b"hello"), 0xFFFFFFFE))])
 
 
 def million_entries() -> bytes:
-    """A million empty entries, which needs ZIP64."""
-    target = io.BytesIO()
+    """Return an archive with a million empty entries, which needs ZIP64."""
+    count = 1_000_000
     body = _local("a", 0, 0, b"", 0)
-    directory = b"".join(_central(f"{number}", 0, 0, 0, 0, 0) for number in range(1_000_000))
-    target.write(body + directory)
-    at = len(body) + len(directory)
-    target.write(
-        struct.pack(
-            "<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1_000_000, 1_000_000, len(directory), len(body)
-        )
-    )
-    target.write(struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1))
-    target.write(_end(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF))
-    return target.getvalue()
-
-
-def many_entries() -> bytes:
-    """As many entries as an archive without ZIP64 can have."""
-    return archive(
-        {MANIFEST: manifest(), **{f"assets/{number:05}": b"" for number in range(65_000)}}, zipfile.ZIP_STORED
-    )
+    directory = b"".join(_central(f"{number}", 0, 0, 0, 0, 0) for number in range(count))
+    numbers = (44, 45, 45, 0, 0, count, count, len(directory), len(body))
+    zip64_end = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", *numbers)
+    zip64_locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, len(body) + len(directory), 1)
+    return body + directory + zip64_end + zip64_locator + _end(0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
 
 
 def endless_string_pool() -> bytes:
-    """A manifest whose string pool says that it holds 4 billion strings."""
+    """Return an APK whose manifest has a string pool that claims 4 billion strings."""
     pool = chunk(0x0001, 28, struct.pack("<5I", 0xFFFFFFFF, 0, 0, 28, 0), b"\0" * 64)
     return apk_with_manifest(chunk(0x0003, 8, b"", pool))
 
 
 def one_long_string_many_times() -> bytes:
-    """A manifest of 20,000 elements, all with the same name of 30,000 letters."""
-    return apk_with_manifest(
-        encode(
-            Element(
-                "manifest", {"package": "com.example.app"}, [Element("x" * 30_000) for _ in range(20_000)]
-            )
-        )
-    )
+    """Return an APK whose manifest has 20,000 elements, all with the same name of 30,000 letters."""
+    elements = [Element("x" * 30_000) for _ in range(20_000)]
+    return apk_with_manifest(encode(Element("manifest", {"package": "com.example.app"}, elements)))
 
 
 def deep_manifest() -> bytes:
-    """Elements inside elements, ten thousand deep."""
+    """Return an APK whose manifest nests elements ten thousand deep."""
     start = chunk(
         0x0102,
         16,
@@ -111,7 +91,9 @@ def self_referencing_label() -> bytes:
 
 
 def exploding_references() -> bytes:
-    """Ten levels of references with twenty alternatives each: 20 to the power of 10 ways."""
+    """Return an APK with ten levels of references and twenty alternatives on each: 20 to the power of 10
+    paths.
+    """
     languages = [f"{a}{b}" for a in "abcd" for b in "efghi"]
     resources = [
         Resource(LABEL + level, locale=each, refers_to=LABEL + level + 1)
@@ -122,23 +104,14 @@ def exploding_references() -> bytes:
 
 
 def huge_icon() -> bytes:
-    """A PNG of 30,000 x 30,000 pixels in a few megabytes."""
+    """Return an APK whose icon claims 30,000 x 30,000 pixels and has only the first of them."""
+    pixels = images.chunk(b"IDAT", zlib.compress(bytes(3_000_000), 9))
+    icon = images.MAGIC + images.header(30_000, 30_000) + pixels + images.chunk(b"IEND", b"")
     return apk(
         resources=[Resource(ICON, "res/icon.png", density=640)],
-        files={"res/icon.png": png_header(30_000, 30_000)},
+        files={"res/icon.png": icon},
         application={"icon": Reference(ICON)},
     )
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that says it is so large, with a beginning of its pixels."""
-
-    def part(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    pixels = zlib.compress(bytes(3_000_000), 9)
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", pixels) + part(b"IEND", b"")
 
 
 def apk_with_manifest(raw: bytes) -> bytes:
@@ -146,10 +119,13 @@ def apk_with_manifest(raw: bytes) -> bytes:
 
 
 def raw_zip(entries: list[tuple[str, bytes, tuple[int, int, bytes, int] | None]]) -> bytes:
-    """An archive whose headers say what they are told: (name, content, or method, CRC, packed bytes and size)."""
+    """Return an archive of (name, content, header) entries.
+
+    A header (method, CRC, packed bytes, size) is written as given; None makes a correct one for the content.
+    """
     body = directory = b""
-    for name, content, told in entries:
-        method, crc, packed, size = told or (0, zlib.crc32(content), content, len(content))
+    for name, content, header in entries:
+        method, crc, packed, size = header or (0, zlib.crc32(content), content, len(content))
         directory += _central(name, method, crc, len(packed), size, len(body))
         body += _local(name, method, crc, packed, size)
     return body + directory + _end(len(entries), len(directory), len(body))
@@ -214,12 +190,4 @@ FILES: dict[str, tuple[Callable[[], bytes], str]] = {
     "references without end": (exploding_references, "unreadable_manifest"),
     "a huge icon": (huge_icon, "huge_icon"),
 }
-"""Each with the code of its refusal."""
-
-
-def write_all(folder: Path) -> dict[str, Path]:
-    """Every file, named by its number, for tools that want files."""
-    paths = {name: folder / f"{number:02}.apk" for number, name in enumerate(FILES)}
-    for name, path in paths.items():
-        path.write_bytes(FILES[name][0]())
-    return paths
+"""Each file with the code of its rejection."""

@@ -1,4 +1,4 @@
-"""Images for the tests: ordinary ones by Pillow, Apple's CgBI by an encoder of our own, which shares nothing with the reader."""
+"""Images for the tests: ordinary ones by Pillow, CgBI by an encoder that shares nothing with the reader."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def picture(
-    width: int = 60, height: int = 60, colour: Pixel = (200, 30, 60, 255), kind: str = "PNG", **more: Any
+    width: int = 60, height: int = 60, color: Pixel = (200, 30, 60, 255), kind: str = "PNG", **more: Any
 ) -> bytes:
-    """One colour all over, in one of Pillow's formats."""
-    image = Image.new("RGBA", (width, height), colour)
+    """Return an image of one color in one of Pillow's formats."""
+    image = Image.new("RGBA", (width, height), color)
     target = io.BytesIO()
     (image.convert("RGB") if kind == "JPEG" else image).save(target, kind, **more)
     return target.getvalue()
@@ -28,14 +28,14 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def header(width: int, height: int, depth: int = 8, colours: int = 6, interlaced: int = 0) -> bytes:
-    return chunk(b"IHDR", struct.pack(">II5B", width, height, depth, colours, 0, 0, interlaced))
+def header(width: int, height: int, depth: int = 8, colors: int = 6, interlaced: int = 0) -> bytes:
+    return chunk(b"IHDR", struct.pack(">II5B", width, height, depth, colors, 0, 0, interlaced))
 
 
 def cgbi(
     rows: Sequence[Sequence[Pixel]], filters: Sequence[int] = (0,), *, alpha: bool = True, chunks: int = 1
 ) -> bytes:
-    """Apple's CgBI of these pixels (red, green, blue, alpha; not multiplied). The filters are used in turn, row by row."""
+    """Return a CgBI of these pixels (RGBA, not multiplied by alpha). Rows take turns in using the filters."""
     packed = bytearray()
     width = 4 if alpha else 3
     before = bytes(width * len(rows[0]))
@@ -51,11 +51,7 @@ def cgbi(
     parts = b"".join(chunk(b"IDAT", data[start : start + size]) for start in range(0, len(data), size))
     mark = chunk(b"CgBI", b"\x50\x00\x20\x02")
     return (
-        MAGIC
-        + mark
-        + header(len(rows[0]), len(rows), colours=6 if alpha else 2)
-        + parts
-        + chunk(b"IEND", b"")
+        MAGIC + mark + header(len(rows[0]), len(rows), colors=6 if alpha else 2) + parts + chunk(b"IEND", b"")
     )
 
 
@@ -63,11 +59,11 @@ def _apples(pixel: Pixel, *, alpha: bool) -> bytes:
     red, green, blue, opacity = pixel
     if not alpha:
         return bytes((blue, green, red))
-    return bytes([round(colour * opacity / 255) for colour in (blue, green, red)] + [opacity])
+    return bytes([round(color * opacity / 255) for color in (blue, green, red)] + [opacity])
 
 
 def _filtered(kind: int, row: bytes, above: bytes, width: int) -> bytes:
-    """The PNG specification, section 9: what is stored is the difference to a guess."""
+    """Filter a row as in section 9 of the PNG specification, which stores differences from a prediction."""
     found = bytearray()
     for index, value in enumerate(row):
         left = row[index - width] if index >= width else 0

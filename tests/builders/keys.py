@@ -1,4 +1,4 @@
-"""Keys and certificates for signing, made here: RSA, EC and DSA, each once in a run."""
+"""Keys and certificates for signing (RSA, EC and DSA), each generated once in a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Signer:
 
 @cache
 def signer(name: str, kind: str = "RSA 2048", serial: int = 1) -> Signer:
-    """A signer with a certificate of its own; the same one for the same arguments in one run."""
+    """Return a signer with a self-signed certificate, the same one for the same arguments within a run."""
     key = _key(name, kind)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     start = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
@@ -61,7 +61,7 @@ def signer(name: str, kind: str = "RSA 2048", serial: int = 1) -> Signer:
 
 @cache
 def _key(name: str, kind: str) -> PrivateKey:
-    """``name`` only tells keys of one kind apart; other ``serial`` numbers make other certificates for one key."""
+    """Return the key of this name. Certificates with different serial numbers share it."""
     if kind in _CURVES:
         return ec.generate_private_key(_CURVES[kind]())
     family, size = kind.split()
@@ -73,7 +73,7 @@ def _key(name: str, kind: str) -> PrivateKey:
 
 
 def _weak_rsa_key(size: int) -> rsa.RSAPrivateKey:
-    """The library refuses to make one, and rightly so."""
+    """Generate a key that the library rightly refuses to generate."""
     p, q = _prime(size // 2), _prime(size // 2)
     d = pow(65537, -1, (p - 1) * (q - 1))
     public = rsa.RSAPublicNumbers(65537, p * q)

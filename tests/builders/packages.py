@@ -1,4 +1,4 @@
-"""Builds for the tests: real archives with real manifests, made here, small unless asked otherwise."""
+"""Builds for the tests: real archives with real manifests, small by default."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from tests.builders.signing import Signer, sign_v2, signer
 
 STAMP = (2024, 1, 1, 0, 0, 0)
 USUAL = b"the usual profile of the bundle"
+"""Stands for the profile that `usual` makes, as a default argument."""
 
 
 def archive(entries: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A ZIP with these entries; the same bytes for the same entries."""
+    """Return a ZIP archive with these entries, the same bytes for the same entries."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", compression) as file:
         for name, data in entries.items():
             info = zipfile.ZipInfo(name, STAMP)
             info.compress_type = compression
-            if name == "resources.arsc":  # As zipalign leaves it: stored, on a boundary of four bytes.
+            if name == "resources.arsc":  # Stored and aligned to four bytes, as by zipalign.
                 info.compress_type = zipfile.ZIP_STORED
                 info.extra = b"\0" * (-(target.tell() + 30 + len(name)) % 4)
             file.writestr(info, data)
@@ -43,7 +44,7 @@ def manifest(
     application: dict[str, Any] | None = None,
     **more: Any,
 ) -> bytes:
-    """A binary AndroidManifest.xml. A version code above 32 bits is split as Android does it.
+    """Return a binary AndroidManifest.xml. A version code above 32 bits is split as on Android.
 
     ``application`` adds attributes to that element, ``more`` to the root.
     """
@@ -61,7 +62,7 @@ def manifest(
 
 
 def apk(*args: Any, by: Signer | None = None, compression: int = zipfile.ZIP_DEFLATED, **more: Any) -> bytes:
-    """An APK, signed with scheme v2; the other arguments are those of `apk_entries`."""
+    """Return an APK signed with scheme v2. The other arguments are those of `apk_entries`."""
     return sign_v2(archive(apk_entries(*args, **more), compression), by or signer("Example"))
 
 
@@ -75,9 +76,10 @@ def apk_entries(
     files: dict[str, bytes] | None = None,
     **described: Any,
 ) -> dict[str, bytes]:
-    """What is in an APK, by name. Other ``content`` makes other bytes of the same version.
+    """Return the entries of an APK by name. Different ``content`` makes a different file of the same version.
 
-    ``files`` are more entries by name, ``resources`` its resource table, ``described`` goes to `manifest`.
+    ``files`` are more entries by name, ``resources`` the resource table; ``described`` is passed to
+    `manifest`.
     """
     entries = {
         "AndroidManifest.xml": manifest(package, version, code, **described),
@@ -112,10 +114,12 @@ def ipa(
     beside: Mapping[str, bytes] = {},
     **more: Any,
 ) -> bytes:
-    """An IPA with a binary property list, as Xcode makes it, and an ad hoc profile for its bundle (None for no profile).
+    """Return an IPA with a binary property list, as from Xcode, and by default an ad hoc profile for its
+    bundle.
 
-    ``files`` lie in the app's folder, such as icons; ``beside`` at the root of the archive. ``extensions`` are Info.plists by
-    folder, such as ``PlugIns/Widget.appex``. ``more`` goes into Info.plist.
+    ``files`` are put into the app's folder, ``beside`` at the root of the archive. ``extensions`` are
+    Info.plists by folder, such as ``PlugIns/Widget.appex``. ``more`` is added to Info.plist. A ``profile`` of
+    None leaves it out.
     """
     info = {
         "CFBundleIdentifier": bundle,
@@ -127,20 +131,19 @@ def ipa(
         **more,
     }
     inside = {"Info.plist": property_list(info), "Example": b"\xcf\xfa\xed\xfe"}
+    if profile is USUAL:
+        profile = usual(bundle or "com.example.app")
     if profile is not None:
-        inside["embedded.mobileprovision"] = (
-            usual(bundle or "com.example.app") if profile is USUAL else profile
-        )
+        inside["embedded.mobileprovision"] = profile
     inside |= {f"{folder}/Info.plist": property_list(extension) for folder, extension in extensions.items()}
     inside |= dict.fromkeys(FRAMEWORK_FILES.get(framework or "", ()), b"")
     inside |= files
-    return archive(
-        {"Payload/": b"", **{f"Payload/Example.app/{name}": data for name, data in inside.items()}, **beside}
-    )
+    app = {f"Payload/Example.app/{name}": data for name, data in inside.items()}
+    return archive({"Payload/": b"", **app, **beside})
 
 
 def property_list(info: Mapping[str, Any]) -> bytes:
-    """Binary, as Xcode makes it. A value None takes its key away."""
+    """Return a binary property list, as Xcode writes it, without the keys whose value is None."""
     return plistlib.dumps(
         {key: value for key, value in info.items() if value is not None}, fmt=plistlib.FMT_BINARY
     )

@@ -1,4 +1,6 @@
-"""Provisioning profiles for the tests: a property list in a CMS SignedData, signed with a key of our own instead of Apple's."""
+"""Provisioning profiles for the tests: property lists in CMS SignedData, signed with a test key instead of
+Apple's.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def content(
     entitlements: dict[str, Any] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """What a profile says. ``more`` replaces keys of the property list; None takes one away."""
+    """Return a profile's property list. ``more`` replaces keys of it, and None removes one."""
     found: dict[str, Any] = {
         "Name": f"Example {kind.value}",
         "UUID": "8be76b92-e15e-4551-b71a-97bdb130e365",
@@ -59,7 +61,7 @@ def content(
 
 
 def signed(data: bytes) -> bytes:
-    """The bytes in a CMS SignedData, as Apple wraps a profile."""
+    """Return the bytes in a CMS SignedData, as Apple wraps profiles."""
     by = signer("Apple iPhone OS Provisioning Profile Signing")
     certificate = x509.load_der_x509_certificate(by.certificate)
     builder = pkcs7.PKCS7SignatureBuilder().set_data(data).add_signer(certificate, by.key, hashes.SHA256())
@@ -67,11 +69,11 @@ def signed(data: bytes) -> bytes:
 
 
 def profile(bundle: str = "com.example.app", kind: ProfileType = ProfileType.AD_HOC, **more: Any) -> bytes:
-    """An ``embedded.mobileprovision``; the keywords are those of `content`."""
+    """Return an ``embedded.mobileprovision``. The keywords are those of `content`."""
     return signed(plistlib.dumps(content(bundle, kind, **more)))
 
 
 @cache
 def usual(bundle: str) -> bytes:
-    """The ad hoc profile of a bundle; the same bytes for the same bundle in one run."""
+    """Return the ad hoc profile of a bundle, the same bytes for the same bundle within a run."""
     return profile(bundle)

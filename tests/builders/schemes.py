@@ -1,18 +1,16 @@
-"""Signing APKs with any combination of the schemes v1, v2, v3 and v3.1, also wrongly.
+"""Signing APKs with any combination of the schemes v2, v3 and v3.1, also incorrectly.
 
-Sources: the pages about the schemes in the Android Open Source Project documentation, and the JAR File Specification.
-Written apart from the reader in `ota.packages.signing`, so that one mistake isn't made twice.
+Sources: the pages about the schemes in the Android Open Source Project documentation. Written independently
+of the reader in `ota.packages.signing`, so that no mistake is made in both.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from asn1crypto import algos, cms, core, x509  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 
@@ -36,9 +34,10 @@ ALL_FLAGS = 0x17
 
 @dataclass(frozen=True)
 class By:
-    """One signer of a block. ``first`` and ``last`` are for v3; ``certificate`` and ``public_key`` replace the true ones.
+    """One signer of a block. ``first`` and ``last`` are the API levels of v3.
 
-    ``digests`` replaces the algorithms that digests are listed for, ``claims`` the digests themselves.
+    ``certificate`` and ``public_key`` replace the true ones, ``digests`` the algorithms that have a digest,
+    ``claims`` the digests themselves, and ``outer_first`` the first API level outside of the signed data.
     """
 
     signer: Signer
@@ -70,7 +69,10 @@ def attribute(key: int, number: int) -> tuple[int, bytes]:
 def lineage(
     *signers: Signer, flags: int = ALL_FLAGS, version: int = 1, broken_at: int | None = None
 ) -> tuple[int, bytes]:
-    """The proof of rotation from the first signer to the last, as an attribute. ``broken_at`` has a signature of nobody."""
+    """Return the proof of rotation from the first signer to the last, as an attribute.
+
+    The signature at ``broken_at`` is by the wrong key.
+    """
     nodes = b""
     for index, current in enumerate(signers):
         by = usual(signers[index - 1].key) if index else 0
@@ -92,7 +94,7 @@ def signed(
     more: Sequence[tuple[int, bytes]] = (),
     is_protected: bool = True,
 ) -> bytes:
-    """The archive with a signing block. v2 signers say that there is a v3 one, if there is and unless not ``is_protected``."""
+    """Return the archive with a signing block. If ``is_protected``, v2 signers announce a v3 signature."""
     everyone = [*v2, *v3, *v31]
     has_verity = any(key in VERITY_ALGORITHMS for by in everyone for key in by.ids)
     end, directory = places(apk)
@@ -179,18 +181,18 @@ def signing_block(pairs: Sequence[tuple[int, bytes]], *, is_aligned: bool = Fals
 
 
 def places(apk: bytes) -> tuple[int, int]:
-    """Where the end record and the directory are."""
+    """Return the offsets of the end record and of the directory."""
     end = apk.rindex(b"PK\x05\x06")
     return end, struct.unpack_from("<I", apk, end + 16)[0]
 
 
 def at_offset(end: bytes, directory: int) -> bytes:
-    """The end record for a directory elsewhere."""
+    """Return the end record, changed for a directory at this offset."""
     return end[:16] + struct.pack("<I", directory) + end[20:]
 
 
 def pairs_of(apk: bytes) -> tuple[int, list[tuple[int, bytes]]]:
-    """Where the signing block starts, and its pairs."""
+    """Return the offset of the signing block, and its pairs."""
     _, directory = places(apk)
     size = struct.unpack_from("<Q", apk, directory - 24)[0]
     at, found = directory - size, []
@@ -202,7 +204,7 @@ def pairs_of(apk: bytes) -> tuple[int, list[tuple[int, bytes]]]:
 
 
 def with_pairs(apk: bytes, pairs: Sequence[tuple[int, bytes]]) -> bytes:
-    """The APK with another signing block, or none for no pairs."""
+    """Return the APK with another signing block, or without one if there are no pairs."""
     end, directory = places(apk)
     start, _ = pairs_of(apk)
     block = signing_block(pairs) if pairs else b""
@@ -211,120 +213,3 @@ def with_pairs(apk: bytes, pairs: Sequence[tuple[int, bytes]]) -> bytes:
 
 def sized(data: bytes) -> bytes:
     return struct.pack("<I", len(data)) + data
-
-
-def jar(
-    entries: Mapping[str, bytes],
-    *signers: Signer,
-    digest: str = "SHA-256",
-    header: str | None = None,
-    signed_attributes: bool = False,
-    whole: bool = True,
-    without: Mapping[int, str] | None = None,
-) -> dict[str, bytes]:
-    """The entries with a v1 signature by each signer.
-
-    ``header`` is what ``X-Android-APK-Signed`` says. Not ``whole``: section digests are all that a signature file has.
-    ``without``: for the signer at an index, the entry that its signature file leaves out.
-    """
-    sections = {
-        name: section(name, digest, data)
-        for name, data in entries.items()
-        if not name.startswith("META-INF/")
-    }
-    manifest = b"Manifest-Version: 1.0\r\nCreated-By: tests\r\n\r\n" + b"".join(sections.values())
-    found = {**entries, "META-INF/MANIFEST.MF": manifest}
-    for index, signer in enumerate(signers):
-        head = "Signature-Version: 1.0\r\nCreated-By: tests\r\n"
-        if whole:
-            head += f"{label(digest)}-Digest-Manifest: {encoded(digest, manifest)}\r\n"
-        if header:
-            head += f"X-Android-APK-Signed: {header}\r\n"
-        left_out = (without or {}).get(index)
-        listed = [section(name, digest, raw) for name, raw in sections.items() if name != left_out]
-        text = head.encode() + b"\r\n" + b"".join(listed)
-        found[f"META-INF/SIGNER{index}.SF"] = text
-        found[f"META-INF/SIGNER{index}.{family_of(signer.key)}"] = pkcs7(
-            signer, text, digest, signed_attributes=signed_attributes
-        )
-    return found
-
-
-def section(name: str, digest: str, data: bytes) -> bytes:
-    """A section for one entry, its name broken into lines of 70 bytes."""
-    line = f"Name: {name}"
-    parts = [line[:70], *(" " + line[at : at + 69] for at in range(70, len(line), 69))]
-    return ("\r\n".join(parts) + f"\r\n{label(digest)}-Digest: {encoded(digest, data)}\r\n\r\n").encode()
-
-
-def label(digest: str) -> str:
-    return digest.replace("SHA-1", "SHA1")
-
-
-def encoded(digest: str, data: bytes) -> str:
-    return base64.b64encode(hashlib.new(digest.replace("-", ""), data).digest()).decode()
-
-
-def family_of(key: PrivateKey) -> str:
-    if isinstance(key, rsa.RSAPrivateKey):
-        return "RSA"
-    return "EC" if isinstance(key, ec.EllipticCurvePrivateKey) else "DSA"
-
-
-def pkcs7(by: Signer, text: bytes, digest: str = "SHA-256", *, signed_attributes: bool = False) -> bytes:
-    """A signature block over a signature file."""
-    name = digest.replace("-", "").lower()
-    certificate = x509.Certificate.load(by.certificate)
-    attributes = cms.CMSAttributes(
-        [
-            cms.CMSAttribute({"type": "content_type", "values": ["data"]}),
-            cms.CMSAttribute({"type": "message_digest", "values": [hashlib.new(name, text).digest()]}),
-        ]
-    )
-    data = attributes.dump() if signed_attributes else text
-    kind = {
-        "RSA": "rsassa_pkcs1v15",
-        "EC": f"{name}_ecdsa",
-        "DSA": "dsa" if name == "sha1" else f"{name}_dsa",
-    }[family_of(by.key)]
-    info = {
-        "version": "v1",
-        "sid": cms.SignerIdentifier(
-            "issuer_and_serial_number",
-            cms.IssuerAndSerialNumber(
-                {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
-            ),
-        ),
-        "digest_algorithm": algos.DigestAlgorithm({"algorithm": name}),
-        "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": kind}),
-        "signature": _raw_signature(by.key, name, data),
-    }
-    if signed_attributes:
-        info["signed_attrs"] = attributes
-    body = {
-        "version": "v1",
-        "digest_algorithms": [algos.DigestAlgorithm({"algorithm": name})],
-        "encap_content_info": {"content_type": "data"},
-        "certificates": [certificate],
-        "signer_infos": [cms.SignerInfo(info)],
-    }
-    content: bytes = cms.ContentInfo(
-        {"content_type": core.ObjectIdentifier("1.2.840.113549.1.7.2").native, "content": body}
-    ).dump()
-    return content
-
-
-def _raw_signature(key: PrivateKey, name: str, data: bytes) -> bytes:
-    known: dict[str, hashes.HashAlgorithm] = {
-        "sha1": hashes.SHA1(),
-        "sha256": hashes.SHA256(),
-        "sha512": hashes.SHA512(),
-    }
-    digest = known[name]
-    if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(data, padding.PKCS1v15(), digest)
-    return (
-        key.sign(data, ec.ECDSA(digest))
-        if isinstance(key, ec.EllipticCurvePrivateKey)
-        else key.sign(data, digest)
-    )

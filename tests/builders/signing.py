@@ -1,4 +1,4 @@
-"""Signing an APK the ordinary way. `tests.builders.schemes` knows all the others."""
+"""Signing an APK with scheme v2, the usual case. `tests.builders.schemes` and `jars` have the others."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["Signer", "sign_v2", "signer"]
 
 
 def sign_v2(apk: bytes, by: Signer) -> bytes:
-    """The archive with a signing block before its central directory."""
+    """Return the archive with a v2 signature."""
     return signed(apk, v2=[By(by)])

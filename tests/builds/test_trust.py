@@ -13,10 +13,11 @@ from flask.testing import FlaskClient
 
 from ota.core.permissions import Role
 from ota.core.platforms import ProfileType
+from tests.builders.jars import jar
 from tests.builders.keys import Signer, signer
 from tests.builders.packages import apk, apk_entries, archive, ipa
 from tests.builders.profiles import profile
-from tests.builders.schemes import By, jar, lineage, signed
+from tests.builders.schemes import By, lineage, signed
 from tests.conftest import EMAILS, Api, csrf_of, drain
 
 pytestmark = pytest.mark.sqlite_suffices

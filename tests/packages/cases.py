@@ -1,4 +1,4 @@
-"""What the corpus of signed APKs is made with."""
+"""Building blocks of the corpus of signed APKs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from functools import cache
 
 from tests.builders.axml import Element, encode
+from tests.builders.jars import jar
 from tests.builders.keys import Signer, signer
 from tests.builders.packages import archive
-from tests.builders.schemes import By, jar, signed
+from tests.builders.schemes import By, signed
 
 VALID = "valid"
+BAD = "bad_signature"
 CONTENT = b"The content of an entry, which does not matter. " * 4
 
 
 @dataclass(frozen=True)
 class Case:
-    """One APK. ``expected`` is `VALID` or the code of the rejection; ``by`` names the signers that a valid one has.
+    """One APK. ``expected`` is `VALID` or the code of the rejection; ``by`` names the signers of a valid one.
 
-    ``is_v31``: apksigner 31 knows nothing of v3.1, so that its verdict says nothing about this one.
+    ``is_v31``: apksigner 31 does not know v3.1, so its verdict on this APK does not count.
     """
 
     name: str
@@ -39,19 +41,19 @@ CASES: dict[str, Case] = {}
 
 
 def add(name: str, build: Callable[[], bytes], expected: str = VALID, **more: object) -> None:
-    """Put a case into the corpus; its file is made when it is needed, once."""
+    """Add a case to the corpus. Its file is built once, on first use."""
     assert name not in CASES, name
     CASES[name] = Case(name, cache(build), expected, **more)  # type: ignore[arg-type]
 
 
 def who(name: str) -> Signer:
-    """``A`` is an RSA signer; ``A:EC P-256`` says which kind."""
+    """Return the signer of this name: ``A`` has an RSA key, ``A:EC P-256`` one of the named kind."""
     person, _, kind = name.partition(":")
     return signer(person, kind or "RSA 2048")
 
 
 def entries(min_sdk: int = 24, target_sdk: int = 29) -> dict[str, bytes]:
-    """What is in every APK of the corpus."""
+    """Return the entries that every APK of the corpus has."""
     sdk = Element("uses-sdk", {"minSdkVersion": min_sdk, "targetSdkVersion": target_sdk})
     application = Element("application", {"label": "Example", "hasCode": False})
     root = Element(
@@ -69,7 +71,7 @@ def plain(min_sdk: int = 24, target_sdk: int = 29) -> bytes:
 
 
 def jarred(*names: str, min_sdk: int = 21, target_sdk: int = 29, **options: object) -> bytes:
-    """Signed with v1."""
+    """Return the APK signed with v1."""
     return archive(jar(entries(min_sdk, target_sdk), *map(who, names), **options))  # type: ignore[arg-type]
 
 
@@ -78,14 +80,9 @@ def by(name: str = "A", *algorithms: int, **more: object) -> By:
 
 
 def all_three(min_sdk: int = 21) -> bytes:
-    """The ordinary build: v1, v2 and v3 by one signer."""
+    """Return an ordinary build: v1, v2 and v3 by one signer."""
     return signed(jarred("A", min_sdk=min_sdk, header="2, 3"), v2=[by()], v3=[by()])
 
 
 def v2_only() -> bytes:
     return signed(plain(), v2=[by()])
-
-
-def flipped(apk: bytes, at: int) -> bytes:
-    """One bit changed."""
-    return apk[:at] + bytes([apk[at] ^ 1]) + apk[at + 1 :]

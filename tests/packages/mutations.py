@@ -1,4 +1,4 @@
-"""Damage done to real archives, the same for the same seed."""
+"""Random damage to real archives, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import struct
 
 
 def mutated(content: bytes, seed: int) -> bytes:
-    """One to four acts of damage, each of a kind that somebody might try."""
+    """Damage the content one to four times, each time in a way that an attacker could try."""
     dice = random.Random(seed)
     for _ in range(dice.choice((1, 1, 1, 2, 4))):
         content = dice.choice(_ACTS)(content, dice)
     return content
 
 
+def flip_bit(content: bytes, at: int, bit: int = 0) -> bytes:
+    """Return the content with one bit of the byte at this offset changed."""
+    return content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+
+
 def _place(content: bytes, dice: random.Random) -> int:
-    """Anywhere, but more often near a structure: that is where readers disagree."""
+    """Choose an offset, more often near a structure of the format, where readers disagree."""
     marks = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"APK Sig Block 42")
     at = content.find(dice.choice(marks), dice.randrange(len(content) or 1)) if dice.random() < 0.6 else -1
     at = at + dice.randrange(-30, 60) if at >= 0 else dice.randrange(len(content) or 1)
@@ -23,12 +28,8 @@ def _place(content: bytes, dice: random.Random) -> int:
 
 
 def _flip(content: bytes, dice: random.Random) -> bytes:
-    at = _place(content, dice)
-    return (
-        content[:at] + bytes([content[at] ^ 1 << dice.randrange(8)]) + content[at + 1 :]
-        if content
-        else content
-    )
+    at, bit = _place(content, dice), dice.randrange(8)
+    return flip_bit(content, at, bit) if content else content
 
 
 def _overwrite(content: bytes, dice: random.Random) -> bytes:

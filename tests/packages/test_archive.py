@@ -1,4 +1,4 @@
-"""An archive is taken when there is one way to read it, and refused otherwise."""
+"""An archive is accepted if there is exactly one way to read it, and refused otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ota.errors import Rejected
-from ota.packages.archive import Archive, open_archive
+from ota.packages.archive import open_archive
 from tests.builders.hostile import raw_zip
 from tests.builders.packages import archive
 
@@ -23,7 +23,7 @@ SOME = {"a.txt": b"hello" * 100, "b/c.txt": b"world"}
 
 @pytest.fixture
 def names(tmp_path: Path) -> Callable[[bytes], list[str]]:
-    """The names in an archive, after everything in it was checked."""
+    """Return a function that checks everything in an archive and returns the names in it."""
 
     def read(content: bytes) -> list[str]:
         path = tmp_path / "archive"
@@ -49,7 +49,7 @@ def patched(content: bytes, at: int, value: bytes) -> bytes:
 
 
 def inserted(content: bytes, at: int, value: bytes) -> bytes:
-    """Bytes put between the entries, with the directory's offsets moved along."""
+    """Insert bytes between the entries and adjust the offsets in the directory."""
     directory, end = directory_of(content), end_of(content)
     moved = bytearray(content[:at] + value + content[at:])
     header = directory + len(value)
@@ -74,7 +74,7 @@ def with_info(name: str, **changes: Any) -> bytes:
 
 
 def streamed() -> bytes:
-    """An archive whose sizes stand behind the entries, as a stream writes it."""
+    """Return an archive written as a stream, with sizes in data descriptors behind the entries."""
 
     class Stream(io.RawIOBase):
         def __init__(self) -> None:
@@ -95,7 +95,7 @@ def streamed() -> bytes:
 
 
 def aligned() -> bytes:
-    """Entries whose bytes begin on a boundary, with zeros in the extra field as zipalign leaves them."""
+    """Return an archive aligned as by zipalign, with zeros in the extra fields."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as file:
         for name, data in SOME.items():
@@ -106,14 +106,14 @@ def aligned() -> bytes:
 
 
 def filler(size: int) -> bytes:
-    """An entry without a name or bytes, as Android's build tools leave where one was."""
+    """Return an entry without name or data, as Android's build tools leave in place of a removed one."""
     return struct.pack("<4s5H3I2H", b"PK\x03\x04", 0, 0, 0, 0, 0, 0, 0, 0, 0, size) + b"\0" * size
 
 
 PLAIN = archive(SOME)
 FIRST_END = PLAIN.index(b"PK\x03\x04", 4)
 
-TAKEN = {
+ACCEPTED = {
     "a plain one": PLAIN,
     "data descriptors": streamed(),
     "alignment in extra fields": aligned(),
@@ -126,11 +126,12 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("content", TAKEN.values(), ids=TAKEN.keys())
-def test_what_real_builds_have_is_taken(names: Callable[[bytes], list[str]], content: bytes) -> None:
-    path_names = names(content)
+@pytest.mark.parametrize("content", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_the_peculiarities_of_real_builds_are_accepted(
+    names: Callable[[bytes], list[str]], content: bytes
+) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as file:
-        assert sorted(path_names) == sorted(file.namelist())
+        assert sorted(names(content)) == sorted(file.namelist())
 
 
 def doubled(first: str, second: str) -> bytes:
@@ -138,10 +139,9 @@ def doubled(first: str, second: str) -> bytes:
 
 
 def two_ends() -> bytes:
-    """A second end record in the comment of the first."""
+    """Return an archive with a second end record in the comment of the first."""
     end = PLAIN[end_of(PLAIN) :]
-    comment = end
-    return PLAIN[: end_of(PLAIN)] + end[:20] + struct.pack("<H", len(comment)) + comment
+    return PLAIN[: end_of(PLAIN)] + end[:20] + struct.pack("<H", len(end)) + end
 
 
 DIRECTORY, END = directory_of(PLAIN), end_of(PLAIN)
@@ -228,7 +228,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("content", "code"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_can_be_read_in_two_ways_is_refused(
+def test_an_archive_that_is_damaged_or_ambiguous_is_refused(
     names: Callable[[bytes], list[str]], content: bytes, code: str
 ) -> None:
     with pytest.raises(Rejected) as refusal:
@@ -241,5 +241,5 @@ def test_an_entry_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "archive"
     path.write_bytes(PLAIN)
     with open_archive(path) as found, pytest.raises(Rejected) as refusal:
-        Archive.read(found, "a.txt", 10)
+        found.read("a.txt", 10)
     assert refusal.value.code == "entry_too_large"

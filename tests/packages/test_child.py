@@ -1,7 +1,8 @@
-"""Packages are read in a process of their own, which may be hurt without hurting anybody else."""
+"""Packages are read in a child process, whose failures do no harm to the worker."""
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,74 +12,78 @@ from ota.errors import Rejected
 from ota.packages import child, read_here, read_package
 from tests.builders import hostile
 from tests.builders.packages import apk
+from tests.packages.given import build_file
 
-TRICKS = ("-m", "tests.packages.tricks")
-"""A stand-in for what the child runs: it does what the file's content names."""
+PATIENCE = 120
+"""Time limit in seconds where it must not be reached, however slow the machine is."""
 
 
-def test_the_child_says_what_would_be_read_here(tmp_path: Path) -> None:
-    path = tmp_path / "build"
-    path.write_bytes(apk())
+@pytest.fixture
+def tricks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the child by one that does what the file's content names."""
+    monkeypatch.setattr(child, "_COMMAND", ("-m", "tests.packages.tricks"))
+    monkeypatch.setattr(child, "_SECONDS", PATIENCE)
+
+
+def rejection_code(path: Path) -> str:
+    with pytest.raises(Rejected) as refusal:
+        read_package(path)
+    return refusal.value.code
+
+
+def test_the_child_reads_the_same_facts_as_this_process(tmp_path: Path) -> None:
+    path = build_file(tmp_path, apk())
     assert read_package(path) == read_here(path)
 
 
 def test_the_child_passes_a_rejection_on(tmp_path: Path) -> None:
-    path = tmp_path / "build"
-    path.write_bytes(b"no archive")
-    with pytest.raises(Rejected, match="not a ZIP archive") as refusal:
-        read_package(path)
-    assert refusal.value.code == "not_a_package"
+    assert rejection_code(build_file(tmp_path, b"no archive")) == "not_a_package"
 
 
 @pytest.mark.parametrize(("make", "code"), hostile.FILES.values(), ids=hostile.FILES.keys())
 def test_a_hostile_file_is_refused_with_a_reason(tmp_path: Path, make: Any, code: str) -> None:
-    path = tmp_path / "build"
-    path.write_bytes(make())
-    with pytest.raises(Rejected) as refusal:
-        read_package(path)
-    assert refusal.value.code == code
+    assert rejection_code(build_file(tmp_path, make())) == code
 
 
+@pytest.mark.usefixtures("tricks")
+@pytest.mark.parametrize("trick", [b"sleep", b"spin"])
+def test_a_child_that_takes_too_long_ends_in_a_rejection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trick: bytes
+) -> None:
+    monkeypatch.setattr(child, "_SECONDS", 2)
+    assert rejection_code(build_file(tmp_path, trick)) == "too_slow"
+
+
+@pytest.mark.usefixtures("tricks")
 @pytest.mark.parametrize(
     ("trick", "code"),
     [
-        ("sleep", "too_slow"),
-        ("spin", "too_slow"),
-        ("eat", "too_much_memory"),
-        ("die", "reader_died"),
-        ("flood", "reader_died"),
-        ("stammer", "reader_died"),
-        ("fail", "reader_failed"),
+        (b"eat", "too_much_memory"),
+        (b"die", "reader_died"),
+        (b"flood", "reader_died"),
+        (b"stammer", "reader_died"),
+        (b"fail", "reader_failed"),
     ],
 )
-def test_a_child_that_misbehaves_ends_in_a_rejection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trick: str, code: str
-) -> None:
-    path = tmp_path / "build"
-    path.write_text(trick)
-    monkeypatch.setattr(child, "_SECONDS", 2)
-    monkeypatch.setattr(child, "_COMMAND", TRICKS)
-    with pytest.raises(Rejected) as refusal:
-        read_package(path)
-    assert refusal.value.code == code
+def test_a_child_that_misbehaves_ends_in_a_rejection(tmp_path: Path, trick: bytes, code: str) -> None:
+    assert rejection_code(build_file(tmp_path, trick)) == code
 
 
-def test_a_disk_that_fails_is_not_the_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "build"
-    path.write_text("disk")
-    monkeypatch.setattr(child, "_COMMAND", TRICKS)
-    with pytest.raises(OSError, match="Input/output error"):
-        read_package(path)
+@pytest.mark.usefixtures("tricks")
+def test_a_disk_that_fails_is_not_the_files_fault(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as failure:
+        read_package(build_file(tmp_path, b"disk"))
+    assert failure.value.errno == errno.EIO
 
 
-def test_the_child_knows_no_secret_and_can_write_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("tricks")
+def test_the_child_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTA_SECRET_KEY", "s" * 64)
-    path = tmp_path / "build"
-    path.write_text(f"tell {tmp_path / 'written'}")
-    monkeypatch.setattr(child, "_COMMAND", TRICKS)
-    with pytest.raises(Rejected) as refusal:
-        read_package(path)
-    assert refusal.value.message == "no secret; not written"
-    assert not (tmp_path / "written").exists() or (tmp_path / "written").stat().st_size == 0
+    assert rejection_code(build_file(tmp_path, b"spy")) == "no_secret"
+
+
+@pytest.mark.usefixtures("tricks")
+def test_the_child_can_write_no_file(tmp_path: Path) -> None:
+    target = tmp_path / "written"
+    assert rejection_code(build_file(tmp_path, f"write {target}".encode())) == "not_written"
+    assert not target.exists() or target.stat().st_size == 0

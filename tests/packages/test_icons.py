@@ -1,4 +1,4 @@
-"""Icons: what comes in is hostile, what goes out is a small PNG of our own making, or nothing."""
+"""Icons: untrusted images become a small, re-encoded PNG, or nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ota.packages import cgbi as converter
 from ota.packages.icons import MAX_BYTES, MAX_SIDE, best_of, png_of
 from tests.builders.images import MAGIC, Pixel, cgbi, chunk, header, picture
 
-# Multiplied by their alpha these are whole numbers, so that nothing is lost on the way.
+# Multiplied by alpha these are whole numbers, so the conversion loses nothing.
 ROWS: list[list[Pixel]] = [
     [
         (
@@ -39,8 +39,8 @@ def opened(png: bytes | None) -> Image.Image:
     return image
 
 
-def seen(image: Image.Image) -> list[Pixel]:
-    """The pixels; of an invisible one the colour doesn't count."""
+def pixels_of(image: Image.Image) -> list[Pixel]:
+    """Return the pixels. Invisible ones are black, since their color doesn't count."""
     data = image.convert("RGBA").tobytes()
     pixels = [struct.unpack("4B", data[at : at + 4]) for at in range(0, len(data), 4)]
     return [pixel if pixel[3] else (0, 0, 0, 0) for pixel in pixels]
@@ -77,16 +77,16 @@ def test_large_images_become_small_and_small_ones_stay(
 
 
 def test_transparency_survives() -> None:
-    found = seen(opened(png_of(picture(400, 400, (10, 200, 30, 128)))))[5000]
+    found = pixels_of(opened(png_of(picture(400, 400, (10, 200, 30, 128)))))[5000]
     assert all(abs(a - b) <= 1 for a, b in zip(found, (10, 200, 30, 128), strict=True))
 
 
-def test_texts_and_colour_profiles_do_not_come_along() -> None:
+def test_texts_and_color_profiles_do_not_come_along() -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", "secret words")
     texts.add_itxt("Author", "secret person")
     png = png_of(
-        picture(pnginfo=texts, icc_profile=b"secret colours", dpi=(72, 72), exif=b"Exif\0\0secret place")
+        picture(pnginfo=texts, icc_profile=b"secret colors", dpi=(72, 72), exif=b"Exif\0\0secret place")
     )
     assert opened(png).info == {}
     assert png is not None
@@ -94,7 +94,7 @@ def test_texts_and_colour_profiles_do_not_come_along() -> None:
 
 
 def test_of_an_animation_the_first_frame_is_taken() -> None:
-    frames = [Image.new("RGBA", (30, 30), colour) for colour in ((255, 0, 0, 255), (0, 255, 0, 255))]
+    frames = [Image.new("RGBA", (30, 30), color) for color in ((255, 0, 0, 255), (0, 255, 0, 255))]
     for kind in ("PNG", "WEBP"):
         target = io.BytesIO()
         frames[0].save(target, kind, save_all=True, append_images=frames[1:], lossless=True)
@@ -137,7 +137,7 @@ HOSTILE = {
     "CgBI above the limit": cgbi([[(1, 2, 3, 255)] * (converter.MAX_SIDE + 1)]),
     "CgBI interlaced": cgbi(ROWS).replace(header(23, 11), header(23, 11, interlaced=1)),
     "CgBI in 16 bits": cgbi(ROWS).replace(header(23, 11), header(23, 11, depth=16)),
-    "CgBI with a palette": cgbi(ROWS).replace(header(23, 11), header(23, 11, colours=3)),
+    "CgBI with a palette": cgbi(ROWS).replace(header(23, 11), header(23, 11, colors=3)),
     "CgBI that is larger inside": cgbi(ROWS).replace(header(23, 11), header(23, 10)),
     "CgBI that is smaller inside": cgbi(ROWS).replace(header(23, 11), header(23, 12)),
     "CgBI without a header": MAGIC + chunk(b"CgBI", b"\0\0\0\0") + chunk(b"IEND", b""),
@@ -150,7 +150,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
-def test_what_is_no_icon_is_none_and_no_error(raw: bytes) -> None:
+def test_an_image_that_is_no_icon_is_none_and_no_error(raw: bytes) -> None:
     assert png_of(raw) is None
 
 
@@ -190,17 +190,17 @@ def test_a_bomb_behind_the_pixels_is_not_inflated() -> None:
 @pytest.mark.parametrize("filters", [(0,), (1,), (2,), (3,), (4,), (4, 3, 2, 1, 0)], ids=str)
 @pytest.mark.parametrize("chunks", [1, 3])
 def test_apples_png_is_read_whichever_filter_its_rows_use(filters: tuple[int, ...], chunks: int) -> None:
-    assert seen(opened(png_of(cgbi(ROWS, filters, chunks=chunks)))) == flat(ROWS)
+    assert pixels_of(opened(png_of(cgbi(ROWS, filters, chunks=chunks)))) == flat(ROWS)
 
 
 @pytest.mark.parametrize("kind", range(5))
 def test_apples_png_without_alpha_is_read(kind: int) -> None:
     opaque = [[(red, green, blue, 255) for red, green, blue, _ in row] for row in ROWS]
-    assert seen(opened(png_of(cgbi(opaque, (kind,), alpha=False)))) == flat(opaque)
+    assert pixels_of(opened(png_of(cgbi(opaque, (kind,), alpha=False)))) == flat(opaque)
 
 
 def test_other_readers_see_nothing_in_apples_png() -> None:
-    """So the conversion is needed, and the encoder of these tests makes the real thing."""
+    """The conversion is needed, and the encoder of these tests writes the real format."""
     with pytest.raises(OSError), Image.open(io.BytesIO(cgbi(ROWS))) as image:
         image.load()
 
@@ -220,10 +220,10 @@ def test_any_pixels_come_back_as_near_as_their_alpha_allows(
 ) -> None:
     raw = cgbi(rows, filters)
     assert converter.pixel_size(raw) == (len(rows[0]), len(rows))
-    for found, sent in zip(seen(opened(png_of(raw))), flat(rows), strict=True):
+    for found, sent in zip(pixels_of(opened(png_of(raw))), flat(rows), strict=True):
         assert found[3] == sent[3]
         if sent[3]:
-            # Half a step was lost in multiplying, and at most one in dividing.
+            # Multiplying loses up to half a step, dividing up to one.
             assert all(abs(a - b) <= 255 / sent[3] / 2 + 1 for a, b in zip(found, sent, strict=True))
 
 
@@ -248,10 +248,10 @@ def test_no_mutation_of_an_image_raises_anything_else(make: Callable[[], bytes],
 
 def test_of_several_the_one_that_need_not_be_enlarged_is_chosen() -> None:
     sizes = [40, 1024, 256, 200, 120]
-    colours = {size: (size % 256, size // 256, 7, 255) for size in sizes}
-    pictures = [picture(size, size, colours[size]) for size in sizes]
-    assert opened(best_of(pictures)).getpixel((5, 5)) == colours[200]
-    assert opened(best_of([pictures[0], pictures[4]])).getpixel((5, 5)) == colours[120]
+    colors = {size: (size % 256, size // 256, 7, 255) for size in sizes}
+    pictures = [picture(size, size, colors[size]) for size in sizes]
+    assert opened(best_of(pictures)).getpixel((5, 5)) == colors[200]
+    assert opened(best_of([pictures[0], pictures[4]])).getpixel((5, 5)) == colors[120]
 
 
 def test_of_several_the_next_is_taken_where_one_is_damaged_or_too_large() -> None:

@@ -1,4 +1,4 @@
-"""Provisioning profiles: what iOS would install, and what it would refuse."""
+"""Provisioning profiles: which ones iOS would accept, and the facts that are read from them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refused(raw: bytes, bundle: str = BUNDLE) -> Rejected:
     return caught.value
 
 
-def test_a_profile_tells_team_app_devices_and_end() -> None:
+def test_a_profile_names_team_app_devices_and_expiry() -> None:
     found, _ = read(profile(), BUNDLE)
     assert (found.type, found.name) == (ProfileType.AD_HOC, "Example ad-hoc")
     assert (found.team_id, found.team_name, found.app_id) == (TEAM, "Example Ltd", f"{TEAM}.{BUNDLE}")
@@ -42,11 +42,11 @@ def test_the_types_that_install_over_the_air_are_told_apart(kind: ProfileType) -
     assert bool(found.devices) is (kind is not ProfileType.ENTERPRISE)
 
 
-def test_a_store_profile_is_refused_with_what_to_do() -> None:
+def test_a_store_profile_is_refused_with_a_remedy() -> None:
     error = refused(profile(kind=ProfileType.STORE))
     assert error.code == "store_profile"
-    assert "can't be installed over the air" in error.message
-    assert "ad hoc or enterprise" in error.message
+    assert "over the air" in error.message
+    assert "ad hoc" in error.message
 
 
 def test_a_profile_for_no_device_at_all_is_still_an_ad_hoc_one() -> None:
@@ -100,26 +100,19 @@ def test_a_certificate_that_can_not_be_read_is_none(certificates: object) -> Non
 
 
 def test_entitlements_are_flat_texts() -> None:
-    found, _ = read(
-        profile(
-            entitlements={
-                "groups": ["a", "b"],
-                "number": 7,
-                "nested": {"x": [True]},
-                "deep": [[["x"]]],
-                "raw": b"123",
-                "real": 1.5,
-            }
-        ),
-        BUNDLE,
-    )
-    assert found.entitlements["get-task-allow"] == "false"
-    assert found.entitlements["groups"] == "a, b"
-    assert found.entitlements["number"] == "7"
-    assert found.entitlements["nested"] == "x: true"
-    assert found.entitlements["deep"] == "…"
-    assert found.entitlements["raw"] == "3 bytes"
-    assert found.entitlements["real"] == "1.5"
+    values: dict[str, tuple[object, str]] = {
+        "get-task-allow": (False, "false"),
+        "groups": (["a", "b"], "a, b"),
+        "number": (7, "7"),
+        "nested": ({"x": [True]}, "x: true"),
+        "deep": ([[["x"]]], "…"),
+        "raw": (b"123", "3 bytes"),
+        "real": (1.5, "1.5"),
+    }
+    found, _ = read(profile(entitlements={name: value for name, (value, _) in values.items()}), BUNDLE)
+    assert {name: found.entitlements[name] for name in values} == {
+        name: text for name, (_, text) in values.items()
+    }
 
 
 def test_entitlements_are_capped_in_number_and_length() -> None:
@@ -128,12 +121,12 @@ def test_entitlements_are_capped_in_number_and_length() -> None:
     assert max(map(len, found.entitlements.values())) == MAX_TEXT
 
 
-def test_of_200_000_devices_so_many_are_kept_as_are_listed() -> None:
+def test_of_200_000_devices_only_the_first_are_kept() -> None:
     found, _ = read(profile(devices=[f"{index:040x}" for index in range(200_000)]), BUNDLE)
     assert len(found.devices) == MAX_LISTED
 
 
-def test_names_lose_their_control_characters_and_their_length() -> None:
+def test_names_lose_control_characters_and_are_cut() -> None:
     found, _ = read(profile(Name="a\u202eb\n" + "c" * 1000, TeamName="\u200b"), BUNDLE)
     assert found.name == "ab" + "c" * (MAX_TEXT - 2)
     assert found.team_name is None
@@ -233,7 +226,7 @@ def test_no_mutation_of_a_profile_raises_anything_else(data: st.DataObject) -> N
 
 @settings(deadline=None)
 @given(st.data())
-def test_no_mutation_that_somebody_signed_raises_anything_else(data: st.DataObject) -> None:
+def test_no_mutation_that_is_validly_signed_raises_anything_else(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([plistlib.FMT_XML, plistlib.FMT_BINARY]))
     raw = bytearray(plistlib.dumps(content(), fmt=kind))
     for _ in range(data.draw(st.integers(1, 6))):
@@ -245,12 +238,12 @@ def test_no_mutation_that_somebody_signed_raises_anything_else(data: st.DataObje
 
 
 def binary(objects: list[bytes], offsets: list[int] | None = None) -> bytes:
-    """A binary property list of these objects; its first one is the outermost. References have two bytes."""
-    places, body = [], b"bplist00"
+    """Return a binary property list of these objects, the outermost first. References have two bytes."""
+    positions, body = [], b"bplist00"
     for each in objects:
-        places.append(len(body))
+        positions.append(len(body))
         body += each
-    places = offsets or places
+    places = offsets or positions
     table = b"".join(place.to_bytes(4, "big") for place in places)
     return (
         body
@@ -263,7 +256,7 @@ def binary(objects: list[bytes], offsets: list[int] | None = None) -> bytes:
     )
 
 
-def test_an_entitlement_that_contains_itself_is_shown_in_few_words() -> None:
+def test_an_entitlement_that_contains_itself_is_cut_short() -> None:
     whole = content(devices=["one"], entitlements={"x": ["first", "second"]})
     raw = bytearray(plistlib.dumps(whole, fmt=plistlib.FMT_BINARY))
     offset_size, count, table = raw[-26], int.from_bytes(raw[-24:-16], "big"), int.from_bytes(raw[-8:], "big")
@@ -276,11 +269,12 @@ def test_an_entitlement_that_contains_itself_is_shown_in_few_words() -> None:
     assert found.entitlements["x"] == "…, …, …, …"
 
 
-def test_few_bytes_that_are_thousands_of_large_objects_are_refused() -> None:
+def test_thousands_of_objects_that_share_their_bytes_are_refused() -> None:
     text = b"\x5f\x11\x40\0" + b"x" * 0x4000
     raw = binary([b"\xd1\0\x01\0\x02", text], offsets=[8, *[13] * 5000])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as failure:
         property_list(raw)
+    assert "overlap" in str(failure.value.__cause__)
 
 
 @pytest.mark.parametrize("fmt", [plistlib.FMT_XML, plistlib.FMT_BINARY])

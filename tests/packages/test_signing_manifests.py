@@ -1,4 +1,4 @@
-"""The text files of scheme v1, read as Android's tools read them."""
+"""The text files of scheme v1 are read as Android's tools read them."""
 
 from __future__ import annotations
 
@@ -67,5 +67,6 @@ def test_md5_counts_only_where_old_phones_are_told_to_look_for_it() -> None:
 
 def test_a_digest_that_is_no_base64_is_a_rejection() -> None:
     (found,) = sections(b"SHA-256-Digest: !!!\n")
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejected) as refusal:
         found.digests("-Digest", 24)
+    assert refusal.value.code == "bad_signature"

@@ -1,4 +1,4 @@
-"""APKs signed by Android's own ``apksigner``: an independent producer, whose files we have to accept."""
+"""APKs signed by Android's own ``apksigner``, an independent producer whose files have to be accepted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALL = {Scheme.V1, Scheme.V2, Scheme.V3}
 
 
 class Tool:
-    """``apksigner`` with a folder for its keys."""
+    """``apksigner``, and a folder for its keys."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,14 +30,14 @@ class Tool:
         subprocess.run([str(APKSIGNER), *arguments], check=True, capture_output=True, timeout=60)
 
     def key(self, by: Signer) -> list[str]:
-        """The arguments that name a signer."""
+        """Return the arguments that name a signer, after writing its key and certificate to files."""
         key, certificate = self.folder / f"{by.sha256}.pk8", self.folder / f"{by.sha256}.der"
         key.write_bytes(by.private_key)
         certificate.write_bytes(by.certificate)
         return ["--key", str(key), "--cert", str(certificate)]
 
     def sign(self, apk: bytes, *signers: Signer, min_sdk: int, options: tuple[str, ...] = ()) -> Signature:
-        """What we find in the file that the tool signed."""
+        """Have the tool sign the APK, and return the signature found in it."""
         source, target = self.folder / "in.apk", self.folder / "out.apk"
         source.write_bytes(apk)
         names: list[str] = []
@@ -54,7 +54,7 @@ class Tool:
         return verdict.signature
 
     def rotate(self, old: Signer, new: Signer, *options: str, source: str | None = None) -> str:
-        """The file with the proof of rotation."""
+        """Return the path of the file with the proof of rotation."""
         target = str(self.folder / f"{new.sha256}.lineage")
         before = ["--in", source] if source else []
         self.run(
@@ -105,7 +105,7 @@ def test_the_tool_and_we_agree_on_fs_verity(tool: Tool, kind: str) -> None:
     ("kind", "algorithm"), [("A", "SHA256withRSA"), ("A", "SHA512withRSA"), ("A:EC P-256", "SHA256withECDSA")]
 )
 def test_files_of_jarsigner_are_accepted(kind: str, algorithm: str, tmp_path: Path) -> None:
-    """An older tool, with signed attributes and a digest of the manifest's head."""
+    """jarsigner is an older tool. It writes signed attributes and a digest of the manifest's main section."""
     jarsigner = shutil.which("jarsigner")
     if jarsigner is None:
         missing("jarsigner")

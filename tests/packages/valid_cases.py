@@ -1,10 +1,11 @@
-"""APKs that are signed as they should be."""
+"""APKs with valid signatures."""
 
 from __future__ import annotations
 
 from tests.builders import schemes as s
+from tests.builders.jars import jar
 from tests.builders.packages import archive
-from tests.builders.schemes import ALL_FLAGS, attribute, jar, lineage, signed
+from tests.builders.schemes import ALL_FLAGS, attribute, lineage, signed
 from tests.packages.cases import add, all_three, by, entries, jarred, plain, v2_only, who
 
 

@@ -24,7 +24,7 @@ _FINGERPRINT = re.compile(r"^Signer #\d+ certificate SHA-256 digest: (\w{64})$",
 
 @dataclass(frozen=True)
 class Verdict:
-    """``code`` is `VALID` or that of the rejection; ``signers`` are fingerprints, of an accepted file."""
+    """``code`` is `VALID` or that of the rejection; ``signers`` are the fingerprints in an accepted file."""
 
     code: str
     message: str = ""
@@ -52,12 +52,12 @@ def verdict_on(path: Path, min_sdk: int, target_sdk: int | None = None) -> Verdi
 
 
 def theirs(cases: Iterable[Case], folder: Path) -> dict[str, Verdict]:
-    """What apksigner says about each case, by name. A file that it fails on is one that it doesn't accept."""
+    """Return apksigner's verdict on each case, by name. A file that makes it fail counts as refused."""
     with ThreadPoolExecutor(_PROCESSES) as threads:
-        return dict(threads.map(partial(_asked, folder), cases))
+        return dict(threads.map(partial(_apksigner_verdict, folder), cases))
 
 
-def _asked(folder: Path, case: Case) -> tuple[str, Verdict]:
+def _apksigner_verdict(folder: Path, case: Case) -> tuple[str, Verdict]:
     path = folder / f"{case.name}.apk"
     path.write_bytes(case.build())
     command = [str(APKSIGNER), "verify", "--print-certs", "-v", str(path)]
@@ -67,18 +67,24 @@ def _asked(folder: Path, case: Case) -> tuple[str, Verdict]:
     return case.name, Verdict(VALID, "", frozenset(_FINGERPRINT.findall(answer.stdout)))
 
 
-# Where we differ from apksigner, and why: by name, so that another difference is a failure.
-NO_PSS = "We accept what apksigner refuses: the Java that it runs on does not know RSASSA-PSS by the name that Android uses."
+NO_PSS = (
+    "We accept what apksigner refuses: the Java that it runs on does not know RSASSA-PSS by the name that "
+    "Android uses."
+)
 STRICTER = "We refuse what apksigner accepts: "
+WEAK_KEY = STRICTER + "an RSA key of 768 bits can be factored, so that its signature proves nothing."
+TWO_BLOCKS = (
+    STRICTER + "Android takes the first of two signing blocks, other readers the last. No tool makes two."
+)
+
+# The explained differences from apksigner, by name of the case. Any other difference fails the tests.
 DIFFERENCES = {
-    "v1-weak-key": STRICTER + "an RSA key of 768 bits can be factored, so that its signature proves nothing.",
-    "v2-weak-key": STRICTER + "an RSA key of 768 bits can be factored, so that its signature proves nothing.",
+    "v1-weak-key": WEAK_KEY,
+    "v2-weak-key": WEAK_KEY,
     "v3-weak-key-in-lineage": STRICTER
-    + "whoever factors the old key of 768 bits can make a proof of rotation to any other.",
-    "v2-twice": STRICTER
-    + "Android takes the first of two signing blocks, other readers the last. No tool makes two.",
-    "v3-twice": STRICTER
-    + "Android takes the first of two signing blocks, other readers the last. No tool makes two.",
+    + "an old key of 768 bits can be factored, which allows a proof of rotation to any other key.",
+    "v2-twice": TWO_BLOCKS,
+    "v3-twice": TWO_BLOCKS,
     "v2-eleven-signers": STRICTER + "apksigner 31 has no limit; later ones, and Android, allow ten signers.",
     "v3-two-signers-for-one-range": STRICTER
     + "Android refuses two v3 signers for one version; apksigner forgets all but one of them.",

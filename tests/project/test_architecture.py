@@ -124,7 +124,6 @@ LONG_FUNCTIONS = [
     "edit",
     "edit_webhook",
     "end",
-    "end_record",
     "enrol",
     "evidence",
     "receive",

@@ -1,4 +1,4 @@
-"""A child that does what its file says instead of reading it: sleep, spin, eat memory, die, fail."""
+"""A child that executes the command in its file instead of reading it: sleep, spin, eat memory, die, fail."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ota.errors import Rejected
@@ -16,35 +17,62 @@ from ota.packages import __main__ as real
 
 def misbehave(path: Path) -> PackageFacts:
     trick, _, argument = path.read_text().partition(" ")
-    if trick == "sleep":
-        time.sleep(60)
-    if trick == "spin":
-        while True:
-            pass
-    if trick == "eat":
-        eaten = [bytes(10 * 1024**2) for _ in range(1000)]
-        raise Rejected("ate", str(len(eaten)))
-    if trick == "flood":
-        while True:
-            sys.stdout.write("x" * 65_536)
-    if trick == "stammer":
-        sys.stdout.write('{"facts": ')
-        sys.stdout.flush()
-        os._exit(1)
-    if trick == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if trick == "disk":
-        raise OSError(errno.EIO, "Input/output error")
-    if trick == "tell":
-        secret = "a secret" if any(name.startswith("OTA_") for name in os.environ) else "no secret"
-        try:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            Path(argument).write_text("x")
-            raise Rejected("told", f"{secret}; written")
-        except OSError:
-            raise Rejected("told", f"{secret}; not written") from None
-    raise ZeroDivisionError("a fault of ours")
+    if trick in TRICKS:
+        TRICKS[trick]()
+    if trick == "write":
+        _write(Path(argument))
+    raise ZeroDivisionError("a bug")
 
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _eat() -> None:
+    eaten = [bytes(10 * 1024**2) for _ in range(1000)]
+    raise Rejected("ate", str(len(eaten)))
+
+
+def _flood() -> None:
+    while True:
+        sys.stdout.write("x" * 65_536)
+
+
+def _stammer() -> None:
+    sys.stdout.write('{"facts": ')
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def _fail_as_a_disk() -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def _spy() -> None:
+    has_secret = any(name.startswith("OTA_") for name in os.environ)
+    raise Rejected("a_secret" if has_secret else "no_secret", "")
+
+
+def _write(target: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        target.write_text("x")
+    except OSError:
+        raise Rejected("not_written", "") from None
+    raise Rejected("written", "")
+
+
+TRICKS: dict[str, Callable[[], None]] = {
+    "sleep": lambda: time.sleep(60),
+    "spin": _spin,
+    "eat": _eat,
+    "flood": _flood,
+    "stammer": _stammer,
+    "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "disk": _fail_as_a_disk,
+    "spy": _spy,
+}
 
 real.read_here = misbehave
 real.main(*sys.argv[1:3])
