@@ -1,4 +1,4 @@
-"""From rows to the catalog that `ota.core.decision` works on."""
+"""Reads the rows that can be offered into the catalogs that `ota.core.decision` works on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from ota.core.catalog import Candidate, Catalog
 from ota.core.channels import followed
 from ota.core.lifecycle import LIVE_STATES, ReleaseState
+from ota.core.platforms import abi_names
 from ota.core.signers import Signers, break_in
 from ota.db import before_commit
 from ota.models import App, Artifact, Channel, Release, Version
@@ -21,7 +22,7 @@ from ota.models.apps import channel_fallbacks
 from ota.models.releases import release_groups
 
 TOUCHED = "touch"
-"""The kind of the key by which `ota.db` tells that a transaction touched a catalog."""
+"""Kind of the `ota.db.before_commit` keys that mark a transaction as one that changed catalogs."""
 
 
 def load(
@@ -32,16 +33,15 @@ def load(
     without_version: int | None = None,
     at: datetime | None = None,
 ) -> Catalog:
-    """The live releases that devices of one channel are offered on one platform, those of its fallbacks too.
+    """Return the live releases of a channel and its fallbacks on one platform.
 
-    With ``at`` it is reduced to what can matter from then on. History costs nothing: only what stands is read.
+    With ``at``, releases that cannot change any answer from that time on are left out. Only live releases are read,
+    so a long history costs nothing. ``without_version`` is the id of a version to leave out.
     """
     channel = session.get_one(Channel, channel_id)
-    app_id, is_app_off = (
-        channel.app_id,
-        session.scalar(select(App.is_shut_off).where(App.id == channel.app_id)),
-    )
-    channels = followed(channel_id, fallbacks(session, app_id), _shut_off(session, app_id))
+    app_id = channel.app_id
+    is_app_off = session.scalar(select(App.is_shut_off).where(App.id == app_id))
+    channels = followed(channel_id, fallbacks(session, app_id), _channels_shut_off(session, app_id))
     rows = _live(session, channels, platform, without_version)
     return Catalog.of(
         _candidates(session, rows, app_id, platform),
@@ -53,20 +53,20 @@ def load(
 
 
 def touch(session: Session, app_id: int) -> None:
-    """Say that answers to the app's devices may change with this transaction: every process reads its catalogs again."""
+    """Make every web process read the app's catalogs again once this transaction is committed."""
 
-    def grow() -> None:
+    def raise_revision() -> None:
         session.execute(
             update(App).where(App.id == app_id).values(catalog_revision=App.catalog_revision + 1),
             execution_options={"synchronize_session": False},
         )
 
-    # As the last thing, so that whoever changes two apps, or an app and its rows, never waits for another in a circle.
-    before_commit(session, (TOUCHED, app_id), grow)
+    # Last in the transaction and in the order of the apps, so that two transactions never wait for each other in a circle.
+    before_commit(session, (TOUCHED, app_id), raise_revision)
 
 
 def fallbacks(session: Session, app_id: int) -> Mapping[int, Sequence[int]]:
-    """For each channel of the app the ids of those that it falls back to."""
+    """Return the ids of the fallbacks of each channel of the app that has any."""
     found: dict[int, list[int]] = defaultdict(list)
     query = (
         select(channel_fallbacks)
@@ -81,11 +81,28 @@ def fallbacks(session: Session, app_id: int) -> Mapping[int, Sequence[int]]:
 def candidate_of(
     session: Session, release: Release, version: Version, channel: Channel, groups: Iterable[int] = ()
 ) -> Candidate:
-    """One release as the decision sees it, also before it is in the database. ``groups`` are the ids of those it is open to."""
+    """Return one release as the decision sees it. It need not be in the database. ``groups`` are ids of device groups."""
     signers = _signers_by_code(session, version.app_id, version.platform)
+    return _candidate(release, release.id or 0, version, version.id, channel.name, groups, signers)
+
+
+def _candidate(
+    release: Any,
+    release_id: int,
+    version: Any,
+    version_id: int,
+    channel: str,
+    groups: Iterable[int],
+    signers: Mapping[int, Signers],
+) -> Candidate:
+    """Make a candidate of a release and its version. An answer passes one row of `_live` as both, a preview objects.
+
+    This is the only place that lists the fields, so that preview and answer cannot differ. A release that is not yet in the
+    database has None where its column has a default.
+    """
     return Candidate(
-        release_id=release.id or 0,
-        version_id=version.id,
+        release_id=release_id,
+        version_id=version_id,
         version=version.version,
         version_code=version.version_code,
         rollout=release.rollout,
@@ -103,15 +120,16 @@ def candidate_of(
         is_floor=bool(release.is_floor),
         min_sdk=version.min_sdk,
         min_os=version.min_os,
-        abis=_abis(version.abis),
+        abis=abi_names(version.abis),
         refused_on=_refused_on(signers, version.version_code),
-        channel=channel.name,
+        channel=channel,
     )
 
 
 def _live(
     session: Session, channels: Sequence[int], platform: str, without_version: int | None
 ) -> Sequence[Any]:
+    # Columns and not objects: loading these rows is what every web process waits for after a change.
     query = (
         select(
             Release.id.label("release_id"),
@@ -145,48 +163,31 @@ def _live(
 
 
 def _candidates(session: Session, rows: Sequence[Any], app_id: int, platform: str) -> list[Candidate]:
-    groups: dict[int, set[int]] = defaultdict(set)
-    if rows:
-        named = (
-            select(release_groups)
-            .join(Release, Release.id == release_groups.c.release_id)
-            .join(Release.version)
-        )
-        for release_id, group_id in session.execute(
-            named.where(Version.app_id == app_id, Release.state.in_(LIVE_STATES))
-        ):
-            groups[release_id].add(group_id)
+    groups = _groups_by_release(session, app_id) if rows else {}
     signers = _signers_by_code(session, app_id, platform)
     return [
-        Candidate(
-            release_id=row.release_id,
-            version_id=row.version_id,
-            version=row.version,
-            version_code=row.version_code,
-            rollout=row.rollout,
-            salt=row.salt,
-            state=ReleaseState(row.state),
-            is_mandatory=row.is_mandatory,
-            min_supported_version=row.min_supported_version,
-            starts_at=row.starts_at,
-            bucket_from=row.bucket_from,
-            is_arm=row.experiment_id is not None,
-            groups=frozenset(groups.get(row.release_id, ())),
-            mandatory_from=row.mandatory_from,
-            critical_from=row.critical_from,
-            critical_below=row.critical_below,
-            is_floor=row.is_floor,
-            min_sdk=row.min_sdk,
-            min_os=row.min_os,
-            abis=_abis(row.abis),
-            refused_on=_refused_on(signers, row.version_code),
-            channel=row.channel,
+        _candidate(
+            row, row.release_id, row, row.version_id, row.channel, groups.get(row.release_id, ()), signers
         )
         for row in rows
     ]
 
 
-def _shut_off(session: Session, app_id: int) -> Sequence[int]:
+def _groups_by_release(session: Session, app_id: int) -> Mapping[int, set[int]]:
+    """Return the ids of the device groups that each live release of the app is open to."""
+    found: dict[int, set[int]] = defaultdict(set)
+    query = (
+        select(release_groups)
+        .join(Release, Release.id == release_groups.c.release_id)
+        .join(Release.version)
+        .where(Version.app_id == app_id, Release.state.in_(LIVE_STATES))
+    )
+    for release_id, group_id in session.execute(query):
+        found[release_id].add(group_id)
+    return found
+
+
+def _channels_shut_off(session: Session, app_id: int) -> Sequence[int]:
     return session.scalars(select(Channel.id).where(Channel.app_id == app_id, Channel.is_shut_off)).all()
 
 
@@ -201,7 +202,10 @@ def _withdrawn(session: Session, app_id: int, platform: str) -> list[tuple[int, 
 
 
 def _signers_by_code(session: Session, app_id: int, platform: str) -> Mapping[int, Signers]:
-    """Who signed each version; empty where all were signed by the same, which is what nearly always holds and costs nothing."""
+    """Return the signers of each version by version code, or nothing if all have the same one.
+
+    Nearly all apps have one signer, and for them the facts of their builds are not read.
+    """
     of_app = (Version.app_id == app_id, Version.platform == platform)
     different = session.scalars(
         select(Artifact.signer).join(Version, Version.artifact_id == Artifact.id).where(*of_app).distinct()
@@ -217,18 +221,14 @@ def _signers_by_code(session: Session, app_id: int, platform: str) -> Mapping[in
 
 
 def _signers_in(facts: dict[str, Any]) -> Signers:
-    """Who signed the file that these stored facts are about."""
     return msgspec.convert(facts["signature"]["ranges"], Signers)
 
 
 def _refused_on(signers: Mapping[int, Signers], version_code: int) -> frozenset[int]:
+    """Return the older version codes on which a phone refuses this version because its signer changed."""
     own = signers.get(version_code)
     if own is None:
         return frozenset()
     return frozenset(
         code for code, theirs in signers.items() if code < version_code and break_in([theirs], own)
     )
-
-
-def _abis(text: str | None) -> frozenset[str]:
-    return frozenset(text.split(",")) if text else frozenset()

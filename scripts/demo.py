@@ -25,7 +25,7 @@ from ota.core.permissions import Role
 from ota.core.plans import PlanStep
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
-from ota.devices import groups
+from ota.devices import group_members, groups
 from ota.experiments import experiments
 from ota.experiments.experiments import Draft
 from ota.fleet.adoption import note_adoption
@@ -202,9 +202,9 @@ def _courier(now: datetime) -> None:
             grow(fleet, made, now)
     with transaction() as session:
         app = apps.find(session, "courier")
-        (testers,) = groups.find(session, app, ["testers"])
+        (testers,) = groups.named(session, app, ["testers"])
         office = [f"courier-android-{number}" for number in range(1, 25)]
-        groups.add_devices(
+        group_members.add(
             session,
             MAYA,
             testers,

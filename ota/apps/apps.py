@@ -1,10 +1,11 @@
-"""Apps and their channels."""
+"""Apps: making and changing them, finding them and their channels, and the package id that each is pinned to."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
@@ -24,19 +25,12 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?", re.ASCII)
 
 
 def create(session: Session, actor: Actor, *, slug: str, name: str, now: datetime) -> App:
-    """A new app with both platforms and the default channel. The first app is the default one.
+    """Make an app with both platforms and the default channel. The first app becomes the default one.
 
-    The slug is part of addresses that devices keep, so it never changes afterwards.
+    The slug never changes afterwards, because devices keep addresses that contain it. Raises `Invalid`, and `Conflict`
+    (``slug_taken``).
     """
-    slug, name = slug.strip().lower(), _checked_name(name)
-    if not _SLUG.fullmatch(slug):
-        raise Invalid(
-            "bad_slug",
-            "A slug has 1 to 60 lower-case letters, digits and inner hyphens, for example my-app.",
-            field="slug",
-        )
-    if session.scalar(select(App.id).where(App.slug == slug)) is not None:
-        raise Conflict("slug_taken", f"There already is an app with the slug {slug}.", field="slug")
+    name, slug = _checked_name(name), _checked_slug(session, slug)
     is_first = session.scalar(select(App.id).limit(1)) is None
     app = App(slug=slug, name=name, is_default=is_first, created_at=now)
     app.platforms = [AppPlatform(platform=platform) for platform in Platform]
@@ -44,62 +38,34 @@ def create(session: Session, actor: Actor, *, slug: str, name: str, now: datetim
     session.add(app)
     session.flush()
     catalogs.touch(session, app.id)
-    audit.record(
-        session,
-        actor,
-        "app.created",
-        ("app", app.id),
-        now=now,
-        app_id=app.id,
-        after={"slug": slug, "name": name},
-    )
+    after = {"slug": slug, "name": name}
+    audit.record(session, actor, "app.created", ("app", app.id), now=now, app_id=app.id, after=after)
     return app
 
 
 def rename(session: Session, actor: Actor, app: App, *, name: str, revision: int, now: datetime) -> None:
-    """Raises `Conflict` when somebody changed the app meanwhile."""
-    name, before = _checked_name(name), app.name
-    values = {"name": name, "revision": revision + 1}
-    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
+    """Rename the app. Raises `Invalid`, and `Stale` if somebody else changed the app."""
+    before, after = {"name": app.name}, {"name": _checked_name(name)}
+    if not _set(session, app, after, revision):
         raise Stale(f"Somebody changed this app meanwhile: it is now called {app.name}. Look again.")
-    audit.record(
-        session,
-        actor,
-        "app.renamed",
-        ("app", app.id),
-        now=now,
-        app_id=app.id,
-        before={"name": before},
-        after={"name": name},
-    )
+    _record(session, actor, app, "app.renamed", before, after, now)
 
 
 def set_install_access(
     session: Session, actor: Actor, app: App, access: InstallAccess, *, revision: int, now: datetime
 ) -> None:
-    """Who may see the app's install page. Raises `Conflict` when somebody changed the app meanwhile."""
-    before = app.install_access
-    values = {"install_access": access, "revision": revision + 1}
-    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, values):
+    """Set who can open the app's install page. Raises `Stale` if somebody else changed the app."""
+    before, after = {"install_access": app.install_access}, {"install_access": access}
+    if not _set(session, app, after, revision):
         raise Stale(
             f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again."
         )
-    if before != access:
-        was, after = {"install_access": before}, {"install_access": access}
-        audit.record(
-            session,
-            actor,
-            "app.install_access_changed",
-            ("app", app.id),
-            now=now,
-            app_id=app.id,
-            before=was,
-            after=after,
-        )
+    if before != after:
+        _record(session, actor, app, "app.install_access_changed", before, after, now)
 
 
 def make_default(session: Session, actor: Actor, app: App, *, now: datetime) -> None:
-    """From now on this app answers devices that name no app."""
+    """Make this the app that answers devices that name no app."""
     if app.is_default:
         return
     for app_id in (app.id, *session.scalars(select(App.id).where(App.is_default))):
@@ -112,7 +78,7 @@ def make_default(session: Session, actor: Actor, app: App, *, now: datetime) -> 
 
 
 def find(session: Session, slug: str | None) -> App:
-    """The app with this slug, or the default app without one. Raises `NotFound`."""
+    """Return the app with this slug, or the default app without one. Raises `NotFound`."""
     query = select(App).options(selectinload(App.channels))
     app = session.scalar(query.where(App.slug == slug) if slug else query.where(App.is_default))
     if app is None:
@@ -126,16 +92,17 @@ def find(session: Session, slug: str | None) -> App:
 
 
 def default_id(session: Session) -> int | None:
-    """The id of the app that is meant where none is named."""
+    """Return the id of the default app. None before the first app is made."""
     return session.scalar(select(App.id).where(App.is_default))
 
 
 def everything(session: Session) -> Sequence[App]:
+    """Return all apps by name."""
     return session.scalars(select(App).options(selectinload(App.platforms)).order_by(App.name)).all()
 
 
 def find_channel(app: App, name: str | None) -> Channel:
-    """The app's channel with this name, or its default channel. Raises `NotFound`."""
+    """Return the app's channel with this name, or its default channel without one. Raises `NotFound`."""
     for channel in app.channels:
         if channel.name == name or (not name and channel.is_default):
             return channel
@@ -148,14 +115,14 @@ def find_channel(app: App, name: str | None) -> Channel:
 
 
 def find_channel_id(session: Session, slug: str | None, name: str | None) -> int:
-    """`find` and `find_channel` in one small query, for the path that every device takes. Raises what they raise."""
+    """Do `find` and `find_channel` in one small query, for the hot path. Raises what they raise."""
     query = select(Channel.id).join(Channel.app).where(App.slug == slug if slug else App.is_default)
     found = session.scalar(query.where(Channel.name == name if name else Channel.is_default))
     return found if found is not None else find_channel(find(session, slug), name).id
 
 
 def find_platform(text: str) -> Platform:
-    """Raises `Invalid` for a platform that we don't know."""
+    """Return the platform with this name. Raises `Invalid` (``unknown_platform``)."""
     found = _PLATFORMS.get(text)
     if found is not None:
         return found
@@ -168,7 +135,7 @@ def find_platform(text: str) -> Platform:
 
 
 def with_package(session: Session, platform: Platform, package_id: str) -> Sequence[App]:
-    """The apps whose builds have this package (bundle) id."""
+    """Return the apps that are pinned to this package id."""
     query = (
         select(App)
         .join(AppPlatform)
@@ -178,32 +145,28 @@ def with_package(session: Session, platform: Platform, package_id: str) -> Seque
 
 
 def check_package(session: Session, app: App, platform: Platform, package_id: str) -> None:
-    """Raises `Conflict` when the app has versions with another package id on this platform."""
+    """Raise `Conflict` (``other_package``) if the app has versions with another package id on this platform."""
     pinned = app.package_id(platform)
     if pinned is None or pinned == package_id:
         return
-    if (
-        session.scalar(
-            select(Version.id).where(Version.app_id == app.id, Version.platform == platform).limit(1)
-        )
-        is not None
-    ):
+    versions = select(Version.id).where(Version.app_id == app.id, Version.platform == platform)
+    if session.scalar(versions.limit(1)) is not None:
         raise Conflict("other_package", f"{app.name} is {pinned} on {platform.label}, not {package_id}.")
 
 
 def pin_package(
     session: Session, actor: Actor, app: App, platform: Platform, package_id: str, *, now: datetime
 ) -> None:
-    """Remember the package id of the app's first build. Later builds must have the same.
+    """Pin the app to the package id of its first build. Later builds must have the same.
 
-    Raises `Conflict` when another one is pinned and the app has versions with it.
+    Raises `Conflict` (``other_package``) if another id is pinned and the app has versions with it.
     """
-    row = next(p for p in app.platforms if p.platform == platform)
+    row = app.on(platform)
     before = row.package_id
     if before == package_id:
         return
     check_package(session, app, platform, package_id)
-    # Two first builds at once: only one of them may say what the app is.
+    # When two first builds arrive at once, only one of them decides.
     if not compare_and_set(
         session, AppPlatform, {"id": row.id}, {"package_id": before}, {"package_id": package_id}
     ):
@@ -213,17 +176,38 @@ def pin_package(
             "other_package",
             f"{app.name} became {app.package_id(platform)} on {platform.label} at the same moment.",
         )
+    _record(session, actor, app, "app.package_pinned", {platform: before}, {platform: package_id}, now)
+
+
+def _set(session: Session, app: App, values: dict[str, Any], revision: int) -> bool:
+    new_row = {**values, "revision": revision + 1}
+    return compare_and_set(session, App, {"id": app.id}, {"revision": revision}, new_row)
+
+
+def _record(
+    session: Session,
+    actor: Actor,
+    app: App,
+    action: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    now: datetime,
+) -> None:
     subject = ("app", app.id)
-    audit.record(
-        session,
-        actor,
-        "app.package_pinned",
-        subject,
-        now=now,
-        app_id=app.id,
-        before={platform: before},
-        after={platform: package_id},
-    )
+    audit.record(session, actor, action, subject, now=now, app_id=app.id, before=before, after=after)
+
+
+def _checked_slug(session: Session, slug: str) -> str:
+    slug = slug.strip().lower()
+    if not _SLUG.fullmatch(slug):
+        raise Invalid(
+            "bad_slug",
+            "A slug has 1 to 60 lower-case letters, digits and inner hyphens, for example my-app.",
+            field="slug",
+        )
+    if session.scalar(select(App.id).where(App.slug == slug)) is not None:
+        raise Conflict("slug_taken", f"There already is an app with the slug {slug}.", field="slug")
+    return slug
 
 
 def _checked_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Values that fields of an app's channels can hold. Each function returns the cleaned value or raises `Invalid` naming the field."""
+"""Values that fields of channels can hold. Each function returns the cleaned value or raises `Invalid` naming the field."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ _CHANNEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 
 
 def channel_name(name: str) -> str:
-    """1 to 40 lower-case letters, digits and inner hyphens: devices send it."""
+    """Check the name of a channel: 1 to 40 lower-case letters, digits and inner hyphens, because devices send it."""
     name = name.strip()
     if not _CHANNEL.fullmatch(name):
         raise Invalid.about(
             "name",
             "bad_channel_name",
-            "a channel has 1 to 40 lower-case letters, digits and inner hyphens, for example beta. Devices send it as it is.",
+            "a channel has 1 to 40 lower-case letters, digits and inner hyphens, for example beta. "
+            "Devices send it as it is.",
         )
     return name
 
 
 def approval_above(above: int | None) -> int | None:
-    """A two-person rule in basis points below everybody, or None for none."""
+    """Check a two-person rule: basis points below 10000, or None for no rule."""
     if above is None:
         return None
     if isinstance(above, bool) or not isinstance(above, int) or not 0 <= above < FULL:

@@ -1,67 +1,62 @@
-"""The kill switch: a whole app, or one of its channels, answers "no update" at once, and again offers what it did."""
+"""The kill switch: it makes a whole app, or one of its channels, answer "no update" until it is turned on again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota import catalogs
+from ota.core.lifecycle import ReleaseState
 from ota.db import compare_and_set
 from ota.history import audit
 from ota.history.audit import Actor
-from ota.models import App, Channel
+from ota.models import App, Channel, Release
 
 
 def shut_off(session: Session, actor: Actor, what: App | Channel, *, now: datetime) -> bool:
-    """From now on the app's (or channel's) devices are offered nothing. False when it was so already, which is fine."""
-    if not _set(session, what, True):
-        return False
-    if isinstance(what, App):
-        audit.record(session, actor, "app.shut_off", ("app", what.id), now=now, app_id=what.id)
-    else:
-        after = {"name": what.name}
-        audit.record(
-            session, actor, "channel.shut_off", ("channel", what.id), now=now, app_id=what.app_id, after=after
-        )
-    return True
+    """Offer nothing to the devices of an app or channel. Return False if it was shut off already."""
+    action = "app.shut_off" if isinstance(what, App) else "channel.shut_off"
+    return _switch(session, actor, what, action, is_off=True, now=now)
 
 
 def turn_on(session: Session, actor: Actor, what: App | Channel, *, now: datetime) -> bool:
-    """Offer again what stands. False when it was on already, which is fine."""
-    if not _set(session, what, False):
-        return False
-    if isinstance(what, App):
-        audit.record(session, actor, "app.turned_on", ("app", what.id), now=now, app_id=what.id)
-    else:
-        after = {"name": what.name}
-        audit.record(
-            session,
-            actor,
-            "channel.turned_on",
-            ("channel", what.id),
-            now=now,
-            app_id=what.app_id,
-            after=after,
-        )
-    return True
+    """Offer the live releases of an app or channel again. Return False if it was turned on already."""
+    action = "app.turned_on" if isinstance(what, App) else "channel.turned_on"
+    return _switch(session, actor, what, action, is_off=False, now=now)
 
 
 def channels_off(session: Session, app_id: int) -> Sequence[Channel]:
-    """The app's channels that are shut off."""
+    """Return the app's channels that are shut off, by name."""
     return session.scalars(
         select(Channel).where(Channel.app_id == app_id, Channel.is_shut_off).order_by(Channel.name)
     ).all()
 
 
-def _set(session: Session, what: App | Channel, is_off: bool) -> bool:
-    # Compared with the state alone and not with a revision: whoever shuts off in an emergency is never told to look again.
+def affected(app: App, channel: Channel | None, live: Iterable[Release], *, now: datetime) -> list[Release]:
+    """Return those of the ``live`` releases that devices get or lose by a switch of the channel, or of the app.
+
+    A switch changes nothing for a release that the other switch, the app's or its channel's, keeps from devices.
+    """
+    offered = [each for each in live if each.state == ReleaseState.ACTIVE and each.starts_at <= now]
+    if channel is None:
+        return [each for each in offered if not each.channel.is_shut_off]
+    return [each for each in offered if each.channel_id == channel.id and not app.is_shut_off]
+
+
+def _switch(
+    session: Session, actor: Actor, what: App | Channel, action: str, *, is_off: bool, now: datetime
+) -> bool:
     kind: type[App] | type[Channel] = App if isinstance(what, App) else Channel
-    what_id, app_id = what.id, what.id if isinstance(what, App) else what.app_id
+    app_id = what.id if isinstance(what, App) else what.app_id
     values = {"is_shut_off": is_off, "revision": kind.revision + 1}
-    if not compare_and_set(session, kind, {"id": what_id}, {"is_shut_off": not is_off}, values):
+    # Compared with the state and not with a revision: nobody should have to look again in an emergency.
+    if not compare_and_set(session, kind, {"id": what.id}, {"is_shut_off": not is_off}, values):
         return False
     catalogs.touch(session, app_id)
+    subject = "app" if isinstance(what, App) else "channel"
+    after = {"name": what.name} if isinstance(what, Channel) else None
+    audit.record(session, actor, action, (subject, what.id), now=now, app_id=app_id, after=after)
     return True

@@ -1,4 +1,4 @@
-"""What an app lets in: the exceptions that its administrators make, and the signer it is held to."""
+"""What an app accepts: exceptions made by its administrators, the signer that it is pinned to, and data about devices."""
 
 from __future__ import annotations
 
@@ -25,61 +25,25 @@ def allow(
     revision: int,
     now: datetime,
 ) -> None:
-    """Let in, or no longer, builds signed with scheme v1 alone, debug builds, and files that live elsewhere.
+    """Set which exceptions the app allows: builds signed with scheme v1 alone, debug builds, external files.
 
-    Raises `Conflict` for a stale ``revision``.
+    Raises `Stale`.
     """
-    exceptions = ("allows_v1_only", "allows_debuggable", "allows_external")
-    before = {name: getattr(app, name) for name in exceptions}
-    after = dict(zip(exceptions, (v1_only, debuggable, external), strict=True))
-    if not compare_and_set(
-        session, App, {"id": app.id}, {"revision": revision}, {**after, "revision": revision + 1}
-    ):
-        raise Stale("Somebody changed this app meanwhile. Look again, then decide.")
-    if before != after:
-        audit.record(
-            session,
-            actor,
-            "app.trust_changed",
-            ("app", app.id),
-            now=now,
-            app_id=app.id,
-            before=before,
-            after=after,
-        )
+    values = {"allows_v1_only": v1_only, "allows_debuggable": debuggable, "allows_external": external}
+    _set(session, actor, app, "app.trust_changed", values, revision, now)
 
 
 def keep_devices(
     session: Session, actor: Actor, app: App, *, keeps: bool, revision: int, now: datetime
 ) -> None:
-    """Keep something of single devices from now on, or nothing but counts. Raises `Conflict` for a stale ``revision``."""
-    before = app.keeps_devices
-    if not compare_and_set(
-        session,
-        App,
-        {"id": app.id},
-        {"revision": revision},
-        {"keeps_devices": keeps, "revision": revision + 1},
-    ):
-        raise Stale("Somebody changed this app meanwhile. Look again, then decide.")
-    if before != keeps:
-        was, after = {"keeps_devices": before}, {"keeps_devices": keeps}
-        audit.record(
-            session,
-            actor,
-            "app.keeping_changed",
-            ("app", app.id),
-            now=now,
-            app_id=app.id,
-            before=was,
-            after=after,
-        )
+    """Set whether data about single devices is kept, or only counts. Raises `Stale`."""
+    _set(session, actor, app, "app.keeping_changed", {"keeps_devices": keeps}, revision, now)
 
 
 def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, *, now: datetime) -> None:
-    """Let the next published build say who signs. Phones still refuse a build of another signer: for an app that starts anew.
+    """Let the next published build pin its own signer. Phones still refuse to update to a build of another signer.
 
-    Raises `Conflict` when no signer is pinned.
+    Raises `Conflict` (``no_signer``) if none is pinned.
     """
     row = app.on(platform)
     before = row.signer
@@ -97,3 +61,21 @@ def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, 
         before={platform: before},
         after={platform: "none"},
     )
+
+
+def _set(
+    session: Session,
+    actor: Actor,
+    app: App,
+    action: str,
+    values: dict[str, bool],
+    revision: int,
+    now: datetime,
+) -> None:
+    before = {name: getattr(app, name) for name in values}
+    new_row = {**values, "revision": revision + 1}
+    if not compare_and_set(session, App, {"id": app.id}, {"revision": revision}, new_row):
+        raise Stale("Somebody changed this app meanwhile. Look again, then decide.")
+    if before != values:
+        subject = ("app", app.id)
+        audit.record(session, actor, action, subject, now=now, app_id=app.id, before=before, after=values)

@@ -1,4 +1,4 @@
-"""The two-person rule of a channel: what opens a release further than stated needs another person's approval."""
+"""The two-person rule of a channel: opening a release above its threshold needs another person's approval."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from ota.models import Channel
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What another person approved: only `ota.approvals` makes one."""
+    """Proof that another person approved an act. Only `ota.approvals` makes one."""
 
     proposal_id: int
 
 
 class NeedsApproval(OtaError):
-    """The act needs another person. Nothing was written; ``kind`` and ``payload`` are what it takes to do it after the approval."""
+    """The act needs another person's approval and nothing was written. ``kind`` and ``payload`` are enough to do it later."""
 
     def __init__(self, kind: str, channel: Channel, summary: str, payload: Mapping[str, Any]) -> None:
-        rule = f"Releases on {channel.name} above {(channel.approval_above or 0) / 100:g} % need another person's approval."
-        super().__init__("needs_approval", rule)
+        threshold = f"{(channel.approval_above or 0) / 100:g} %"
+        super().__init__(
+            "needs_approval",
+            f"Releases on {channel.name} above {threshold} need another person's approval.",
+        )
         self.kind, self.channel, self.summary = kind, channel, summary
         self.payload: dict[str, Any] = msgspec.to_builtins(dict(payload))
 
@@ -38,7 +41,7 @@ def demand(
     summary: str,
     payload: Mapping[str, Any],
 ) -> None:
-    """Raises `NeedsApproval` when the channel's rule asks for it at this ``reach`` (basis points) and nobody has approved."""
+    """Raise `NeedsApproval` if the channel's rule applies to this ``reach`` (basis points) and nobody has approved."""
     if approval is None and needs_approval(channel.approval_above, reach):
         raise NeedsApproval(
             kind, channel, f"{summary}: {reach / 100:g} % of the devices in the end.", payload

@@ -105,3 +105,8 @@ def os_numbers(version: str | None) -> tuple[int, ...]:
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
+
+
+def abi_names(text: str | None) -> frozenset[str]:
+    """Return the ABIs of a stored device or version, which are joined by commas. None is no ABI."""
+    return frozenset(text.split(",")) if text else frozenset()

@@ -1,4 +1,4 @@
-"""How many devices there are, what they run, and whom a release that was taken back has left behind."""
+"""The current numbers of active devices, of the versions they run, and of those left behind by ended releases."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ota.core.lifecycle import ReleaseState
 from ota.devices.devices import ACTIVE_WITHIN
 from ota.models import App, Device, Release, Version
 
-_TAKEN_BACK = (ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN)
+_ENDED = (ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
-    """A version that was taken back, and how many active devices run it: nothing takes it back from them."""
+    """A version that was rolled back or withdrawn (``how``), and how many active devices still run it."""
 
     version: Version
     devices: int
@@ -26,7 +26,7 @@ class LeftBehind:
 
 
 def active(session: Session, app: App, *, now: datetime) -> Mapping[str, int]:
-    """How many active devices the app has on each platform; platforms without any are left out."""
+    """Return the number of the app's active devices by platform. Platforms without any are left out."""
     query = select(Device.platform, func.count()).where(
         Device.app_id == app.id, Device.last_seen_at > now - ACTIVE_WITHIN
     )
@@ -34,7 +34,7 @@ def active(session: Session, app: App, *, now: datetime) -> Mapping[str, int]:
 
 
 def running(session: Session, app: App, *, now: datetime) -> Mapping[tuple[str, int], int]:
-    """How many active devices run each version, by platform and version code."""
+    """Return the number of active devices that run each version, by platform and version code."""
     query = select(Device.platform, Device.version_code, func.count()).where(
         Device.app_id == app.id, Device.version_code.is_not(None), Device.last_seen_at > now - ACTIVE_WITHIN
     )
@@ -43,13 +43,13 @@ def running(session: Session, app: App, *, now: datetime) -> Mapping[tuple[str, 
 
 
 def left_behind(session: Session, version: Version, *, now: datetime) -> list[LeftBehind]:
-    """The versions below this one that were rolled back or withdrawn and that devices still run, the most devices first."""
+    """Return the versions below this one that left devices behind, those with the most devices first."""
     query = select(Version).where(
         Version.app_id == version.app_id,
         Version.platform == version.platform,
         Version.version_code < version.version_code,
         Version.is_active.is_(False),
-        Version.id.in_(select(Release.version_id).where(Release.state.in_(_TAKEN_BACK))),
+        Version.id.in_(select(Release.version_id).where(Release.state.in_(_ENDED))),
     )
     counts = running(session, version.app, now=now)
     found = [
@@ -62,5 +62,5 @@ def left_behind(session: Session, version: Version, *, now: datetime) -> list[Le
 
 
 def _how(version: Version) -> str:
-    ended = next((release for release in version.releases if release.state in _TAKEN_BACK), None)
+    ended = next((release for release in version.releases if release.state in _ENDED), None)
     return "rolled back" if ended is not None and ended.state == ReleaseState.ROLLED_BACK else "withdrawn"

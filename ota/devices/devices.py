@@ -1,9 +1,10 @@
-"""The devices that ask: noted in batches, counted against a build."""
+"""The registry of devices: what each one last reported about itself, noted in batches and counted."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from ota.core.build_facts import Build
 from ota.core.decision import UpdateQuery
-from ota.core.platforms import Platform, os_numbers
+from ota.core.platforms import Platform, abi_names, os_numbers
 from ota.core.preflight import Fleet
 from ota.core.versions import parse_current_version
 from ota.models import App, Channel, Device, Version
@@ -23,15 +24,21 @@ MAX_DEVICE_ID = 200
 """Longest device id, in characters."""
 
 ACTIVE_WITHIN = timedelta(days=30)
-"""A device that has not asked for so long is not counted."""
+"""A device that checked within this time is active. Others are not counted."""
 
 FORGOTTEN_AFTER = timedelta(days=90)
+"""A device that has not checked for this time is deleted."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a device said of itself in a check. ``abis`` are sorted names; ``device_hash`` from `hashed`; ``longest_gap`` in seconds,
-    with the gap before this check (`ota.core.silence`)."""
+    """What a device reported about itself in one check.
+
+    ``device_hash`` is from `hashed`. ``abis`` are sorted. ``longest_gap`` is in seconds and includes the gap that ended with
+    this check (`ota.core.silence`).
+    """
 
     channel_id: int
     platform: Platform
@@ -46,42 +53,27 @@ class Sighting:
 
 
 def hashed(secret: str, device_id: str) -> str:
-    """The only form in which a device's id is kept: HMAC-SHA256 with the server's secret, in hex."""
+    """Return the keyed hash of a device id: HMAC-SHA256 with the server's secret, in hex. Ids are kept in no other form."""
     return hmac.digest(secret.encode(), b"device:" + device_id.encode(), "sha256").hex()
 
 
+def looks_hashed(text: str) -> bool:
+    """Return whether a text can be a keyed hash. A device id can look the same."""
+    return _HASH.fullmatch(text) is not None
+
+
 def note(session: Session, sightings: Iterable[Sighting]) -> None:
-    """Remember what each device said last. Running twice changes nothing."""
+    """Store what each device reported last. Running twice changes nothing."""
     apps = {row.id: row.app_id for row in session.execute(select(Channel.id, Channel.app_id))}
     rows = [_row(apps[each.channel_id], each) for each in sightings if each.channel_id in apps]
-    unique = list({(row["app_id"], row["platform"], row["device_hash"]): row for row in rows}.values())
-    if not unique:
-        return
-    # In one order everywhere, so that two writers never wait for each other.
-    unique.sort(key=lambda row: (row["app_id"], row["platform"], row["device_hash"]))
-    statement = (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(
-        Device
-    )
-    new: dict[str, Any] = {
-        name: statement.excluded[name]
-        for name in unique[0]
-        if name not in {"app_id", "platform", "device_hash", "first_seen_at"}
-    }
-    # What a device did not say this time is still true.
-    for name in ("sdk", "os_version", "abis"):
-        new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
-    # Row by row for the driver, which needs no statement of thousands of values to be put together.
-    keys = ["app_id", "platform", "device_hash"]
-    is_newer = (
-        statement.excluded.last_seen_at >= Device.last_seen_at
-    )  # Journals of several machines are not counted in order.
-    session.connection().execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=new, where=is_newer), unique
-    )
+    unique = {(row["app_id"], row["platform"], row["device_hash"]): row for row in rows}
+    if unique:
+        # In one order everywhere, so that two writers never wait for each other.
+        _upsert(session, [unique[key] for key in sorted(unique)])
 
 
 def forget_old(session: Session, *, now: datetime) -> int:
-    """Delete devices that have not asked for so long that nothing counts them. Answers how many."""
+    """Delete devices that have not checked within `FORGOTTEN_AFTER`. Return their number."""
     found = session.execute(
         delete(Device).where(Device.last_seen_at < now - FORGOTTEN_AFTER),
         execution_options={"synchronize_session": False},
@@ -90,17 +82,12 @@ def forget_old(session: Session, *, now: datetime) -> int:
 
 
 def count_active(session: Session, app_id: int, *, now: datetime) -> int:
-    """How many devices of the app asked within `ACTIVE_WITHIN`, on all platforms and channels."""
-    query = (
-        select(func.count())
-        .select_from(Device)
-        .where(Device.app_id == app_id, Device.last_seen_at > now - ACTIVE_WITHIN)
-    )
-    return session.scalar(query) or 0
+    """Return the number of the app's active devices, on all platforms and channels."""
+    return _count(session, Device.app_id == app_id, Device.last_seen_at > now - ACTIVE_WITHIN)
 
 
 def known(session: Session, app_id: int, hashes: Collection[str]) -> Mapping[str, Device]:
-    """What is known of the devices with these hashes, as they last asked; those that never did are left out."""
+    """Return the devices with these hashes, by hash. Those that have never checked are left out."""
     # Naming both platforms lets the database use the index that begins with app and platform.
     query = select(Device).where(
         Device.app_id == app_id, Device.platform.in_(list(Platform)), Device.device_hash.in_(hashes)
@@ -109,7 +96,7 @@ def known(session: Session, app_id: int, hashes: Collection[str]) -> Mapping[str
 
 
 def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
-    """How many active devices the app has on the build's platform, and whom the build would leave behind."""
+    """Count the app's active devices on the build's platform, and those that could not install the build."""
     is_active = (
         Device.app_id == app.id,
         Device.platform == build.platform,
@@ -117,7 +104,7 @@ def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
     )
 
     def count(*conditions: ColumnElement[bool]) -> int:
-        return session.scalar(select(func.count()).select_from(Device).where(*is_active, *conditions)) or 0
+        return _count(session, *is_active, *conditions)
 
     groups = session.execute(
         select(Device.abis, func.count()).where(*is_active, Device.abis.is_not(None)).group_by(Device.abis)
@@ -137,18 +124,37 @@ def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
 
 
 def stranded(session: Session, version: Version, *, now: datetime) -> int:
-    """How many active devices run exactly this version: nothing takes it back from them."""
-    on_it = (
+    """Return the number of active devices that run exactly this version and keep it when it is taken back."""
+    return _count(
+        session,
         Device.app_id == version.app_id,
         Device.platform == version.platform,
         Device.version_code == version.version_code,
+        Device.last_seen_at > now - ACTIVE_WITHIN,
     )
-    return (
-        session.scalar(
-            select(func.count()).select_from(Device).where(*on_it, Device.last_seen_at > now - ACTIVE_WITHIN)
-        )
-        or 0
+
+
+def query_of(device: Device, *, groups: frozenset[int] = frozenset()) -> UpdateQuery | None:
+    """Return the check that a known device would send. None if its version can't be read.
+
+    Ids are not kept, so its hash takes the place of its id.
+    """
+    try:
+        current = parse_current_version(device.app_version)
+    except ValueError:
+        return None
+    return UpdateQuery(
+        current,
+        device_id=device.device_hash,
+        groups=groups,
+        sdk=device.sdk,
+        os=os_numbers(device.os_version) if device.os_version else None,
+        abis=abi_names(device.abis),
     )
+
+
+def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(Device).where(*conditions)) or 0
 
 
 def _below_ios(session: Session, is_active: tuple[ColumnElement[bool], ...], build: Build) -> int:
@@ -175,23 +181,18 @@ def _row(app_id: int, each: Sighting) -> dict[str, Any]:
     }
 
 
-def query_of(
-    device: Device, *, device_id: str | None = None, groups: frozenset[int] = frozenset()
-) -> UpdateQuery | None:
-    """What a known device would ask; None when its version can't be read. Its id is not kept: without one its hash stands in for it."""
-    try:
-        current = parse_current_version(device.app_version)
-    except ValueError:
-        return None
-    return UpdateQuery(
-        current,
-        device_id=device_id or device.device_hash,
-        groups=groups,
-        sdk=device.sdk,
-        os=os_numbers(device.os_version) if device.os_version else None,
-        abis=abi_names(device.abis),
+def _upsert(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    statement = (postgresql.insert if is_postgresql else sqlite.insert)(Device)
+    fixed = {"app_id", "platform", "device_hash", "first_seen_at"}
+    new: dict[str, Any] = {name: statement.excluded[name] for name in rows[0] if name not in fixed}
+    # What a device did not report this time is still true.
+    for name in ("sdk", "os_version", "abis"):
+        new[name] = func.coalesce(statement.excluded[name], getattr(Device, name))
+    # The journals of several machines are not counted in order.
+    is_newer = statement.excluded.last_seen_at >= Device.last_seen_at
+    keys = ["app_id", "platform", "device_hash"]
+    # The driver gets a list of rows: a single statement with thousands of values would have to be put together first.
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=new, where=is_newer), list(rows)
     )
-
-
-def abi_names(abis: str | None) -> frozenset[str]:
-    return frozenset(abis.split(",")) if abis else frozenset()

@@ -1,4 +1,4 @@
-"""Single devices: the list of them, what one has done, and forgetting one. A device is known by the keyed hash of its id alone."""
+"""Single devices: listing them, the timeline of one, and forgetting one. Devices are known by their keyed hash only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, CursorResult, delete, exists, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from ota.core.platforms import Platform
-from ota.devices import groups
+from ota.devices import group_members
+from ota.devices.devices import looks_hashed
+from ota.devices.group_members import Hashed
 from ota.errors import NotFound
 from ota.history import audit
 from ota.history.audit import Actor
@@ -28,17 +30,19 @@ from ota.models import (
     Version,
 )
 
-_WAYS = 50
-_AT_ONCE = 1_000
-"""So many moments of one time are told at most."""
+_MAX_JOURNEYS = 50
+"""Most journeys that a story has. The newest releases come first."""
+
+_MAX_SIMULTANEOUS = 1_000
+"""Most moments of each kind that a story has for one and the same time."""
 
 Cursor = tuple[datetime, int]
-"""The last device of a page: when it was seen last, and its row's id."""
+"""The last device of a page: the time at which it was last seen, and the id of its row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A page of devices, the one that was seen last first. ``after`` is None on the last page."""
+    """A page of devices, the last seen first. ``after`` is None on the last page."""
 
     devices: Sequence[Device]
     after: Cursor | None
@@ -46,7 +50,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that the device has done. ``version`` is the one of an event, and ``signature`` what failures like it have in common."""
+    """Something that a device did. An event can have a ``version``, and a failure the ``signature`` of its failure group."""
 
     at: datetime
     row: UpdateCheck | Event | UpdateCompletion
@@ -56,21 +60,22 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All that is known of a device of an app. ``devices`` are its rows by platform, the last seen first: an id may be used on both.
+    """Everything that is known about one device of an app.
 
-    ``moments`` go from the newest to the oldest; there are older ones before ``before`` where that is not None.
+    ``devices`` are its rows, the last seen first: there are two if the same id is used on both platforms. ``moments`` are
+    newest first. If there are older ones, they are before ``before``; otherwise that is None.
     """
 
     device_hash: str
     devices: Sequence[Device]
     groups: Sequence[DeviceGroup]
-    ways: Sequence[tuple[ReleaseDevice, Release]]
+    journeys: Sequence[tuple[ReleaseDevice, Release]]
     moments: Sequence[Moment]
     before: datetime | None
 
     @property
     def device(self) -> Device | None:
-        """As it described itself last; None when it is only in groups, or forgotten."""
+        """The row that was seen last. None if the device has not checked, or its row was deleted since."""
         return self.devices[0] if self.devices else None
 
 
@@ -85,8 +90,10 @@ def listed(
     after: Cursor | None = None,
     limit: int = 50,
 ) -> Listed:
-    """Devices of one platform, those seen last first. ``unseen_days``: those that have not asked for so long; ``version``: those that
-    run exactly this."""
+    """Return devices of one platform, the last seen first.
+
+    ``unseen_days`` selects those that have not checked for this many days, ``version`` those that run exactly this version.
+    """
     query = select(Device).where(Device.app_id == app_id, Device.platform == platform)
     if unseen_days is not None:
         query = query.where(Device.last_seen_at <= now - timedelta(days=unseen_days))
@@ -94,7 +101,7 @@ def listed(
         query = query.where(Device.app_version == version)
     if after is not None:
         seen, row_id = after
-        # The first condition says nothing new; with it the database begins in the index where the page before ended.
+        # The first condition is implied by the second. It lets the database start in the index where the last page ended.
         query = query.where(Device.last_seen_at <= seen, or_(Device.last_seen_at < seen, Device.id < row_id))
     found = session.scalars(
         query.order_by(Device.last_seen_at.desc(), Device.id.desc()).limit(limit + 1)
@@ -103,49 +110,49 @@ def listed(
     return Listed(found[:limit], (last.last_seen_at, last.id) if last else None)
 
 
-def known(session: Session, app: App, hashes: Sequence[str]) -> str:
-    """The first of these hashes of which anything is known. Raises `NotFound`."""
-    for each in hashes[:-1]:
-        try:
-            story(session, app, each, limit=1)
-        except NotFound:
-            continue
-        return each
-    return story(session, app, hashes[-1], limit=1).device_hash
+def find(session: Session, app: App, text: str, *, hashed: Hashed) -> str:
+    """Return the hash of a device, given its id or its hash. Raises `NotFound` (``unknown_device``).
+
+    An app can send ids that look like hashes, so the text is first taken as an id.
+    """
+    text = text.strip()
+    try:
+        return story(session, app, hashed(text), limit=1).device_hash
+    except NotFound:
+        if not looks_hashed(text):
+            raise
+    return story(session, app, text, limit=1).device_hash
 
 
 def story(
     session: Session, app: App, device_hash: str, *, before: datetime | None = None, limit: int = 200
 ) -> Story:
-    """What a device has done. Raises `NotFound` when nothing at all is known of it."""
+    """Return what is known about a device, with at least the ``limit`` newest moments. Raises `NotFound` if that is nothing."""
     # Naming both platforms lets the database use the index that begins with app and platform.
     of_app = select(Device).where(
         Device.app_id == app.id, Device.platform.in_(list(Platform)), Device.device_hash == device_hash
     )
     devices = session.scalars(of_app.order_by(Device.last_seen_at.desc())).all()
     moments, older = _moments(session, app.id, device_hash, before, limit)
-    in_groups = groups.groups_of(session, app.id, device_hash)
-    named = session.scalars(
-        select(DeviceGroup).where(DeviceGroup.id.in_(in_groups)).order_by(DeviceGroup.name)
-    ).all()
-    ways = _ways(session, app.id, device_hash)
-    if not (devices or moments or named or ways):
+    groups = group_members.groups_of(session, app.id, device_hash)
+    journeys = _journeys(session, app.id, device_hash)
+    if not (devices or moments or groups or journeys):
         raise NotFound(
             "unknown_device",
             f"No device with this id has asked for {app.name} yet. Expected the id as the app sends it.",
         )
-    return Story(device_hash, devices, named, ways, moments, older)
+    return Story(device_hash, devices, groups, journeys, moments, older)
 
 
 def forget(session: Session, actor: Actor, app: App, device_hash: str, *, now: datetime) -> int:
-    """Delete everything that is known of the device in this app, also that it is in groups. Answers how many rows that were.
+    """Delete everything that is known about a device of the app, and take it out of groups. Return the number of rows deleted.
 
-    Counts by the hour and by the day stay: they name nobody. A device that asks again is a new one. Raises `NotFound`.
+    Hourly and daily counts stay, because they name no device. If the device checks again, it is a new one. Raises `NotFound`.
     """
     known = story(session, app, device_hash, limit=1)
     deleted = 0
     for group in known.groups:
-        deleted += groups.remove_devices(session, actor, group, [device_hash], hashed=_is_one, now=now)
+        deleted += group_members.remove(session, actor, group, [device_hash], hashed=_is_hash, now=now)
     of_app = select(Release.id).join(Release.version).where(Version.app_id == app.id)
     deleted += _delete(
         session,
@@ -171,9 +178,9 @@ def forget(session: Session, actor: Actor, app: App, device_hash: str, *, now: d
     return deleted
 
 
-def _is_one(text: str) -> str:
-    """It is a hash already."""
-    return text
+def _is_hash(device_hash: str) -> str:
+    """Take the place of the hashing function for a text that is a hash already."""
+    return device_hash
 
 
 def _delete(session: Session, model: Any, *which: ColumnElement[bool]) -> int:
@@ -181,14 +188,14 @@ def _delete(session: Session, model: Any, *which: ColumnElement[bool]) -> int:
     return cast("CursorResult[Any]", found).rowcount
 
 
-def _ways(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[ReleaseDevice, Release]]:
+def _journeys(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[ReleaseDevice, Release]]:
     later = aliased(ReleaseDevice)
     same = (
         later.release_id == ReleaseDevice.release_id,
         later.device_id == device_hash,
         later.is_control == ReleaseDevice.is_control,
     )
-    is_last = ~exists().where(*same, later.turn > ReleaseDevice.turn)  # Of its turns in a control.
+    is_last = ~exists().where(*same, later.turn > ReleaseDevice.turn)  # Of its days in the control group.
     query = (
         select(ReleaseDevice, Release)
         .join(Release, Release.id == ReleaseDevice.release_id)
@@ -197,7 +204,7 @@ def _ways(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[Rel
         .options(joinedload(Release.version), joinedload(Release.channel))
     )
     rows = session.execute(
-        query.order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.is_control).limit(_WAYS)
+        query.order_by(ReleaseDevice.release_id.desc(), ReleaseDevice.is_control).limit(_MAX_JOURNEYS)
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -205,38 +212,46 @@ def _ways(session: Session, app_id: int, device_hash: str) -> Sequence[tuple[Rel
 def _moments(
     session: Session, app_id: int, device_hash: str, before: datetime | None, limit: int
 ) -> tuple[Sequence[Moment], datetime | None]:
-    """So many moments before then, and the time from which on there are older ones. Moments of one time stay together."""
-    checks: Any = select(UpdateCheck).where(
-        UpdateCheck.app_id == app_id, UpdateCheck.device_id == device_hash
-    )
-    events: Any = (
-        select(Event, Version, FailureSignature)
-        .outerjoin(Version, Version.id == Event.version_id)
-        .outerjoin(FailureSignature, FailureSignature.id == Event.signature_id)
-        .where(Event.app_id == app_id, Event.device_id == device_hash)
-    )
-    done: Any = select(UpdateCompletion).where(
-        UpdateCompletion.app_id == app_id,
-        UpdateCompletion.platform.in_(list(Platform)),
-        UpdateCompletion.device_id == device_hash,
-    )
-    parts = ((checks, UpdateCheck.created_at), (events, Event.at), (done, UpdateCompletion.completed_at))
+    """Return the newest moments before ``before``, and the time before which there are older ones.
+
+    Moments of one time stay together, even above the limit: the next page begins before that time.
+    """
+    kinds = _kinds_of_moments(app_id, device_hash)
     found = [
         moment
-        for query, at in parts
+        for query, at in kinds
         for moment in _newest(session, query if before is None else query.where(at < before), at, limit + 1)
     ]
     found.sort(key=lambda each: each.at, reverse=True)
     if len(found) <= limit:
         return found, None
-    # Moments of one time stay together, however many they are: the next page begins before that time.
     last = found[limit - 1].at
     kept = [each for each in found if each.at > last]
-    kept += [
-        moment for query, at in parts for moment in _newest(session, query.where(at == last), at, _AT_ONCE)
-    ]
-    has_older = any(_newest(session, query.where(at < last), at, 1) for query, at in parts)
+    for query, at in kinds:
+        kept += _newest(session, query.where(at == last), at, _MAX_SIMULTANEOUS)
+    has_older = any(_newest(session, query.where(at < last), at, 1) for query, at in kinds)
     return kept, last if has_older else None
+
+
+def _kinds_of_moments(app_id: int, device_hash: str) -> Sequence[tuple[Any, Any]]:
+    """Return one query for each kind of moment, with the column of its time."""
+    checks = select(UpdateCheck).where(UpdateCheck.app_id == app_id, UpdateCheck.device_id == device_hash)
+    events = (
+        select(Event, Version, FailureSignature)
+        .outerjoin(Version, Version.id == Event.version_id)
+        .outerjoin(FailureSignature, FailureSignature.id == Event.signature_id)
+        .where(Event.app_id == app_id, Event.device_id == device_hash)
+    )
+    completions = select(UpdateCompletion).where(
+        UpdateCompletion.app_id == app_id,
+        UpdateCompletion.platform.in_(list(Platform)),
+        UpdateCompletion.device_id == device_hash,
+    )
+    return (
+        (checks, UpdateCheck.created_at),
+        (events, Event.at),
+        (completions, UpdateCompletion.completed_at),
+    )
 
 
 def _newest(session: Session, query: Any, at: Any, limit: int) -> list[Moment]:

@@ -17,6 +17,7 @@ from ota.builds import versions
 from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
 from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
+from ota.devices import groups as device_groups
 from ota.errors import Conflict, Invalid, OtaError
 from ota.health import findings
 from ota.history import audit
@@ -109,7 +110,7 @@ def add(
 ) -> Release:
     """Put a release into the database, with its line in the history. ``more`` goes into the line."""
     release.created_at, release.created_by = now, actor.label
-    release.groups = release_terms.groups_named(session, version.app, groups)
+    release.groups = device_groups.named(session, version.app, groups)
     try:
         with session.begin_nested():
             session.add(release)
@@ -289,7 +290,7 @@ def drafted(
     opened = release_terms.first_rollout(rollout, terms.plan)
     starts_at = release_terms.checked_start(terms.starts_at, now)
     critical_from, critical_below = release_terms.checked_bounds(terms.critical_from, terms.critical_below)
-    release_terms.groups_named(session, version.app, terms.groups)
+    device_groups.named(session, version.app, terms.groups)
     if terms.is_floor:
         release_terms.check_floor(opened, plan, starts_at, now)
     return Release(

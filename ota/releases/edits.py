@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ota.apps import two_person
 from ota.apps.two_person import Approval
 from ota.core.plans import Plan, next_step_at, widest
+from ota.devices import groups as device_groups
 from ota.errors import Conflict, Invalid
 from ota.history.audit import Actor
 from ota.models import Release
@@ -166,7 +167,7 @@ def _set_groups(session: Session, release: Release, names: tuple[str, ...] | Non
     if names is None:
         return {}
     before = [group.name for group in release.groups]
-    release.groups = release_terms.groups_named(session, release.version.app, names)
+    release.groups = device_groups.named(session, release.version.app, names)
     return {"groups": [group.name for group in release.groups], "groups_before": before}
 
 

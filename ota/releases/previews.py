@@ -16,12 +16,12 @@ from ota.core.catalog import Candidate, Catalog
 from ota.core.decision import NoUpdate, Reason, UpdateQuery, decide, latest_for_everybody
 from ota.core.lifecycle import ReleaseState
 from ota.core.versions import parse_current_version, parse_name
+from ota.devices import groups as device_groups
 from ota.devices.devices import ACTIVE_WITHIN, query_of
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
 from ota.releases import acts as release_acts
 from ota.releases import rows as release_rows
-from ota.releases import terms as release_terms
 from ota.releases.terms import Terms
 
 MOST = 5_000
@@ -62,7 +62,7 @@ def draft(
 ) -> Release:
     """The release that `releases.start` would make, for `preview`: it never gets into the database. Raises `Invalid` or `NotFound`."""
     made = release_acts.drafted(session, version, channel, rollout, terms or Terms(), now)
-    groups = release_terms.groups_named(session, version.app, terms.groups) if terms else []
+    groups = device_groups.named(session, version.app, terms.groups) if terms else []
     made.salt = "preview"  # Not another draw at every look.
     # Not by assignment: that would put it among the version's releases, and from there into the database.
     for name, value in (("version", version), ("channel", channel), ("groups", groups)):

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from ota.builds import fields
 from ota.core.plans import Plan, PlanStep, check_plan
 from ota.core.rollout import FULL
 from ota.core.versions import CurrentVersion, parse_current_version
-from ota.errors import Invalid, NotFound
-from ota.models import App, DeviceGroup, Release
+from ota.errors import Invalid
+from ota.models import Release
 
 MAX_AHEAD = timedelta(days=366)
-MAX_GROUPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,30 +117,6 @@ def check_floor(rollout: int, plan: Sequence[object] | None, starts_at: datetime
             "a floor must be open to everybody now, or the devices below it could neither reach nor pass it. "
             "Open the release to 100 % (10000) first, then make it a floor.",
         )
-
-
-def groups_named(session: Session, app: App, names: Sequence[str]) -> list[DeviceGroup]:
-    """The app's device groups with these names. Raises `NotFound` naming those there are."""
-    wanted = list(dict.fromkeys(name.strip() for name in names))
-    if not wanted:
-        return []
-    known = {
-        group.name: group
-        for group in session.scalars(
-            select(DeviceGroup).where(DeviceGroup.app_id == app.id).order_by(DeviceGroup.name)
-        )
-    }
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        there = ", ".join(list(known)[:20]) or "none yet"
-        raise NotFound.about(
-            "groups",
-            "unknown_group",
-            f"{app.name} has no device group '{unknown[0][:60]}'. There are: {there}.",
-        )
-    if len(wanted) > MAX_GROUPS:
-        raise Invalid.about("groups", "too_many_groups", f"at most {MAX_GROUPS} for one release.")
-    return [known[name] for name in wanted]
 
 
 def _bound(field: str, text: str | None) -> CurrentVersion | None:

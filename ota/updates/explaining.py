@@ -14,9 +14,8 @@ from ota.apps import apps
 from ota.core.channels import followed
 from ota.core.decision import Offer, UpdateQuery
 from ota.core.explanation import Explanation, explain
-from ota.core.platforms import Platform, os_numbers
+from ota.core.platforms import Platform, abi_names, os_numbers
 from ota.core.versions import parse_current_version
-from ota.devices import devices
 from ota.devices.devices import MAX_DEVICE_ID
 from ota.errors import Invalid
 from ota.models import App, Channel, Device, DeviceGroup, DeviceGroupMember, Version
@@ -146,7 +145,7 @@ def _query(
             if not is_said and is_known:
                 remembered.append(name)
         text, sdk, os_version = text or device.app_version, sdk or device.sdk, os_version or device.os_version
-        abis = abis or devices.abi_names(device.abis)
+        abis = abis or abi_names(device.abis)
     if not text.strip():
         raise Invalid(
             "missing_current_version", _MISSING if device_id else _MISSING_BOTH, field="current_version"

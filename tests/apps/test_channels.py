@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from ota.apps import apps, channels, kill_switch
+from ota.apps import apps, channels, fallbacks, kill_switch
 from ota.apps.channels import ChannelEdit
 from ota.clock import utcnow
 from ota.core.permissions import Role
@@ -255,9 +255,11 @@ def test_an_edit_says_whose_rule_it_loosens(in_app: None) -> None:
     make("gamma", "beta", above=0)
 
     def names(wanted: ChannelEdit, channel_id: int = beta) -> list[str]:
-        return sorted(
-            each.name for each in channels.loosened_by(reader(), channels.get(reader(), channel_id), wanted)
+        known = {each.name: each for each in channels.of_app(reader(), apps.find(reader(), None))}
+        found = fallbacks.loosened_by(
+            known, channels.get(reader(), channel_id), wanted.falls_back_to, wanted.approval_above
         )
+        return sorted(each.name for each in found)
 
     assert names(ChannelEdit((), 1000)) == []
     assert names(ChannelEdit((), 1001)) == ["beta"]

@@ -20,7 +20,7 @@ from ota.core.platforms import Platform, Scheme
 from ota.core.rollout import FULL
 from ota.core.signers import SignerRange
 from ota.db import transaction
-from ota.devices import devices, groups
+from ota.devices import devices, group_members, groups
 from ota.experiments import experiments
 from ota.history.audit import SYSTEM
 from ota.models import App, Artifact, Release, Version
@@ -66,7 +66,7 @@ def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
     for name in GROUPS:
         group = groups.create(session, SYSTEM, app, name=name, now=now)
         ids = [SOMEBODY_ELSE, *([case.device] if case.device and name in case.groups else [])]
-        groups.add_devices(
+        group_members.add(
             session, SYSTEM, group, ids, hashed=lambda each: devices.hashed(secret, each), now=now
         )
 

@@ -14,8 +14,8 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.devices import devices, groups
-from ota.devices.groups import Added
+from ota.devices import devices, group_members, groups
+from ota.devices.group_members import Added
 from ota.errors import Conflict, Invalid, NotFound, OtaError
 from ota.history import audit
 from ota.history.audit import Actor
@@ -44,14 +44,14 @@ def make(name: str = "Testers", app: str | None = None) -> int:
 
 def add(group_id: int, ids: Sequence[str], note: str | None = None) -> Added:
     with transaction() as session:
-        return groups.add_devices(
+        return group_members.add(
             session, ANNA, groups.get(session, group_id), ids, hashed=hashed, note=note, now=NOW
         )
 
 
 def remove(group_id: int, which: Sequence[str]) -> int:
     with transaction() as session:
-        return groups.remove_devices(
+        return group_members.remove(
             session, ANNA, groups.get(session, group_id), which, hashed=hashed, now=NOW
         )
 
@@ -70,7 +70,7 @@ def notes(group_id: int) -> dict[str, str | None]:
     reader().rollback()
     return {
         each.device_hash: each.note
-        for each in groups.members(reader(), groups.get(reader(), group_id), limit=10_000)
+        for each in group_members.listed(reader(), groups.get(reader(), group_id), limit=10_000)
     }
 
 
@@ -120,8 +120,8 @@ def test_a_device_is_found_in_the_groups_of_its_app_alone(in_app: None) -> None:
     for group_id in (testers, shop, foreign):
         add(group_id, ["one"])
     app_id = apps.find(reader(), None).id
-    assert groups.groups_of(reader(), app_id, hashed("one")) == {testers, shop}
-    assert groups.groups_of(reader(), app_id, hashed("two")) == frozenset()
+    assert [group.id for group in group_members.groups_of(reader(), app_id, hashed("one"))] == [shop, testers]
+    assert group_members.groups_of(reader(), app_id, hashed("two")) == []
     assert groups.counts(reader(), apps.find(reader(), None)) == {testers: 1, shop: 1}
 
 
@@ -258,14 +258,26 @@ def test_a_group_that_goes_while_devices_are_added_is_gone_or_stays_whole(app: F
 
 def test_groups_are_found_by_their_names_and_a_missing_one_is_named(in_app: None) -> None:
     app = apps.find(reader(), None)
-    with pytest.raises(
-        NotFound, match=r"has no device group 'Testers'\. It has none yet: make one first\."
-    ) as caught:
-        groups.find(reader(), app, ["Testers"])
-    assert caught.value.code == "unknown_group"
-    ids = [make("Shop 42"), make("Testers")]
+    with pytest.raises(NotFound, match="none yet") as caught:
+        groups.named(reader(), app, ["Testers"])
+    assert (caught.value.code, caught.value.field) == ("unknown_group", "groups")
+    shop, testers = make("Shop 42"), make("Testers")
     app = apps.find(reader(), None)
-    assert [group.id for group in groups.find(reader(), app, ["Testers", "Shop 42", "Testers"])] == ids
-    assert groups.find(reader(), app, []) == []
-    with pytest.raises(NotFound, match=r"no device group 'Beta'\. Expected one of: Shop 42, Testers\."):
-        groups.find(reader(), app, ["Testers", "Beta"])
+    found = groups.named(reader(), app, [" Testers", "Shop 42", "Testers"])
+    assert [group.id for group in found] == [testers, shop]
+    assert groups.named(reader(), app, []) == []
+    with pytest.raises(NotFound, match=r"'Beta'.*Shop 42, Testers\b") as caught:
+        groups.named(reader(), app, ["Testers", "Beta"])
+    assert (caught.value.code, caught.value.field) == ("unknown_group", "groups")
+
+
+def test_a_release_is_open_to_a_limited_number_of_groups(in_app: None) -> None:
+    names = [f"Shop {number}" for number in range(groups.MAX_PER_RELEASE + 1)]
+    with transaction() as session:
+        for name in names:
+            groups.create(session, ANNA, apps.find(session, None), name=name, now=NOW)
+    app = apps.find(reader(), None)
+    assert len(groups.named(reader(), app, names[:-1])) == groups.MAX_PER_RELEASE
+    with pytest.raises(Invalid) as caught:
+        groups.named(reader(), app, names)
+    assert (caught.value.code, caught.value.field) == ("too_many_groups", "groups")

@@ -1,4 +1,4 @@
-"""Managing channels by program, and the kill switch of an app and of a channel."""
+"""JSON: channels, and the kill switches of apps and channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
-from ota.models import App, Channel
+from ota.models import App, Channel, Proposal
 from ota.web import words
 from ota.web.access import actor
 from ota.web.apps.channel_shapes import (
@@ -40,10 +40,9 @@ blueprint = Blueprint("manage_channels", __name__)
     )
 )
 def index(query: ChannelsQuery) -> ChannelsAnswer:
-    """The app's channels with what they fall back to, the default one first."""
-    return ChannelsAnswer(
-        channels=[_view(channel) for channel in channels.of_app(reader(), apps.find(reader(), query.app))]
-    )
+    """The channels of the app with their fallbacks, the default one first."""
+    found = channels.of_app(reader(), apps.find(reader(), query.app))
+    return ChannelsAnswer(channels=[_view(channel) for channel in found])
 
 
 @blueprint.post("/api/channels")
@@ -58,7 +57,7 @@ def index(query: ChannelsQuery) -> ChannelsAnswer:
     )
 )
 def create(body: ChannelRequest) -> ChannelAnswer:
-    """Make a channel that devices can follow by its name."""
+    """Make a channel. Devices follow it by sending its name."""
     with transaction() as session:
         channel = channels.create(
             session,
@@ -75,7 +74,7 @@ def create(body: ChannelRequest) -> ChannelAnswer:
 @blueprint.get("/api/channels/<int:channel_id>")
 @operation(Operation(access=Access.VIEW, summary="Show a channel", tag=MANAGING, answer=ChannelAnswer))
 def show(channel_id: int) -> ChannelAnswer:
-    """One channel; the message says its two-person rule."""
+    """One channel. The message states its two-person rule."""
     channel = channels.get(reader(), channel_id)
     return ChannelAnswer(channel=_view(channel), message=words.approval(channel.approval_above))
 
@@ -91,27 +90,20 @@ def show(channel_id: int) -> ChannelAnswer:
     )
 )
 def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[ChannelAnswer, int]:
-    """Change what a channel falls back to, and its two-person rule. 202: that loosens a rule, so another person has to approve."""
-    now = utcnow()
-    with transaction() as session:
-        channel = channels.get(session, channel_id)
-        wanted = _wanted(channel, body)
-        outcome = approvals.or_propose(
-            session,
-            actor(),
-            lambda: channels.edit(session, actor(), channel, wanted, revision=body.revision, now=now),
-            now=now,
+    """Change the fallbacks and the two-person rule of a channel. 202: this loosens a rule, so another person has to approve."""
+    channel, proposal = _edit(channel_id, body)
+    if proposal is not None:
+        answer = ChannelAnswer(
+            channel=_view(channel), message=waits(proposal), proposal=proposal_view(proposal)
         )
-    if not isinstance(outcome, Channel):
-        view = _view(channels.get(reader(), channel_id))
-        return ChannelAnswer(channel=view, message=waits(outcome), proposal=proposal_view(outcome)), 202
+        return answer, 202
     return _answer(channel, f"{channel.name} is changed. {words.approval(channel.approval_above)}")
 
 
 @blueprint.delete("/api/channels/<int:channel_id>")
 @operation(Operation(access=Access.ADMIN, summary="Delete a channel", tag=MANAGING, answer=DeletedAnswer))
 def delete(channel_id: int) -> DeletedAnswer:
-    """Only one without a history that no channel falls back to, and never the default one."""
+    """Delete a channel without a history. The default channel, and fallbacks of other channels, cannot be deleted."""
     with transaction() as session:
         channel = channels.get(session, channel_id)
         name = channel.name
@@ -124,7 +116,7 @@ def delete(channel_id: int) -> DeletedAnswer:
 @blueprint.post("/api/channels/<int:channel_id>/shut-off")
 @operation(Operation(access=Access.PUBLISH, summary="Shut a channel off", tag=MANAGING, answer=SwitchAnswer))
 def shut_channel_off(channel_id: int) -> SwitchAnswer:
-    """Its devices are offered nothing from now on, and its releases are offered to nobody. Doing it twice is fine."""
+    """Offer nothing to the devices of the channel, and its releases to no device. Repeating it has no effect."""
     with transaction() as session:
         channel = channels.get(session, channel_id)
         is_changed = kill_switch.shut_off(session, actor(), channel, now=utcnow())
@@ -136,7 +128,7 @@ def shut_channel_off(channel_id: int) -> SwitchAnswer:
     Operation(access=Access.PUBLISH, summary="Turn a channel on again", tag=MANAGING, answer=SwitchAnswer)
 )
 def turn_channel_on(channel_id: int) -> SwitchAnswer:
-    """Offer again what stands on it. Doing it twice is fine."""
+    """Offer the live releases of the channel again. Repeating it has no effect."""
     with transaction() as session:
         channel = channels.get(session, channel_id)
         is_changed = kill_switch.turn_on(session, actor(), channel, now=utcnow())
@@ -146,7 +138,7 @@ def turn_channel_on(channel_id: int) -> SwitchAnswer:
 @blueprint.post("/api/apps/<slug>/shut-off")
 @operation(Operation(access=Access.PUBLISH, summary="Shut an app off", tag=MANAGING, answer=SwitchAnswer))
 def shut_app_off(slug: str) -> SwitchAnswer:
-    """No device of the app is offered anything from now on, on any channel. Doing it twice is fine."""
+    """Offer nothing to any device of the app, on all channels. Repeating it has no effect."""
     with transaction() as session:
         app = apps.find(session, slug)
         is_changed = kill_switch.shut_off(session, actor(), app, now=utcnow())
@@ -158,11 +150,26 @@ def shut_app_off(slug: str) -> SwitchAnswer:
     Operation(access=Access.PUBLISH, summary="Turn an app on again", tag=MANAGING, answer=SwitchAnswer)
 )
 def turn_app_on(slug: str) -> SwitchAnswer:
-    """Offer again what stands, on the channels that are not shut off themselves. Doing it twice is fine."""
+    """Offer live releases again, on channels that are not shut off themselves. Repeating it has no effect."""
     with transaction() as session:
         app = apps.find(session, slug)
         is_changed = kill_switch.turn_on(session, actor(), app, now=utcnow())
     return _switched(app, is_changed)
+
+
+def _edit(channel_id: int, body: ChannelEditRequest) -> tuple[Channel, Proposal | None]:
+    now = utcnow()
+    with transaction() as session:
+        channel = channels.get(session, channel_id)
+        wanted = _wanted(channel, body)
+        outcome = approvals.or_propose(
+            session,
+            actor(),
+            lambda: channels.edit(session, actor(), channel, wanted, revision=body.revision, now=now),
+            now=now,
+        )
+    proposal = None if isinstance(outcome, Channel) else outcome
+    return channels.get(reader(), channel_id), proposal
 
 
 def _wanted(channel: Channel, body: ChannelEditRequest) -> ChannelEdit:
@@ -178,15 +185,14 @@ def _switched(what: App | Channel, is_changed: bool) -> SwitchAnswer:
     app, channel = (what, None) if isinstance(what, App) else (what.app, what.name)
     shown = f"{app.name}, channel {channel}," if channel else app.name
     verb = "is" if is_changed else "was already"
+    result = "shut off: devices are offered nothing." if what.is_shut_off else "turned on."
     return SwitchAnswer(
         app=app.slug,
         channel=channel,
         is_shut_off=what.is_shut_off,
         changed=is_changed,
         active_devices=devices.count_active(reader(), app.id, now=utcnow()),
-        message=f"{shown} {verb} shut off: devices are offered nothing."
-        if what.is_shut_off
-        else f"{shown} {verb} turned on.",
+        message=f"{shown} {verb} {result}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the forms about channels and device groups read."""
+"""Forms of channels."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ class ChannelEditForm(Form):
 
     def validate_approval_above(self, field: Field) -> None:
         if field.data is None:
-            return  # Empty, or not a number: that is said already.
+            return  # Empty, or an error is shown already.
         if not field.data.is_finite() or not 0 <= field.data < 100:
             raise ValidationError("Expected 0 to 99.99 percent, or nothing where one person is enough.")
 
     def offer(self, others: list[Channel]) -> None:
-        """Show these channels to choose from."""
+        """Set the channels to choose from."""
         self.falls_back_to.choices = [(each.name, each.name) for each in others]
 
     def wanted(self) -> ChannelEdit:
+        """Return the edit that was entered. Percent become basis points."""
         above = self.approval_above.data
         return ChannelEdit(tuple(self.falls_back_to.data or ()), None if above is None else int(above * 100))
 
@@ -38,5 +39,5 @@ class ChannelForm(ChannelEditForm):
 
 
 def in_percent(basis_points: int | None) -> Decimal | None:
-    """What stands in a field for so many basis points."""
+    """Return basis points as the value of a field in percent."""
     return None if basis_points is None else Decimal(f"{basis_points / 100:g}")

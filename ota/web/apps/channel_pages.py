@@ -1,4 +1,4 @@
-"""Channels: what is live on each, what they fall back to, who has to agree."""
+"""Pages of channels: their live releases, their fallbacks, and their two-person rules."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ blueprint = Blueprint("admin_channels", __name__, url_prefix="/apps/<slug>/chann
 @blueprint.get("")
 @page(Access.VIEW)
 def index(slug: str) -> ResponseReturnValue:
-    """Every channel, and what devices on it are offered."""
+    """All channels, and what their devices are offered."""
     return _page(app_in_view(slug), ChannelForm(formdata=None))
 
 
@@ -40,20 +40,10 @@ def create(slug: str) -> ResponseReturnValue:
     """Make a channel."""
     form = ChannelForm()
     if form.validate_on_submit():
-        wanted = form.wanted()
         try:
-            with transaction() as session:
-                channel = channels.create(
-                    session,
-                    actor(),
-                    apps.find(session, slug),
-                    name=form.name.data,
-                    falls_back_to=wanted.falls_back_to,
-                    approval_above=wanted.approval_above,
-                    now=utcnow(),
-                )
+            channel = _create(slug, form)
             flash(f"The channel {channel.name} is made: devices that send its name follow it.")
-            return redirect(url_for("admin_channels.index", slug=slug), 303)
+            return _to_index(slug)
         except OtaError as error:
             show_error(form, error)
     return _page(app_in_view(slug), form), 422
@@ -62,15 +52,10 @@ def create(slug: str) -> ResponseReturnValue:
 @blueprint.route("/<int:channel_id>/edit", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def edit(slug: str, channel_id: int) -> ResponseReturnValue:
-    """Change fallbacks and rule. A stale form comes back with what was chosen beside what is there now."""
+    """Change fallbacks and rule. A stale form is shown again, with what was chosen next to the present state."""
     app = app_in_view(slug)
     channel = channels.get(reader(), channel_id, app=app)
-    now = channels.edit_of(channel)
-    form = ChannelEditForm(
-        falls_back_to=list(now.falls_back_to),
-        approval_above=in_percent(now.approval_above),
-        revision=channel.revision,
-    )
+    form = _form_of(channel)
     if not form.validate_on_submit():
         return _edit_page(app, channel, form), 422 if form.errors else 200
     try:
@@ -78,31 +63,63 @@ def edit(slug: str, channel_id: int) -> ResponseReturnValue:
     except OtaError as error:
         return _show_again(slug, channel_id, form, error)
     flash(done)
-    return redirect(url_for("admin_channels.index", slug=slug), 303)
+    return _to_index(slug)
 
 
 @blueprint.route("/<int:channel_id>/delete", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def delete(slug: str, channel_id: int) -> ResponseReturnValue:
-    """Forget a channel without a history, after a look at what that means."""
+    """Delete a channel without a history, after a confirmation."""
     app, form = app_in_view(slug), ConfirmForm()
     channel = channels.get(reader(), channel_id, app=app)
     if not form.validate_on_submit():
-        return render_page(
-            "frame/confirm_act.html",
-            "apps/_confirm_delete_channel.html",
-            dialog="apps/_confirm_delete_channel.html",
-            title=f"Delete {channel.name}",
-            app=app,
-            channel=channel,
-            form=form,
-        )
+        return _confirm_delete(app, channel, form)
     name = channel.name
     with transaction() as session:
         found = channels.get(session, channel_id, app=apps.find(session, slug))
         channels.delete(session, actor(), found, now=utcnow())
     flash(f"The channel {name} is deleted.")
+    return _to_index(slug)
+
+
+def _to_index(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_channels.index", slug=slug), 303)
+
+
+def _create(slug: str, form: ChannelForm) -> Channel:
+    wanted = form.wanted()
+    with transaction() as session:
+        return channels.create(
+            session,
+            actor(),
+            apps.find(session, slug),
+            name=form.name.data,
+            falls_back_to=wanted.falls_back_to,
+            approval_above=wanted.approval_above,
+            now=utcnow(),
+        )
+
+
+def _form_of(channel: Channel) -> ChannelEditForm:
+    present = channels.edit_of(channel)
+    return ChannelEditForm(
+        falls_back_to=list(present.falls_back_to),
+        approval_above=in_percent(present.approval_above),
+        revision=channel.revision,
+    )
+
+
+def _confirm_delete(app: App, channel: Channel, form: ConfirmForm) -> str:
+    fragment = "apps/_confirm_delete_channel.html"
+    return render_page(
+        "frame/confirm_act.html",
+        fragment,
+        dialog=fragment,
+        title=f"Delete {channel.name}",
+        app=app,
+        channel=channel,
+        form=form,
+    )
 
 
 def _edit(channel_id: int, app: App, form: ChannelEditForm) -> str:
@@ -125,7 +142,7 @@ def _page(app: App, form: ChannelForm) -> str:
     live: dict[int, list[Release]] = defaultdict(list)
     for release in release_rows.offered(reader(), app, now=utcnow()):
         live[release.channel_id].append(release)
-    rows = [(channel, live[channel.id], _can_go(channel)) for channel in found]
+    rows = [(channel, live[channel.id], channels.why_kept(reader(), channel) is None) for channel in found]
     return render_page(
         "apps/channels.html",
         app=app,
@@ -133,11 +150,6 @@ def _page(app: App, form: ChannelForm) -> str:
         rows=rows,
         active=devices.count_active(reader(), app.id, now=utcnow()),
     )
-
-
-def _can_go(channel: Channel) -> bool:
-    is_needed = channel.is_default or channels.fallen_back_to_by(reader(), channel)
-    return not is_needed and not channels.has_history(reader(), channel)
 
 
 def _edit_page(app: App, channel: Channel, form: ChannelEditForm, **context: Any) -> str:
@@ -151,5 +163,5 @@ def _show_again(slug: str, channel_id: int, form: ChannelEditForm, error: OtaErr
     show_error(form, error)
     is_stale = isinstance(error, Conflict)
     if is_stale:
-        form.revision.data = str(channel.revision)  # Sending it again is now a decision made with open eyes.
+        form.revision.data = str(channel.revision)  # The present state is shown, so it can be sent again.
     return _edit_page(app, channel, form, is_stale=is_stale), 409 if is_stale else 422

@@ -1,4 +1,4 @@
-"""Shapes of requests and answers about channels and the kill switch."""
+"""Shapes of requests and answers about channels and kill switches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Name = Annotated[
     str,
     Meta(
         max_length=100,
-        description="1 to 40 lower-case letters, digits and inner hyphens; devices send it.",
+        description="1 to 40 lower-case letters, digits and inner hyphens. Devices send it.",
         examples=["beta"],
     ),
 ]
@@ -22,7 +22,7 @@ Fallbacks = Annotated[
     list[Annotated[str, Meta(max_length=100)]],
     Meta(
         max_length=100,
-        description="Names of channels whose releases its devices are offered too.",
+        description="Names of channels whose releases are also offered to its devices.",
         examples=[["stable"]],
     ),
 ]
@@ -31,14 +31,14 @@ ApprovalAbove = Annotated[
     Meta(
         ge=0,
         le=9_999,
-        description="Basis points: releases open further need a second person. Null: none does.",
+        description="Basis points. Releases that are open to more devices need a second person. Null: no rule.",
         examples=[1000],
     ),
 ]
 
 
 class ChannelsQuery(Struct, kw_only=True):
-    """Whose channels to list."""
+    """The app whose channels to list."""
 
     app: AppSlug | None = None
 
@@ -53,7 +53,7 @@ class ChannelRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ChannelEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to change; fields that are left out stay."""
+    """What to change. Fields that are left out stay as they are."""
 
     falls_back_to: Fallbacks | msgspec.UnsetType = msgspec.UNSET
     approval_above: ApprovalAbove | msgspec.UnsetType | None = msgspec.UNSET
@@ -61,7 +61,7 @@ class ChannelEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ChannelView(Struct, kw_only=True):
-    """A channel. A device that names none follows the default one."""
+    """A channel. A device that names no channel follows the default one."""
 
     id: int
     app: str
@@ -75,7 +75,7 @@ class ChannelView(Struct, kw_only=True):
 
 
 class ChannelAnswer(Struct, kw_only=True):
-    """One channel, and what was done."""
+    """One channel, and a message about the act."""
 
     ok: bool = True
     channel: ChannelView
@@ -84,14 +84,14 @@ class ChannelAnswer(Struct, kw_only=True):
 
 
 class ChannelsAnswer(Struct, kw_only=True):
-    """An app's channels, the default one first."""
+    """The channels of an app, the default one first."""
 
     ok: bool = True
     channels: list[ChannelView]
 
 
 class SwitchAnswer(Struct, kw_only=True):
-    """What a kill switch did. ``changed`` is false when it was so already; ``channel`` is null for the whole app."""
+    """State of a kill switch. ``changed`` is false if it was in this state already. ``channel`` is null for the whole app."""
 
     ok: bool = True
     app: str
@@ -99,6 +99,6 @@ class SwitchAnswer(Struct, kw_only=True):
     is_shut_off: bool
     changed: bool
     active_devices: Annotated[
-        int, Meta(description="Devices of the app, on any channel, that asked within the last 30 days.")
+        int, Meta(description="Devices of the app, on all channels, that checked within the last 30 days.")
     ]
     message: str

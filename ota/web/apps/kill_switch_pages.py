@@ -1,17 +1,16 @@
-"""The kill switch of an app and of a channel, after a look at what it does."""
+"""Pages of the kill switches of apps and channels, each with a confirmation that shows its effect."""
 
 from __future__ import annotations
 
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from ota.apps import apps, channels, kill_switch
+from ota.apps import apps, channels, fallbacks, kill_switch
 from ota.clock import utcnow
-from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import devices
-from ota.models import App, Channel, Release
+from ota.models import App, Channel
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.forms import ConfirmForm
@@ -24,28 +23,28 @@ blueprint = Blueprint("admin_kill_switch", __name__, url_prefix="/apps/<slug>")
 @blueprint.route("/shut-off", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def shut_app_off(slug: str) -> ResponseReturnValue:
-    """No device of the app is offered anything."""
+    """Offer nothing to any device of the app."""
     return _switch(slug, None, is_off=True)
 
 
 @blueprint.route("/turn-on", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def turn_app_on(slug: str) -> ResponseReturnValue:
-    """Offer again what stands."""
+    """Offer the live releases of the app again."""
     return _switch(slug, None, is_off=False)
 
 
 @blueprint.route("/channels/<int:channel_id>/shut-off", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def shut_channel_off(slug: str, channel_id: int) -> ResponseReturnValue:
-    """The channel's devices are offered nothing, and its releases are offered to nobody."""
+    """Offer nothing to the devices of the channel, and its releases to no device."""
     return _switch(slug, channel_id, is_off=True)
 
 
 @blueprint.route("/channels/<int:channel_id>/turn-on", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def turn_channel_on(slug: str, channel_id: int) -> ResponseReturnValue:
-    """Offer again what stands on it."""
+    """Offer the live releases of the channel again."""
     return _switch(slug, channel_id, is_off=False)
 
 
@@ -58,18 +57,21 @@ def _switch(slug: str, channel_id: int | None, *, is_off: bool) -> ResponseRetur
         what = apps.find(session, slug) if channel_id is None else channels.get(session, channel_id, app=app)
         act = kill_switch.shut_off if is_off else kill_switch.turn_on
         is_changed = act(session, actor(), what, now=utcnow())
-    shown = what.name if channel_id is None else f"The channel {what.name}"
-    if not is_changed:
-        flash(f"{shown} was {'shut off' if is_off else 'turned on'} already.")
-    else:
-        flash(
-            f"{shown} is {'shut off: devices are told that there is no update.' if is_off else 'turned on again.'}"
-        )
+    flash(_result(what, is_off, is_changed))
     return redirect(url_for("admin_channels.index", slug=slug), 303)
 
 
+def _result(what: App | Channel, is_off: bool, is_changed: bool) -> str:
+    shown = f"The channel {what.name}" if isinstance(what, Channel) else what.name
+    if not is_changed:
+        return f"{shown} was {'shut off' if is_off else 'turned on'} already."
+    if is_off:
+        return f"{shown} is shut off: devices are told that there is no update."
+    return f"{shown} is turned on again."
+
+
 def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: bool) -> str:
-    app = app_in_view(slug)
+    app, now = app_in_view(slug), utcnow()
     what = channel or app
     fragment = "apps/_confirm_switch.html"
     return render_page(
@@ -82,20 +84,7 @@ def _confirm(slug: str, channel: Channel | None, form: ConfirmForm, *, is_off: b
         form=form,
         is_off=is_off,
         is_so=what.is_shut_off == is_off,
-        offers=_offers(app, channel),
-        active=devices.count_active(reader(), app.id, now=utcnow()),
-        followers=channels.fallen_back_to_by(reader(), channel) if channel else (),
+        offers=kill_switch.affected(app, channel, release_rows.offered(reader(), app, now=now), now=now),
+        active=devices.count_active(reader(), app.id, now=now),
+        followers=fallbacks.followers(reader(), channel) if channel else (),
     )
-
-
-def _offers(app: App, channel: Channel | None) -> list[Release]:
-    """The releases to which the switch makes a difference: for the app those on channels that are not shut off themselves."""
-    now = utcnow()
-    live = [
-        each
-        for each in release_rows.offered(reader(), app, now=now)
-        if each.state == ReleaseState.ACTIVE and each.starts_at <= now
-    ]
-    if channel is None:
-        return [each for each in live if not each.channel.is_shut_off]
-    return [each for each in live if each.channel_id == channel.id and not app.is_shut_off]

@@ -1,4 +1,4 @@
-"""Apps: the list, a new one, its settings."""
+"""Pages of apps: the list, a new app, and the settings of one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("admin_apps", __name__)
 @blueprint.get("/")
 @page(Access.VIEW)
 def home() -> ResponseReturnValue:
-    """The default app's versions, or the list of apps where there is none."""
+    """Go to the versions of the default app, or to the list of apps if there is none."""
     default = next((app for app in apps.everything(reader()) if app.is_default), None)
     if default is None:
         return redirect(url_for("admin_apps.index"), 303)
@@ -33,7 +33,7 @@ def home() -> ResponseReturnValue:
 @blueprint.get("/apps")
 @page(Access.VIEW)
 def index() -> ResponseReturnValue:
-    """Every app on this server."""
+    """All apps on this server."""
     return render_page("apps/apps.html", form=AppForm())
 
 
@@ -56,53 +56,63 @@ def create() -> ResponseReturnValue:
 @blueprint.route("/apps/<slug>/settings", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def settings(slug: str) -> ResponseReturnValue:
-    """Rename the app and see what it is held to."""
+    """Show the settings of the app, and rename it."""
     app = app_in_view(slug)
     form = RenameForm(name=app.name, revision=app.revision)
     if not form.validate_on_submit():
         return _settings_page(app, form), 422 if form.errors else 200
     try:
-        with transaction() as session:
-            found = apps.find(session, slug)
-            apps.rename(
-                session, actor(), found, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow()
-            )
+        _rename(slug, form)
     except OtaError as error:
         show_error(form, error)
         return _settings_page(app_in_view(slug), form), 409 if isinstance(error, Conflict) else 422
     flash("The name is changed.")
-    return redirect(url_for("admin_apps.settings", slug=slug), 303)
+    return _to_settings(slug)
 
 
 @blueprint.post("/apps/<slug>/default")
 @page(Access.ADMIN)
 def make_default(slug: str) -> ResponseReturnValue:
-    """Let this app answer devices that name no app."""
+    """Make this the app that answers devices that name no app."""
     with transaction() as session:
         app = apps.find(session, slug)
         apps.make_default(session, actor(), app, now=utcnow())
     flash(f"{app.name} now answers devices that name no app.")
-    return redirect(url_for("admin_apps.settings", slug=slug), 303)
+    return _to_settings(slug)
 
 
 @blueprint.post("/apps/<slug>/install-access")
 @page(Access.ADMIN)
 def set_install_access(slug: str) -> ResponseReturnValue:
-    """Open the install page to everybody, to people with a link, or to nobody."""
+    """Set who can open the install page: everybody, people with a link, or nobody."""
     form = InstallAccessForm()
     if not form.validate_on_submit():
         return _settings_page(app_in_view(slug), access_form=form), 422
     try:
-        with transaction() as session:
-            app, access = apps.find(session, slug), InstallAccess(form.install_access.data)
-            apps.set_install_access(
-                session, actor(), app, access, revision=seen_revision(form) or 0, now=utcnow()
-            )
+        _set_install_access(slug, form)
     except Conflict as error:
         show_error(form, error)
         return _settings_page(app_in_view(slug), access_form=form), 409
     flash("Who may see the install page is changed.")
+    return _to_settings(slug)
+
+
+def _to_settings(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_apps.settings", slug=slug), 303)
+
+
+def _rename(slug: str, form: RenameForm) -> None:
+    revision = seen_revision(form) or 0
+    with transaction() as session:
+        app = apps.find(session, slug)
+        apps.rename(session, actor(), app, name=form.name.data, revision=revision, now=utcnow())
+
+
+def _set_install_access(slug: str, form: InstallAccessForm) -> None:
+    access, revision = InstallAccess(form.install_access.data), seen_revision(form) or 0
+    with transaction() as session:
+        app = apps.find(session, slug)
+        apps.set_install_access(session, actor(), app, access, revision=revision, now=utcnow())
 
 
 def _settings_page(

@@ -1,1 +1,1 @@
-"""Doors for devices and groups."""
+"""Doors for devices and device groups."""

@@ -1,4 +1,4 @@
-"""Single devices by program: the list, what one has done, and forgetting one."""
+"""JSON: single devices, their timelines, and forgetting one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.devices import timeline
 from ota.errors import Invalid
+from ota.web import journal
 from ota.web.access import actor
 from ota.web.devices.shapes import (
     DeviceAnswer,
@@ -19,7 +20,7 @@ from ota.web.devices.shapes import (
     DeviceStoryQuery,
     ForgottenAnswer,
 )
-from ota.web.devices.views import cursor_of, cursor_text, device_view, find, story_answer
+from ota.web.devices.views import cursor_of, cursor_text, device_view, story_answer
 from ota.web.operation import MANAGING, Operation, operation, with_plus
 
 blueprint = Blueprint("manage_devices", __name__)
@@ -32,7 +33,7 @@ blueprint = Blueprint("manage_devices", __name__)
     )
 )
 def index(slug: str, query: DevicesQuery) -> DevicesAnswer:
-    """The devices of an app on one platform, the one that was seen last first."""
+    """The devices of an app on one platform, the last seen first."""
     app = apps.find(reader(), slug)
     found = timeline.listed(
         reader(),
@@ -58,13 +59,13 @@ def index(slug: str, query: DevicesQuery) -> DevicesAnswer:
     )
 )
 def show(query: DeviceStoryQuery) -> DeviceAnswer:
-    """What a device runs, what it was offered and why, what it reported, its groups and its ways with releases."""
+    """A device: what it runs, what it was offered and why, what it reported, its groups, and its journeys."""
     if query.before is not None and query.before.tzinfo is None:
         raise Invalid.about(
             "before", "invalid_field", "expected a time with its zone, for example 2026-03-01T12:00:00Z."
         )
     app = apps.find(reader(), query.app)
-    device_hash = find(reader(), app, query.device_id)
+    device_hash = timeline.find(reader(), app, query.device_id, hashed=journal.hashed)
     return story_answer(timeline.story(reader(), app, device_hash, before=query.before, limit=query.limit))
 
 
@@ -79,8 +80,9 @@ def show(query: DeviceStoryQuery) -> DeviceAnswer:
     )
 )
 def forget(query: DeviceQuery) -> ForgottenAnswer:
-    """Delete everything that is known of a device in an app. It can't be undone; counts, which name nobody, stay."""
+    """Delete everything that is known about a device of an app. This cannot be undone. Counts stay: they name no device."""
     with transaction() as session:
         app = apps.find(session, query.app)
-        rows = timeline.forget(session, actor(), app, find(session, app, query.device_id), now=utcnow())
+        device_hash = timeline.find(session, app, query.device_id, hashed=journal.hashed)
+        rows = timeline.forget(session, actor(), app, device_hash, now=utcnow())
     return ForgottenAnswer(rows=rows, message="The device is forgotten. If it asks again, it is a new one.")

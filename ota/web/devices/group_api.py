@@ -1,4 +1,4 @@
-"""Managing device groups by program."""
+"""JSON: device groups and their members."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.devices import groups
+from ota.devices import group_members, groups
 from ota.errors import Invalid
-from ota.models import DeviceGroup
+from ota.models import DeviceGroup, DeviceGroupMember
 from ota.web import journal
 from ota.web.access import actor
 from ota.web.devices.group_shapes import (
@@ -38,7 +38,7 @@ blueprint = Blueprint("manage_groups", __name__)
     )
 )
 def index(query: GroupsQuery) -> GroupsAnswer:
-    """The app's groups by name, with how many devices are in each."""
+    """The groups of the app by name, with the number of devices in each."""
     app = apps.find(reader(), query.app)
     counted = groups.counts(reader(), app)
     found = groups.of_app(reader(), app, limit=query.limit, offset=query.offset)
@@ -57,7 +57,7 @@ def index(query: GroupsQuery) -> GroupsAnswer:
     )
 )
 def create(body: GroupRequest) -> GroupAnswer:
-    """Make an empty group that releases can be open to."""
+    """Make an empty group. Releases can be open to it."""
     with transaction() as session:
         group = groups.create(session, actor(), apps.find(session, body.app), name=body.name, now=utcnow())
     return _answer(group, f"The group {group.name} is made. Put devices into it.")
@@ -74,14 +74,12 @@ def create(body: GroupRequest) -> GroupAnswer:
     )
 )
 def show(group_id: int, query: MembersQuery) -> GroupMembersAnswer:
-    """One group and its devices, the last added first."""
+    """One group and its members, the last added first."""
     group = groups.get(reader(), group_id)
-    found = groups.members(reader(), group, limit=query.limit, offset=query.offset)
-    views = [
-        MemberView(device_hash=m.device_hash, note=m.note, added_at=m.added_at, added_by=m.added_by)
-        for m in found
-    ]
-    return GroupMembersAnswer(group=_view(group, groups.count(reader(), group)), members=views)
+    found = group_members.listed(reader(), group, limit=query.limit, offset=query.offset)
+    return GroupMembersAnswer(
+        group=_view(group, groups.count(reader(), group)), members=[_member_view(each) for each in found]
+    )
 
 
 @blueprint.patch("/api/groups/<int:group_id>")
@@ -95,7 +93,7 @@ def show(group_id: int, query: MembersQuery) -> GroupMembersAnswer:
     )
 )
 def rename(group_id: int, body: GroupEditRequest) -> GroupAnswer:
-    """Releases stay open to it under its new name."""
+    """Rename a group. Releases stay open to it."""
     with transaction() as session:
         group = groups.get(session, group_id)
         groups.rename(session, actor(), group, name=body.name, revision=body.revision, now=utcnow())
@@ -107,7 +105,7 @@ def rename(group_id: int, body: GroupEditRequest) -> GroupAnswer:
     Operation(access=Access.PUBLISH, summary="Delete a device group", tag=MANAGING, answer=DeletedAnswer)
 )
 def delete(group_id: int) -> DeletedAnswer:
-    """Forget a group and who was in it. Not while a live release is open to it."""
+    """Delete a group and its members. Refused while a live release is open to it."""
     with transaction() as session:
         group = groups.get(session, group_id)
         name = group.name
@@ -126,22 +124,30 @@ def delete(group_id: int) -> DeletedAnswer:
     )
 )
 def change_devices(group_id: int, body: GroupDevicesRequest) -> GroupAnswer:
-    """Put devices into a group and take others out, all or nothing. Doing it twice is fine."""
+    """Add devices to a group and remove others, all or nothing. Repeating it has no effect."""
+    _check_not_empty(body)
+    with transaction() as session:
+        group = groups.get(session, group_id)
+        added, removed = group_members.change(
+            session,
+            actor(),
+            group,
+            body.add,
+            body.remove,
+            note=body.note,
+            hashed=journal.hashed,
+            now=utcnow(),
+        )
+    return _answer(group, f"{added.new} added, {added.known} were in it already, {removed} removed.")
+
+
+def _check_not_empty(body: GroupDevicesRequest) -> None:
     if not body.add and not body.remove:
         raise Invalid(
             "nothing_to_do",
             "add, remove: expected ids of devices in at least one of the two lists.",
             field="add",
         )
-    with transaction() as session:
-        group = groups.get(session, group_id)
-        removed = groups.remove_devices(
-            session, actor(), group, body.remove, hashed=journal.hashed, now=utcnow()
-        )
-        added = groups.add_devices(
-            session, actor(), group, body.add, hashed=journal.hashed, note=body.note, now=utcnow()
-        )
-    return _answer(group, f"{added.new} added, {added.known} were in it already, {removed} removed.")
 
 
 def _answer(group: DeviceGroup, message: str) -> GroupAnswer:
@@ -156,4 +162,13 @@ def _view(group: DeviceGroup, devices: int) -> GroupView:
         devices=devices,
         created_at=group.created_at,
         revision=group.revision,
+    )
+
+
+def _member_view(member: DeviceGroupMember) -> MemberView:
+    return MemberView(
+        device_hash=member.device_hash,
+        note=member.note,
+        added_at=member.added_at,
+        added_by=member.added_by,
     )

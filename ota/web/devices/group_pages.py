@@ -1,4 +1,4 @@
-"""Device groups: who is in them, and which releases are open to them."""
+"""Pages of device groups: their members, and the releases that are open to them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ota.apps import apps
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.devices import devices, groups
+from ota.devices import devices, group_members, groups
 from ota.errors import OtaError, Stale
-from ota.models import App
+from ota.models import App, DeviceGroup
 from ota.web import journal
 from ota.web.access import actor, page
 from ota.web.devices.forms import DevicesForm, GroupForm
@@ -21,13 +21,13 @@ from ota.web.in_view import app_in_view
 
 blueprint = Blueprint("admin_groups", __name__, url_prefix="/apps/<slug>/groups")
 
-PAGE = 100
+_PAGE = 100
 
 
 @blueprint.get("")
 @page(Access.VIEW)
 def index(slug: str) -> ResponseReturnValue:
-    """Every group, with how many devices are in it."""
+    """All groups, with the number of devices in each."""
     return _index(app_in_view(slug), GroupForm(formdata=None))
 
 
@@ -39,11 +39,10 @@ def create(slug: str) -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             with transaction() as session:
-                group = groups.create(
-                    session, actor(), apps.find(session, slug), name=form.name.data, now=utcnow()
-                )
+                app = apps.find(session, slug)
+                group = groups.create(session, actor(), app, name=form.name.data, now=utcnow())
             flash(f"The group {group.name} is made. Put devices into it.")
-            return redirect(url_for("admin_groups.show", slug=slug, group_id=group.id), 303)
+            return _to_group(slug, group.id)
         except OtaError as error:
             show_error(form, error)
     return _index(app_in_view(slug), form), 422
@@ -52,37 +51,19 @@ def create(slug: str) -> ResponseReturnValue:
 @blueprint.get("/<int:group_id>")
 @page(Access.VIEW)
 def show(slug: str, group_id: int) -> ResponseReturnValue:
-    """One group: its devices and the releases that are open to it."""
+    """One group: its members, and the releases that are open to it."""
     return _page(slug, group_id)
 
 
 @blueprint.post("/<int:group_id>/devices")
 @page(Access.PUBLISH)
 def add(slug: str, group_id: int) -> ResponseReturnValue:
-    """Put the pasted devices into the group."""
+    """Add the pasted devices to the group."""
     form = DevicesForm()
     if form.validate_on_submit():
         try:
-            with transaction() as session:
-                group = groups.get(session, group_id, app=apps.find(session, slug))
-                added = groups.add_devices(
-                    session,
-                    actor(),
-                    group,
-                    form.ids(),
-                    hashed=journal.hashed,
-                    note=form.note.data,
-                    now=utcnow(),
-                )
-            flash(
-                f"{_devices(added.new)} added."
-                + (
-                    f" {added.known:,} {'was' if added.known == 1 else 'were'} in the group before."
-                    if added.known
-                    else ""
-                )
-            )
-            return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
+            flash(_add(slug, group_id, form))
+            return _to_group(slug, group_id)
         except OtaError as error:
             show_error(form, error)
     return _page(slug, group_id, devices_form=form), 422
@@ -91,62 +72,91 @@ def add(slug: str, group_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:group_id>/remove")
 @page(Access.PUBLISH)
 def remove(slug: str, group_id: int) -> ResponseReturnValue:
-    """Take one device out of the group."""
+    """Remove one device from the group."""
     which = without_nul(request.form.get("device", ""))
     with transaction() as session:
         group = groups.get(session, group_id, app=apps.find(session, slug))
-        removed = groups.remove_devices(session, actor(), group, [which], hashed=journal.hashed, now=utcnow())
+        removed = group_members.remove(session, actor(), group, [which], hashed=journal.hashed, now=utcnow())
     flash("The device is taken out." if removed else "That device was not in the group.")
-    return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
+    return _to_group(slug, group_id)
 
 
 @blueprint.post("/<int:group_id>/rename")
 @page(Access.PUBLISH)
 def rename(slug: str, group_id: int) -> ResponseReturnValue:
-    """Call it something else."""
+    """Rename the group."""
     form = GroupForm()
     if not form.validate_on_submit():
         return _page(slug, group_id, rename_form=form), 422
     try:
-        with transaction() as session:
-            group = groups.get(session, group_id, app=apps.find(session, slug))
-            groups.rename(
-                session, actor(), group, name=form.name.data, revision=seen_revision(form) or 0, now=utcnow()
-            )
+        name = _rename(slug, group_id, form)
     except OtaError as error:
         show_error(form, error)
         form.revision.data = str(groups.get(reader(), group_id).revision)
         return _page(slug, group_id, rename_form=form), 409 if isinstance(error, Stale) else 422
-    flash(f"The group is now called {group.name}.")
-    return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
+    flash(f"The group is now called {name}.")
+    return _to_group(slug, group_id)
 
 
 @blueprint.route("/<int:group_id>/delete", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def delete(slug: str, group_id: int) -> ResponseReturnValue:
-    """Forget the group, after a look at what that means."""
+    """Delete the group, after a confirmation."""
     app, form = app_in_view(slug), ConfirmForm()
     group = groups.get(reader(), group_id, app=app)
     if not form.validate_on_submit():
-        fragment = "devices/_confirm_delete_group.html"
-        return render_page(
-            "frame/confirm_act.html",
-            fragment,
-            dialog=fragment,
-            title=f"Delete {group.name}",
-            app=app,
-            group=group,
-            form=form,
-            count=groups.count(reader(), group),
-            releases=groups.targeted_by(reader(), group),
-        )
+        return _confirm_delete(app, group, form)
     name = group.name
     with transaction() as session:
-        groups.delete(
-            session, actor(), groups.get(session, group_id, app=apps.find(session, slug)), now=utcnow()
-        )
+        found = groups.get(session, group_id, app=apps.find(session, slug))
+        groups.delete(session, actor(), found, now=utcnow())
     flash(f"The group {name} is deleted.")
     return redirect(url_for("admin_groups.index", slug=slug), 303)
+
+
+def _to_group(slug: str, group_id: int) -> ResponseReturnValue:
+    return redirect(url_for("admin_groups.show", slug=slug, group_id=group_id), 303)
+
+
+def _add(slug: str, group_id: int, form: DevicesForm) -> str:
+    """Add the pasted devices. Return a message with the numbers."""
+    with transaction() as session:
+        added = group_members.add(
+            session,
+            actor(),
+            groups.get(session, group_id, app=apps.find(session, slug)),
+            form.ids(),
+            hashed=journal.hashed,
+            note=form.note.data,
+            now=utcnow(),
+        )
+    message = "1 device is added." if added.new == 1 else f"{added.new:,} devices are added."
+    if added.known:
+        message += f" {added.known:,} {'was' if added.known == 1 else 'were'} in the group before."
+    return message
+
+
+def _rename(slug: str, group_id: int, form: GroupForm) -> str:
+    revision = seen_revision(form) or 0
+    with transaction() as session:
+        group = groups.get(session, group_id, app=apps.find(session, slug))
+        groups.rename(session, actor(), group, name=form.name.data, revision=revision, now=utcnow())
+    return group.name
+
+
+def _confirm_delete(app: App, group: DeviceGroup, form: ConfirmForm) -> str:
+    fragment = "devices/_confirm_delete_group.html"
+    return render_page(
+        "frame/confirm_act.html",
+        fragment,
+        dialog=fragment,
+        title=f"Delete {group.name}",
+        app=app,
+        group=group,
+        form=form,
+        count=groups.count(reader(), group),
+        releases=groups.targeted_by(reader(), group),
+    )
 
 
 def _index(app: App, form: GroupForm) -> str:
@@ -163,23 +173,19 @@ def _page(
 ) -> str:
     app, start = app_in_view(slug), start_of_page()
     group = groups.get(reader(), group_id, app=app)
-    found = groups.members(reader(), group, limit=PAGE + 1, offset=start)
-    seen = devices.known(reader(), app.id, [member.device_hash for member in found])
+    found = group_members.listed(reader(), group, limit=_PAGE + 1, offset=start)
+    known = devices.known(reader(), app.id, [member.device_hash for member in found])
     return render_page(
         "devices/group.html",
         app=app,
         group=group,
         start=start,
-        page_size=PAGE,
-        has_more=len(found) > PAGE,
-        rows=[(member, seen.get(member.device_hash)) for member in found[:PAGE]],
+        page_size=_PAGE,
+        has_more=len(found) > _PAGE,
+        rows=[(member, known.get(member.device_hash)) for member in found[:_PAGE]],
         count=groups.count(reader(), group),
         releases=groups.targeted_by(reader(), group),
         form=devices_form or DevicesForm(formdata=None),
         rename_form=rename_form or GroupForm(formdata=None, name=group.name, revision=group.revision),
-        limit=groups.MAX_MEMBERS,
+        limit=group_members.MAX_MEMBERS,
     )
-
-
-def _devices(count: int) -> str:
-    return "1 device is" if count == 1 else f"{count:,} devices are"

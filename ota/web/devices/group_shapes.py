@@ -13,7 +13,7 @@ GroupName = Annotated[str, Meta(max_length=200, description="1 to 60 characters.
 
 
 class GroupsQuery(Struct, kw_only=True):
-    """Whose groups to list."""
+    """The app whose groups to list."""
 
     app: AppSlug | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
@@ -21,7 +21,7 @@ class GroupsQuery(Struct, kw_only=True):
 
 
 class MembersQuery(Struct, kw_only=True):
-    """Which of its devices to list."""
+    """Which members of the group to list."""
 
     limit: Annotated[int, Meta(ge=0, le=1000)] = 100
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
@@ -42,14 +42,14 @@ class GroupEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class GroupDevicesRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Devices to put into the group and to take out of it. What is in both is in the group afterwards."""
+    """Devices to add to the group and to remove from it. A device in both lists is in the group afterwards."""
 
     add: Annotated[
         list[str], Meta(description="Ids as the devices send them in `device_id`.", examples=[["abc123"]])
     ] = []
-    remove: Annotated[list[str], Meta(description="Ids, or hashes as `members` shows them.")] = []
+    remove: Annotated[list[str], Meta(description="Ids, or hashes from `members`.")] = []
     note: (
-        Annotated[str, Meta(max_length=1000, description="What people recognise the added devices by.")]
+        Annotated[str, Meta(max_length=1000, description="Text by which people recognize the added devices.")]
         | None
     ) = None
 
@@ -66,7 +66,7 @@ class GroupView(Struct, kw_only=True):
 
 
 class MemberView(Struct, kw_only=True):
-    """A device in a group. Its id is not kept: only a keyed hash of it."""
+    """A device in a group. Only the keyed hash of its id is kept."""
 
     device_hash: str
     note: str | None
@@ -75,7 +75,7 @@ class MemberView(Struct, kw_only=True):
 
 
 class GroupAnswer(Struct, kw_only=True):
-    """One group, and what was done."""
+    """One group, and a message about the act."""
 
     ok: bool = True
     group: GroupView
@@ -83,7 +83,7 @@ class GroupAnswer(Struct, kw_only=True):
 
 
 class GroupMembersAnswer(Struct, kw_only=True):
-    """One group, and its devices, the last added first."""
+    """One group and its members, the last added first."""
 
     ok: bool = True
     group: GroupView
@@ -91,7 +91,7 @@ class GroupMembersAnswer(Struct, kw_only=True):
 
 
 class GroupsAnswer(Struct, kw_only=True):
-    """A list of groups, by name."""
+    """Groups by name."""
 
     ok: bool = True
     groups: list[GroupView]

@@ -1,4 +1,4 @@
-"""Devices: the list, one that is looked up by its id, and forgetting one."""
+"""Pages of devices: the list, looking one up by its id, its timeline, and forgetting it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from flask import Blueprint, flash, redirect, request, url_for
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
-from wtforms import StringField
-from wtforms.validators import InputRequired, Length
 
 from ota.apps import apps
 from ota.clock import utcnow
@@ -18,44 +16,36 @@ from ota.db import reader, transaction
 from ota.devices import timeline
 from ota.errors import NotFound, OtaError
 from ota.models import App
+from ota.web import journal
 from ota.web.access import actor, page
-from ota.web.devices.views import LOOKED_UP, cursor_of, cursor_text, find, folded, looked_up
-from ota.web.forms import ConfirmForm, Form, show_error
+from ota.web.devices.forms import LookUpForm
+from ota.web.devices.views import LOOKED_UP, cursor_of, cursor_text, folded, looked_up
+from ota.web.forms import ConfirmForm, show_error
 from ota.web.frame import render_page
 from ota.web.in_view import app_in_view
 from ota.web.operation import with_plus
 
 blueprint = Blueprint("admin_devices", __name__, url_prefix="/apps/<slug>/devices")
 
-UNSEEN = (7, 30)
-
-
-class LookUpForm(Form):
-    device_id = StringField(
-        "Device id",
-        [
-            InputRequired("Enter the id that the app sends."),
-            Length(max=200, message="At most 200 characters."),
-        ],
-    )
+_UNSEEN_DAYS = (7, 30)
 
 
 @blueprint.get("")
 @page(Access.VIEW)
 def index(slug: str) -> ResponseReturnValue:
-    """The devices of a platform, those that were seen last first."""
+    """The devices of a platform, the last seen first."""
     return _index(app_in_view(slug), LookUpForm(formdata=None))
 
 
 @blueprint.post("")
 @page(Access.VIEW)
 def look_up(slug: str) -> ResponseReturnValue:
-    """Find a device by its id. The id does not come into an address, where logs and histories would keep it."""
+    """Find a device by its id. The id stays out of addresses, because logs and browser histories keep those."""
     app, form = app_in_view(slug), LookUpForm()
     if form.validate_on_submit():
         device_id = form.device_id.data.strip()
         try:
-            device_hash = find(reader(), app, device_id)
+            device_hash = timeline.find(reader(), app, device_id, hashed=journal.hashed)
             if device_hash != device_id:
                 cookie[LOOKED_UP] = [device_hash, device_id]
             return redirect(url_for("admin_devices.show", slug=slug, device_hash=device_hash), 303)
@@ -67,9 +57,9 @@ def look_up(slug: str) -> ResponseReturnValue:
 @blueprint.get("/<device_hash>")
 @page(Access.VIEW)
 def show(slug: str, device_hash: str) -> ResponseReturnValue:
-    """What a device runs, what it was offered and why, what it has reported, and its groups."""
-    app = app_in_view(slug)
-    found = timeline.story(reader(), app, device_hash, before=_before())
+    """A device: what it runs, what it was offered and why, what it reported, and its groups."""
+    app, before = app_in_view(slug), _before()
+    found = timeline.story(reader(), app, device_hash, before=before)
     return render_page(
         "devices/device.html",
         app=app,
@@ -77,29 +67,17 @@ def show(slug: str, device_hash: str) -> ResponseReturnValue:
         lines=folded(found.moments),
         device_id=looked_up(device_hash),
         older=found.before and found.before.isoformat(),
-        is_newest=_before() is None,
+        is_newest=before is None,
     )
 
 
 @blueprint.route("/<device_hash>/forget", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def forget(slug: str, device_hash: str) -> ResponseReturnValue:
-    """Delete everything that is known of it, after a look at what that means."""
+    """Delete everything that is known about a device, after a confirmation."""
     app, form = app_in_view(slug), ConfirmForm()
     if not form.validate_on_submit():
-        found, dialog = (
-            timeline.story(reader(), app, device_hash, limit=1),
-            "devices/_confirm_forget.html",
-        )
-        return render_page(
-            "frame/confirm_act.html",
-            dialog,
-            dialog=dialog,
-            title="Forget this device",
-            app=app,
-            story=found,
-            form=form,
-        )
+        return _confirm_forget(app, device_hash, form)
     with transaction() as session:
         timeline.forget(session, actor(), apps.find(session, slug), device_hash, now=utcnow())
     cookie.pop(LOOKED_UP, None)
@@ -107,10 +85,23 @@ def forget(slug: str, device_hash: str) -> ResponseReturnValue:
     return redirect(url_for("admin_devices.index", slug=slug), 303)
 
 
+def _confirm_forget(app: App, device_hash: str, form: ConfirmForm) -> str:
+    fragment = "devices/_confirm_forget.html"
+    return render_page(
+        "frame/confirm_act.html",
+        fragment,
+        dialog=fragment,
+        title="Forget this device",
+        app=app,
+        story=timeline.story(reader(), app, device_hash, limit=1),
+        form=form,
+    )
+
+
 def _index(app: App, form: LookUpForm) -> str:
     platform = apps.find_platform(request.args.get("platform") or Platform.ANDROID.value)
-    unseen, version = request.args.get("unseen", type=int), with_plus(request.args.get("version"))
-    unseen = unseen if unseen in UNSEEN else None
+    days, version = request.args.get("unseen", type=int), with_plus(request.args.get("version"))
+    unseen = days if days in _UNSEEN_DAYS else None
     found = timeline.listed(
         reader(),
         app.id,
@@ -128,7 +119,7 @@ def _index(app: App, form: LookUpForm) -> str:
         platform=platform,
         platforms=list(Platform),
         unseen=unseen,
-        unseens=UNSEEN,
+        unseens=_UNSEEN_DAYS,
         version=version or None,
         after=cursor_text(found.after),
         is_first=not request.args.get("after"),
@@ -136,7 +127,7 @@ def _index(app: App, form: LookUpForm) -> str:
 
 
 def _before() -> datetime | None:
-    """From when on the address asks for older moments. Raises `NotFound` for one that no page of ours has."""
+    """Return the time before which moments are shown, from the address. Raises `NotFound` if it can't be read."""
     text = request.args.get("before")
     if not text:
         return None

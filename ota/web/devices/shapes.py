@@ -1,4 +1,4 @@
-"""Shapes of what is told about single devices."""
+"""Shapes of requests and answers about single devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from ota.web.shapes import AppSlug, PlatformText
 
-Cursor = Annotated[str, Meta(max_length=60, description="`next` of the page before.")]
+Cursor = Annotated[str, Meta(max_length=60, description="`next` of the page before it.")]
 
 
 class DevicesQuery(Struct, kw_only=True):
@@ -17,12 +17,20 @@ class DevicesQuery(Struct, kw_only=True):
 
     platform: PlatformText = "android"
     unseen_days: (
-        Annotated[int, Meta(ge=1, le=3650, description="Only those that have not asked for so many days.")]
+        Annotated[
+            int,
+            Meta(ge=1, le=3650, description="Only devices that have not checked for this number of days."),
+        ]
         | None
     ) = None
     version: (
         Annotated[
-            str, Meta(max_length=200, description="Only those that run exactly this.", examples=["1.1.0+2"])
+            str,
+            Meta(
+                max_length=200,
+                description="Only devices that run exactly this version.",
+                examples=["1.1.0+2"],
+            ),
         ]
         | None
     ) = None
@@ -38,23 +46,24 @@ class DeviceQuery(Struct, kw_only=True):
         Meta(
             min_length=1,
             max_length=200,
-            description="The id that the device sends, or the hash of it from a list.",
+            description="The id that the device sends, or its hash from a list.",
         ),
     ]
     app: AppSlug | None = None
 
 
 class DeviceStoryQuery(DeviceQuery, kw_only=True):
-    """One device, and how much of what it did."""
+    """One device, and which part of its timeline."""
 
-    before: Annotated[datetime, Meta(description="Only what it did before then, with its zone.")] | None = (
-        None
-    )
+    before: (
+        Annotated[datetime, Meta(description="Only what it did before this time. A time zone is required.")]
+        | None
+    ) = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
 
 
 class DeviceView(Struct, kw_only=True):
-    """A device as it last described itself."""
+    """A device, as it reported itself last."""
 
     device_hash: str
     platform: str
@@ -68,7 +77,7 @@ class DeviceView(Struct, kw_only=True):
 
 
 class DevicesAnswer(Struct, kw_only=True):
-    """Devices, the one that was seen last first. ``next`` is the `after` of the next page, null on the last one."""
+    """Devices, the last seen first. ``next`` is the `after` of the next page, null on the last page."""
 
     ok: bool = True
     devices: list[DeviceView]
@@ -76,7 +85,7 @@ class DevicesAnswer(Struct, kw_only=True):
 
 
 class WayView(Struct, kw_only=True):
-    """The device's way with a release. In the control, it asked while the release was open to others only."""
+    """The journey of the device in a release. In the control group, it checked while the release was open to others only."""
 
     release_id: int
     version: str
@@ -93,7 +102,7 @@ class WayView(Struct, kw_only=True):
 
 
 class MomentView(Struct, kw_only=True, omit_defaults=True):
-    """Something that it did. ``what`` is `check`, `completion` or the name of an event; what does not belong to it is left out."""
+    """Something that it did. ``what`` is `check`, `completion` or the name of an event. Fields that do not apply are left out."""
 
     at: datetime
     what: str
@@ -109,7 +118,7 @@ class MomentView(Struct, kw_only=True, omit_defaults=True):
 
 
 class DeviceAnswer(Struct, kw_only=True):
-    """All that is known of a device. ``before`` asks for what is older; null when there is nothing older."""
+    """Everything that is known about a device. Send ``before`` to get older moments; null if there are none."""
 
     ok: bool = True
     device_hash: str
@@ -122,8 +131,8 @@ class DeviceAnswer(Struct, kw_only=True):
 
 
 class ForgottenAnswer(Struct, kw_only=True):
-    """It is forgotten."""
+    """The device is forgotten."""
 
     ok: bool = True
-    rows: Annotated[int, Meta(description="So many rows were deleted.")]
+    rows: Annotated[int, Meta(description="Number of rows deleted.")]
     message: str

@@ -1,4 +1,4 @@
-"""From rows about devices to what callers see."""
+"""Views of devices: rows as shapes, and as lines of the timeline."""
 
 from __future__ import annotations
 
@@ -8,26 +8,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from flask import session as cookie
-from sqlalchemy.orm import Session
 
-from ota.devices import timeline
+from ota.db import MAX_ID
 from ota.devices.timeline import Cursor, Moment, Story
 from ota.errors import Invalid
-from ota.models import App, Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
-from ota.web import journal
+from ota.models import Device, Event, Release, ReleaseDevice, UpdateCheck, UpdateCompletion
 from ota.web.devices.shapes import DeviceAnswer, DeviceView, MomentView, WayView
 
-_HASH = re.compile(r"[0-9a-f]{64}")
 LOOKED_UP = "device"
-"""Key of the browser's session that holds the hash and the id of the device looked up last."""
+"""Key in the browser's session for the hash and the id of the device that was looked up last."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the time line: one moment, or ``count`` checks in a row that were answered alike, the first of them at ``since``."""
+class TimelineLine:
+    """A line of the timeline: one moment, or ``count`` successive checks with the same answer, the first at ``since``."""
 
     moment: Moment
     count: int
@@ -38,40 +35,31 @@ class Line:
         return {UpdateCheck: "check", Event: "event", UpdateCompletion: "completion"}[type(self.moment.row)]
 
 
-def find(session: Session, app: App, text: str) -> str:
-    """The hash of the device that is meant: by its id, or by the hash of one. An app may send ids that look like hashes, so the id goes
-    first. Raises `NotFound`."""
-    text = text.strip()
-    return timeline.known(
-        session, app, [journal.hashed(text), text] if _HASH.fullmatch(text) else [journal.hashed(text)]
-    )
-
-
-def folded(moments: Sequence[Moment]) -> list[Line]:
-    """Checks in a row that were answered alike are one line: a device that asks every hour says the same for weeks."""
-    lines: list[Line] = []
+def folded(moments: Sequence[Moment]) -> list[TimelineLine]:
+    """Return the lines of a timeline. Successive checks with the same answer become one line: there can be weeks of them."""
+    lines: list[TimelineLine] = []
     for each in moments:
         last = lines[-1] if lines else None
         if last is not None and _is_alike(last.moment.row, each.row):
-            lines[-1] = Line(last.moment, last.count + 1, each.at)
+            lines[-1] = TimelineLine(last.moment, last.count + 1, each.at)
         else:
-            lines.append(Line(each, 1, each.at))
+            lines.append(TimelineLine(each, 1, each.at))
     return lines
 
 
 def cursor_text(after: Cursor | None) -> str | None:
-    """A place in the list as one word: microseconds since 1970, and the row."""
+    """Return a cursor as text: microseconds since 1970, and the id of the row."""
     return after and f"{(after[0] - _EPOCH) // _MICROSECOND}-{after[1]}"
 
 
 def cursor_of(text: str | None) -> Cursor | None:
-    """Raises `Invalid` for a word that `cursor_text` has not made."""
+    """Parse a text made by `cursor_text`. Raises `Invalid` (``bad_cursor``)."""
     if not text:
         return None
     found = re.fullmatch(r"([0-9]{1,17})-([0-9]{1,10})", text, re.ASCII)
     if found is None:
         raise Invalid.about("after", "bad_cursor", "expected `next` of the page before, as it was answered.")
-    return _EPOCH + int(found[1]) * _MICROSECOND, min(int(found[2]), 2**31 - 1)
+    return _EPOCH + int(found[1]) * _MICROSECOND, min(int(found[2]), MAX_ID)
 
 
 def device_view(device: Device) -> DeviceView:
@@ -95,11 +83,17 @@ def story_answer(found: Story) -> DeviceAnswer:
         device_hash=found.device_hash,
         devices=[device_view(each) for each in found.devices],
         groups=[each.name for each in found.groups],
-        releases=[_way(way, release) for way, release in found.ways],
+        releases=[_journey(journey, release) for journey, release in found.journeys],
         moments=[_moment(each) for each in found.moments],
         before=found.before,
         message=message,
     )
+
+
+def looked_up(device_hash: str) -> str | None:
+    """Return the id of the device if this browser looked it up last. The server itself keeps no ids."""
+    known_hash, known_id = cookie.get(LOOKED_UP) or (None, None)
+    return known_id if known_hash == device_hash else None
 
 
 def _is_alike(one: object, other: object) -> bool:
@@ -111,20 +105,20 @@ def _is_alike(one: object, other: object) -> bool:
     )
 
 
-def _way(way: ReleaseDevice, release: Release) -> WayView:
+def _journey(journey: ReleaseDevice, release: Release) -> WayView:
     return WayView(
         release_id=release.id,
         version=release.version.version,
         version_code=release.version.version_code,
         channel=release.channel.name,
-        is_control=way.is_control,
-        offered_at=way.offered_at,
-        downloaded_at=way.downloaded_at,
-        installed_at=way.installed_at,
-        healthy_at=way.healthy_at,
-        failed_at=way.failed_at,
-        failure=way.failure,
-        left_at=way.left_at,
+        is_control=journey.is_control,
+        offered_at=journey.offered_at,
+        downloaded_at=journey.downloaded_at,
+        installed_at=journey.installed_at,
+        healthy_at=journey.healthy_at,
+        failed_at=journey.failed_at,
+        failure=journey.failure,
+        left_at=journey.left_at,
     )
 
 
@@ -156,9 +150,3 @@ def _moment(found: Moment) -> MomentView:
         signature=found.signature.signature if found.signature else None,
         duration_ms=row.duration_ms,
     )
-
-
-def looked_up(device_hash: str) -> str | None:
-    """Return the id of a device if this browser looked it up last. The server itself keeps no ids."""
-    known_hash, known_id = cookie.get(LOOKED_UP) or (None, None)
-    return known_id if known_hash == device_hash else None
