@@ -35,8 +35,8 @@ def load(
 ) -> Catalog:
     """Return the live releases of a channel and its fallbacks on one platform.
 
-    With ``at``, releases that cannot change any answer from that time on are left out. Only live releases are read,
-    so a long history costs nothing. ``without_version`` is the id of a version to leave out.
+    With ``at``, releases that cannot change any answer from that time on are left out. Only live releases are
+    read, so a long history costs nothing. ``without_version`` is the id of a version to leave out.
     """
     channel = session.get_one(Channel, channel_id)
     app_id = channel.app_id
@@ -61,7 +61,7 @@ def touch(session: Session, app_id: int) -> None:
             execution_options={"synchronize_session": False},
         )
 
-    # Last in the transaction and in the order of the apps, so that two transactions never wait for each other in a circle.
+    # Last, and in the order of the apps, so that two transactions never wait for each other.
     before_commit(session, (TOUCHED, app_id), raise_revision)
 
 
@@ -81,7 +81,7 @@ def fallbacks(session: Session, app_id: int) -> Mapping[int, Sequence[int]]:
 def candidate_of(
     session: Session, release: Release, version: Version, channel: Channel, groups: Iterable[int] = ()
 ) -> Candidate:
-    """Return one release as the decision sees it. It need not be in the database. ``groups`` are ids of device groups."""
+    """Return a release, saved or not, as the decision sees it. ``groups`` are ids of device groups."""
     signers = _signers_by_code(session, version.app_id, version.platform)
     return _candidate(release, release.id or 0, version, version.id, channel.name, groups, signers)
 
@@ -95,10 +95,10 @@ def _candidate(
     groups: Iterable[int],
     signers: Mapping[int, Signers],
 ) -> Candidate:
-    """Make a candidate of a release and its version. An answer passes one row of `_live` as both, a preview objects.
+    """Make a candidate of a release and its version: two objects, or one row of `_live` for both.
 
-    This is the only place that lists the fields, so that preview and answer cannot differ. A release that is not yet in the
-    database has None where its column has a default.
+    Previews pass objects and answers pass rows. No other place lists the fields, so the two cannot differ.
+    A release that is not in the database yet has None where its column has a default.
     """
     return Candidate(
         release_id=release_id,

@@ -1,4 +1,4 @@
-"""Apps: making and changing them, finding them and their channels, and the package id that each is pinned to."""
+"""Apps: making and changing them, finding them and their channels, and pinning their package ids."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?", re.ASCII)
 def create(session: Session, actor: Actor, *, slug: str, name: str, now: datetime) -> App:
     """Make an app with both platforms and the default channel. The first app becomes the default one.
 
-    The slug never changes afterwards, because devices keep addresses that contain it. Raises `Invalid`, and `Conflict`
-    (``slug_taken``).
+    The slug never changes afterwards, because devices keep addresses that contain it.
+    Raises `Invalid`, and `Conflict` (``slug_taken``).
     """
     name, slug = _checked_name(name), _checked_slug(session, slug)
     is_first = session.scalar(select(App.id).limit(1)) is None
@@ -58,7 +58,8 @@ def set_install_access(
     before, after = {"install_access": app.install_access}, {"install_access": access}
     if not _set(session, app, after, revision):
         raise Stale(
-            f"Somebody changed this app meanwhile: its install page is now '{app.install_access}'. Look again."
+            "Somebody changed this app meanwhile: "
+            f"its install page is now '{app.install_access}'. Look again."
         )
     if before != after:
         _record(session, actor, app, "app.install_access_changed", before, after, now)
@@ -145,7 +146,7 @@ def with_package(session: Session, platform: Platform, package_id: str) -> Seque
 
 
 def check_package(session: Session, app: App, platform: Platform, package_id: str) -> None:
-    """Raise `Conflict` (``other_package``) if the app has versions with another package id on this platform."""
+    """Raise `Conflict` (``other_package``) if the app has versions with another package id."""
     pinned = app.package_id(platform)
     if pinned is None or pinned == package_id:
         return

@@ -26,9 +26,10 @@ from ota.models.releases import Experiment, Proposal
 
 @dataclass(frozen=True, slots=True)
 class ChannelEdit:
-    """The editable part of a channel: the names of its fallbacks, and its two-person rule in basis points (None: no rule).
+    """The editable part of a channel: the names of its fallbacks, and its two-person rule.
 
-    `edit_of` returns the present one; replace in it what should change.
+    ``approval_above`` is in basis points; None is no rule. `edit_of` returns the present one, in which a caller
+    replaces what should change.
     """
 
     falls_back_to: tuple[str, ...] = ()
@@ -45,7 +46,7 @@ def create(
     approval_above: int | None = None,
     now: datetime,
 ) -> Channel:
-    """Make a channel. Raises `Invalid` for a bad name, fallback or rule, and `Conflict` (``channel_taken``)."""
+    """Make a channel. Raises `Invalid` for a bad value, and `Conflict` (``channel_taken``)."""
     name, above = fields.channel_name(name), fields.approval_above(approval_above)
     known = fallbacks.lock(session, app.id)
     if name in known:
@@ -80,8 +81,8 @@ def edit(
 ) -> Channel:
     """Change the fallbacks and the two-person rule of a channel.
 
-    Raises `NeedsApproval` if that loosens the rule of this channel or of one that follows it and nobody has approved it,
-    `Invalid` for a bad fallback or rule (``circular_fallback`` shows the steps), and `Stale`.
+    Raises `NeedsApproval` if nobody has approved it and it loosens the rule of this channel or of a follower,
+    `Invalid` for a bad fallback or rule, and `Stale`.
     """
     seen = channel.revision if revision is None else revision
     targets, after = _checked(session, channel, wanted)
@@ -131,7 +132,10 @@ def delete(
 
 
 def why_kept(session: Session, channel: Channel) -> Conflict | None:
-    """Return why a channel cannot be deleted: it is the default one, others fall back to it, or it has a history."""
+    """Return the reason why a channel cannot be deleted, if there is one.
+
+    It is the default channel, a fallback of others, or has a history.
+    """
     name = channel.name
     if channel.is_default:
         return Conflict(
@@ -171,7 +175,7 @@ def _query() -> Select[Channel]:
 
 
 def _checked(session: Session, channel: Channel, wanted: ChannelEdit) -> tuple[list[Channel], ChannelEdit]:
-    """Lock the app's channels and return the wanted fallbacks, and the edit in the form that `edit_of` has."""
+    """Lock the app's channels. Return the wanted fallbacks, and the edit as `edit_of` would return it."""
     above = fields.approval_above(wanted.approval_above)
     channel_id, name = channel.id, channel.name
     known = fallbacks.lock(session, channel.app_id)

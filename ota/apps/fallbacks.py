@@ -1,4 +1,4 @@
-"""What the channels of an app fall back to: no circles, and no way around another channel's two-person rule."""
+"""What the channels of an app fall back to, without circles and without bypassing a two-person rule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def followers(session: Session, channel: Channel) -> Sequence[Channel]:
 def lock(session: Session, app_id: int) -> dict[str, Channel]:
     """Read the app's channels again and lock them until the end of the transaction. Return them by name.
 
-    Each half of a circle is allowed alone, so two people who save one half each have to wait for each other here.
+    Each half of a circle is allowed alone, so two people who save one half each have to take turns here.
     """
     session.flush()
     query = (
@@ -43,7 +43,8 @@ def lock(session: Session, app_id: int) -> dict[str, Channel]:
 def targets(known: Mapping[str, Channel], name: str, wanted: Collection[str]) -> list[Channel]:
     """Return the wanted fallbacks of the channel ``name``, by name.
 
-    Raises `Invalid` if one is the channel itself (``circular_fallback``) or not in ``known`` (``unknown_fallback``).
+    Raises `Invalid` for the channel itself (``circular_fallback``) and for one that is not in ``known``
+    (``unknown_fallback``).
     """
     names = sorted(set(wanted))
     if name in names:
@@ -62,7 +63,10 @@ def targets(known: Mapping[str, Channel], name: str, wanted: Collection[str]) ->
 def check_no_circle(
     session: Session, known: Mapping[str, Channel], channel: Channel, fallbacks: Sequence[int]
 ) -> None:
-    """Raise `Invalid` (``circular_fallback``) if the channel would fall back to itself. ``way`` lists the steps."""
+    """Raise `Invalid` (``circular_fallback``) if the channel would fall back to itself.
+
+    The error's ``way`` lists the steps.
+    """
     steps = circle(channel.id, {**catalogs.fallbacks(session, channel.app_id), channel.id: fallbacks})
     if steps:
         names = {each.id: each.name for each in known.values()}
@@ -72,9 +76,9 @@ def check_no_circle(
 def loosened_by(
     known: Mapping[str, Channel], channel: Channel, falls_back_to: Collection[str], approval_above: int | None
 ) -> list[Channel]:
-    """Return the channels whose two-person rule an edit of ``channel`` would loosen: itself, or channels that follow it.
+    """Return the channels whose two-person rule an edit of ``channel`` would loosen: itself or its followers.
 
-    ``known`` are all channels of the app by name, as they are before the edit. Raises `Invalid` like `targets`.
+    ``known`` are all channels of the app by name, before the edit. Raises `Invalid` like `targets`.
     """
     before = {each.id: _rule(each) for each in known.values()}
     wanted = frozenset(each.id for each in targets(known, channel.name, falls_back_to))

@@ -1,4 +1,4 @@
-"""Values that fields of channels can hold. Each function returns the cleaned value or raises `Invalid` naming the field."""
+"""Values that fields of channels can hold. The functions return the cleaned value or raise `Invalid`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHANNEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 
 
 def channel_name(name: str) -> str:
-    """Check the name of a channel: 1 to 40 lower-case letters, digits and inner hyphens, because devices send it."""
+    """Check the name of a channel: 1 to 40 lower-case letters, digits and inner hyphens."""
     name = name.strip()
     if not _CHANNEL.fullmatch(name):
         raise Invalid.about(

@@ -1,4 +1,4 @@
-"""The kill switch: it makes a whole app, or one of its channels, answer "no update" until it is turned on again."""
+"""The kill switch: a whole app, or one of its channels, answers "no update" until it is turned on again."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def channels_off(session: Session, app_id: int) -> Sequence[Channel]:
 
 
 def affected(app: App, channel: Channel | None, live: Iterable[Release], *, now: datetime) -> list[Release]:
-    """Return those of the ``live`` releases that devices get or lose by a switch of the channel, or of the app.
+    """Return those of the ``live`` releases that devices get or lose by a switch of the channel or the app.
 
-    A switch changes nothing for a release that the other switch, the app's or its channel's, keeps from devices.
+    A switch changes nothing for a release that the other switch keeps from devices.
     """
     offered = [each for each in live if each.state == ReleaseState.ACTIVE and each.starts_at <= now]
     if channel is None:

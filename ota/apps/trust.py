@@ -1,4 +1,4 @@
-"""What an app accepts: exceptions made by its administrators, the signer that it is pinned to, and data about devices."""
+"""What an app accepts: exceptions made by administrators, its pinned signer, and data about devices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def keep_devices(
 
 
 def forget_signer(session: Session, actor: Actor, app: App, platform: Platform, *, now: datetime) -> None:
-    """Let the next published build pin its own signer. Phones still refuse to update to a build of another signer.
+    """Let the next published build pin its own signer. Phones still refuse a build of another signer.
 
     Raises `Conflict` (``no_signer``) if none is pinned.
     """

@@ -21,7 +21,10 @@ class Approval:
 
 
 class NeedsApproval(OtaError):
-    """The act needs another person's approval and nothing was written. ``kind`` and ``payload`` are enough to do it later."""
+    """The act needs another person's approval, and nothing was written.
+
+    ``kind`` and ``payload`` are enough to do the act after the approval.
+    """
 
     def __init__(self, kind: str, channel: Channel, summary: str, payload: Mapping[str, Any]) -> None:
         threshold = f"{(channel.approval_above or 0) / 100:g} %"
@@ -41,7 +44,7 @@ def demand(
     summary: str,
     payload: Mapping[str, Any],
 ) -> None:
-    """Raise `NeedsApproval` if the channel's rule applies to this ``reach`` (basis points) and nobody has approved."""
+    """Raise `NeedsApproval` if the channel's rule applies to ``reach`` (basis points) and nobody approved."""
     if approval is None and needs_approval(channel.approval_above, reach):
         raise NeedsApproval(
             kind, channel, f"{summary}: {reach / 100:g} % of the devices in the end.", payload

@@ -1,4 +1,4 @@
-"""The current numbers of active devices, of the versions they run, and of those left behind by ended releases."""
+"""The current numbers of active devices, of the versions they run, and of those left behind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def active(session: Session, app: App, *, now: datetime) -> Mapping[str, int]:
     query = select(Device.platform, func.count()).where(
         Device.app_id == app.id, Device.last_seen_at > now - ACTIVE_WITHIN
     )
-    return {platform: number for platform, number in session.execute(query.group_by(Device.platform))}  # noqa: C416
+    return {row[0]: row[1] for row in session.execute(query.group_by(Device.platform))}
 
 
 def running(session: Session, app: App, *, now: datetime) -> Mapping[tuple[str, int], int]:

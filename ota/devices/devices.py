@@ -36,8 +36,8 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 class Sighting:
     """What a device reported about itself in one check.
 
-    ``device_hash`` is from `hashed`. ``abis`` are sorted. ``longest_gap`` is in seconds and includes the gap that ended with
-    this check (`ota.core.silence`).
+    ``device_hash`` is from `hashed`. ``abis`` are sorted. ``longest_gap`` is in seconds and includes the gap
+    that ended with this check (`ota.core.silence`).
     """
 
     channel_id: int
@@ -53,7 +53,10 @@ class Sighting:
 
 
 def hashed(secret: str, device_id: str) -> str:
-    """Return the keyed hash of a device id: HMAC-SHA256 with the server's secret, in hex. Ids are kept in no other form."""
+    """Return the keyed hash of a device id: HMAC-SHA256 with the server's secret, in hex.
+
+    Ids are stored in no other form.
+    """
     return hmac.digest(secret.encode(), b"device:" + device_id.encode(), "sha256").hex()
 
 
@@ -192,7 +195,7 @@ def _upsert(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     # The journals of several machines are not counted in order.
     is_newer = statement.excluded.last_seen_at >= Device.last_seen_at
     keys = ["app_id", "platform", "device_hash"]
-    # The driver gets a list of rows: a single statement with thousands of values would have to be put together first.
+    # The driver gets a list of rows: one statement with thousands of values would have to be composed first.
     session.connection().execute(
         statement.on_conflict_do_update(index_elements=keys, set_=new, where=is_newer), list(rows)
     )

@@ -1,4 +1,4 @@
-"""The devices in a device group. Ids are never stored: doors pass the function that turns an id into its keyed hash."""
+"""The devices in a group. Ids are never stored: doors pass the function that turns an id into its hash."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def change(
     hashed: Hashed,
     now: datetime,
 ) -> tuple[Added, int]:
-    """Take devices out of the group, then put devices into it: a device in both lists is in the group afterwards.
+    """Take devices out of the group, then put devices into it. A device in both lists is in it afterwards.
 
     Return what was added, and how many were removed. Raises `Invalid` like `add` and `remove`.
     """
@@ -69,8 +69,8 @@ def add(
 ) -> Added:
     """Put devices into the group. Devices that are in it stay, with the new note if one is given.
 
-    ``ids`` are what the devices send, 1 to 200 characters each. Raises `Invalid` and adds no device if an id or the note is
-    bad, or if the group would have more than `MAX_MEMBERS` devices (``group_full``).
+    ``ids`` are what the devices send, 1 to 200 characters each. Raises `Invalid` and adds no device if an id
+    or the note is bad, or if the group would have more than `MAX_MEMBERS` devices (``group_full``).
     """
     note = _checked_note(note)
     hashes = list(dict.fromkeys(hashed(each) for each in _checked_ids(ids, "add")))
@@ -151,7 +151,8 @@ def _check_room(session: Session, group: DeviceGroup, new: int) -> None:
     if present + new > MAX_MEMBERS:
         raise Invalid(
             "group_full",
-            f"A group holds at most {MAX_MEMBERS:,} devices: {group.name} has {present:,}, and these are {new:,} more. "
+            f"A group holds at most {MAX_MEMBERS:,} devices: {group.name} has {present:,}, "
+            f"and these are {new:,} more. "
             "To reach so many, raise the rollout, or make a channel for them.",
             field="add",
         )

@@ -1,4 +1,4 @@
-"""Device groups: named sets of devices that a release can be open to whatever its rollout. `group_members` fills them."""
+"""Device groups: named sets of devices. `group_members` fills them, and a release can be open to them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def rename(
 def delete(
     session: Session, actor: Actor, group: DeviceGroup, *, revision: int | None = None, now: datetime
 ) -> None:
-    """Delete the group and its members. Raises `Conflict` (``group_in_use``) while a live release is open to it, and `Stale`."""
+    """Delete the group and its members.
+
+    Raises `Conflict` (``group_in_use``) while a live release is open to it, and `Stale`.
+    """
     group_id, app_id = group.id, group.app_id
     seen = group.revision if revision is None else revision
     lock(session, group_id, to_delete=True)
@@ -108,7 +111,7 @@ def get(session: Session, group_id: int, *, app: App | None = None) -> DeviceGro
 
 
 def named(session: Session, app: App, names: Sequence[str]) -> list[DeviceGroup]:
-    """Return the app's groups with these names, for one release: each once, in the order in which they are named.
+    """Return the app's groups with these names, for one release: each once, in the order of the names given.
 
     Raises `NotFound` (``unknown_group``), which lists the app's groups, and `Invalid` (``too_many_groups``).
     """
@@ -162,9 +165,10 @@ def targeted_by(session: Session, group: DeviceGroup) -> Sequence[Release]:
 
 
 def lock(session: Session, group_id: int, *, to_delete: bool = False) -> None:
-    """Read the group again and lock it and its members until the end of the transaction. Raises `NotFound` if it is gone.
+    """Read the group again and lock it and its members until the end of the transaction.
 
     ``to_delete`` locks it also against releases that are about to be opened to it.
+    Raises `NotFound` if it is gone.
     """
     query = select(DeviceGroup).where(DeviceGroup.id == group_id).with_for_update(key_share=not to_delete)
     if session.scalar(query.execution_options(populate_existing=True)) is None:

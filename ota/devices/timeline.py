@@ -1,4 +1,4 @@
-"""Single devices: listing them, the timeline of one, and forgetting one. Devices are known by their keyed hash only."""
+"""Single devices, known by their keyed hashes: listing them, the timeline of one, and forgetting one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that a device did. An event can have a ``version``, and a failure the ``signature`` of its failure group."""
+    """Something that a device did. ``version`` belongs to events, ``signature`` to failures."""
 
     at: datetime
     row: UpdateCheck | Event | UpdateCompletion
@@ -62,8 +62,8 @@ class Moment:
 class Story:
     """Everything that is known about one device of an app.
 
-    ``devices`` are its rows, the last seen first: there are two if the same id is used on both platforms. ``moments`` are
-    newest first. If there are older ones, they are before ``before``; otherwise that is None.
+    ``devices`` are its rows, the last seen first: two if the same id is used on both platforms. ``moments``
+    are newest first. If there are older ones, they are before ``before``; otherwise that is None.
     """
 
     device_hash: str
@@ -92,7 +92,8 @@ def listed(
 ) -> Listed:
     """Return devices of one platform, the last seen first.
 
-    ``unseen_days`` selects those that have not checked for this many days, ``version`` those that run exactly this version.
+    ``unseen_days`` selects those that have not checked for this many days, ``version`` those that run exactly
+    this version.
     """
     query = select(Device).where(Device.app_id == app_id, Device.platform == platform)
     if unseen_days is not None:
@@ -101,7 +102,7 @@ def listed(
         query = query.where(Device.app_version == version)
     if after is not None:
         seen, row_id = after
-        # The first condition is implied by the second. It lets the database start in the index where the last page ended.
+        # Implied by the second condition. With it the database starts in the index where the last page ended.
         query = query.where(Device.last_seen_at <= seen, or_(Device.last_seen_at < seen, Device.id < row_id))
     found = session.scalars(
         query.order_by(Device.last_seen_at.desc(), Device.id.desc()).limit(limit + 1)
@@ -127,7 +128,7 @@ def find(session: Session, app: App, text: str, *, hashed: Hashed) -> str:
 def story(
     session: Session, app: App, device_hash: str, *, before: datetime | None = None, limit: int = 200
 ) -> Story:
-    """Return what is known about a device, with at least the ``limit`` newest moments. Raises `NotFound` if that is nothing."""
+    """Return what is known about a device, with its newest moments. Raises `NotFound` if that is nothing."""
     # Naming both platforms lets the database use the index that begins with app and platform.
     of_app = select(Device).where(
         Device.app_id == app.id, Device.platform.in_(list(Platform)), Device.device_hash == device_hash
@@ -145,9 +146,10 @@ def story(
 
 
 def forget(session: Session, actor: Actor, app: App, device_hash: str, *, now: datetime) -> int:
-    """Delete everything that is known about a device of the app, and take it out of groups. Return the number of rows deleted.
+    """Delete everything that is known about a device of the app. Return the number of rows deleted.
 
-    Hourly and daily counts stay, because they name no device. If the device checks again, it is a new one. Raises `NotFound`.
+    Its memberships in groups go too. Hourly and daily counts stay, because they name no device. If the device
+    checks again, it is a new one. Raises `NotFound`.
     """
     known = story(session, app, device_hash, limit=1)
     deleted = 0

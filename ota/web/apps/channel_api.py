@@ -90,7 +90,10 @@ def show(channel_id: int) -> ChannelAnswer:
     )
 )
 def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[ChannelAnswer, int]:
-    """Change the fallbacks and the two-person rule of a channel. 202: this loosens a rule, so another person has to approve."""
+    """Change the fallbacks and the two-person rule of a channel.
+
+    202: the change loosens a rule, so another person has to approve it.
+    """
     channel, proposal = _edit(channel_id, body)
     if proposal is not None:
         answer = ChannelAnswer(
@@ -103,7 +106,7 @@ def edit(channel_id: int, body: ChannelEditRequest) -> ChannelAnswer | tuple[Cha
 @blueprint.delete("/api/channels/<int:channel_id>")
 @operation(Operation(access=Access.ADMIN, summary="Delete a channel", tag=MANAGING, answer=DeletedAnswer))
 def delete(channel_id: int) -> DeletedAnswer:
-    """Delete a channel without a history. The default channel, and fallbacks of other channels, cannot be deleted."""
+    """Delete a channel without a history that is neither the default channel nor a fallback of others."""
     with transaction() as session:
         channel = channels.get(session, channel_id)
         name = channel.name
@@ -116,7 +119,7 @@ def delete(channel_id: int) -> DeletedAnswer:
 @blueprint.post("/api/channels/<int:channel_id>/shut-off")
 @operation(Operation(access=Access.PUBLISH, summary="Shut a channel off", tag=MANAGING, answer=SwitchAnswer))
 def shut_channel_off(channel_id: int) -> SwitchAnswer:
-    """Offer nothing to the devices of the channel, and its releases to no device. Repeating it has no effect."""
+    """Offer nothing to the channel's devices, and its releases to no device. Repeating it has no effect."""
     with transaction() as session:
         channel = channels.get(session, channel_id)
         is_changed = kill_switch.shut_off(session, actor(), channel, now=utcnow())

@@ -52,7 +52,7 @@ def create(slug: str) -> ResponseReturnValue:
 @blueprint.route("/<int:channel_id>/edit", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def edit(slug: str, channel_id: int) -> ResponseReturnValue:
-    """Change fallbacks and rule. A stale form is shown again, with what was chosen next to the present state."""
+    """Change fallbacks and rule. A stale form is shown again, next to the present state."""
     app = app_in_view(slug)
     channel = channels.get(reader(), channel_id, app=app)
     form = _form_of(channel)

@@ -31,7 +31,7 @@ ApprovalAbove = Annotated[
     Meta(
         ge=0,
         le=9_999,
-        description="Basis points. Releases that are open to more devices need a second person. Null: no rule.",
+        description="Basis points. Releases open to more devices need a second person. Null: no rule.",
         examples=[1000],
     ),
 ]
@@ -91,7 +91,10 @@ class ChannelsAnswer(Struct, kw_only=True):
 
 
 class SwitchAnswer(Struct, kw_only=True):
-    """State of a kill switch. ``changed`` is false if it was in this state already. ``channel`` is null for the whole app."""
+    """State of a kill switch after the act.
+
+    ``changed`` is false if it was in this state already. ``channel`` is null for the whole app.
+    """
 
     ok: bool = True
     app: str

@@ -80,7 +80,10 @@ def show(query: DeviceStoryQuery) -> DeviceAnswer:
     )
 )
 def forget(query: DeviceQuery) -> ForgottenAnswer:
-    """Delete everything that is known about a device of an app. This cannot be undone. Counts stay: they name no device."""
+    """Delete everything that is known about a device of an app. This cannot be undone.
+
+    Counts stay, because they name no device.
+    """
     with transaction() as session:
         app = apps.find(session, query.app)
         device_hash = timeline.find(session, app, query.device_id, hashed=journal.hashed)

@@ -42,7 +42,7 @@ class GroupEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class GroupDevicesRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Devices to add to the group and to remove from it. A device in both lists is in the group afterwards."""
+    """Devices to add to the group and to remove from it. A device in both lists is in it afterwards."""
 
     add: Annotated[
         list[str], Meta(description="Ids as the devices send them in `device_id`.", examples=[["abc123"]])

@@ -40,7 +40,7 @@ def index(slug: str) -> ResponseReturnValue:
 @blueprint.post("")
 @page(Access.VIEW)
 def look_up(slug: str) -> ResponseReturnValue:
-    """Find a device by its id. The id stays out of addresses, because logs and browser histories keep those."""
+    """Find a device by its id, which stays out of addresses because logs and browser histories keep those."""
     app, form = app_in_view(slug), LookUpForm()
     if form.validate_on_submit():
         device_id = form.device_id.data.strip()
@@ -127,7 +127,7 @@ def _index(app: App, form: LookUpForm) -> str:
 
 
 def _before() -> datetime | None:
-    """Return the time before which moments are shown, from the address. Raises `NotFound` if it can't be read."""
+    """Return the time before which the address asks for moments. Raises `NotFound` if it can't be read."""
     text = request.args.get("before")
     if not text:
         return None

@@ -85,7 +85,10 @@ class DevicesAnswer(Struct, kw_only=True):
 
 
 class WayView(Struct, kw_only=True):
-    """The journey of the device in a release. In the control group, it checked while the release was open to others only."""
+    """The journey of the device in a release.
+
+    In the control group, the device checked while the release was open to others only.
+    """
 
     release_id: int
     version: str
@@ -102,7 +105,10 @@ class WayView(Struct, kw_only=True):
 
 
 class MomentView(Struct, kw_only=True, omit_defaults=True):
-    """Something that it did. ``what`` is `check`, `completion` or the name of an event. Fields that do not apply are left out."""
+    """Something that the device did. Fields that do not apply are left out.
+
+    ``what`` is `check`, `completion` or the name of an event.
+    """
 
     at: datetime
     what: str
@@ -118,7 +124,7 @@ class MomentView(Struct, kw_only=True, omit_defaults=True):
 
 
 class DeviceAnswer(Struct, kw_only=True):
-    """Everything that is known about a device. Send ``before`` to get older moments; null if there are none."""
+    """Everything that is known about a device. Send ``before`` to get older moments; null: there are none."""
 
     ok: bool = True
     device_hash: str

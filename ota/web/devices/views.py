@@ -24,7 +24,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class TimelineLine:
-    """A line of the timeline: one moment, or ``count`` successive checks with the same answer, the first at ``since``."""
+    """A line of the timeline: a moment, or ``count`` checks with the same answer, the first at ``since``."""
 
     moment: Moment
     count: int
@@ -36,7 +36,7 @@ class TimelineLine:
 
 
 def folded(moments: Sequence[Moment]) -> list[TimelineLine]:
-    """Return the lines of a timeline. Successive checks with the same answer become one line: there can be weeks of them."""
+    """Return the lines of a timeline. Successive checks with the same answer become one line."""
     lines: list[TimelineLine] = []
     for each in moments:
         last = lines[-1] if lines else None
