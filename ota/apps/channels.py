@@ -28,8 +28,8 @@ from ota.models.releases import Experiment, Proposal
 class ChannelEdit:
     """The editable part of a channel: the names of its fallbacks, and its two-person rule.
 
-    ``approval_above`` is in basis points; None is no rule. `edit_of` returns the present one, in which a caller
-    replaces what should change.
+    ``approval_above`` is in basis points; None is no rule. `edit_of` returns the present one: replace in
+    it what should change.
     """
 
     falls_back_to: tuple[str, ...] = ()

@@ -151,15 +151,27 @@ def forget(session: Session, actor: Actor, app: App, device_hash: str, *, now: d
     Its memberships in groups go too. Hourly and daily counts stay, because they name no device. If the device
     checks again, it is a new one. Raises `NotFound`.
     """
-    known = story(session, app, device_hash, limit=1)
+    groups = story(session, app, device_hash, limit=1).groups
     deleted = 0
-    for group in known.groups:
-        deleted += group_members.remove(session, actor, group, [device_hash], hashed=_is_hash, now=now)
-    of_app = select(Release.id).join(Release.version).where(Version.app_id == app.id)
-    deleted += _delete(
+    for group in groups:
+        deleted += group_members.remove(session, actor, group, [device_hash], hashed=_as_it_is, now=now)
+    deleted += _delete_rows(session, app.id, device_hash)
+    before = {"device": device_hash[:10], "rows": deleted}
+    audit.record(session, actor, "device.forgotten", ("app", app.id), now=now, app_id=app.id, before=before)
+    return deleted
+
+
+def _as_it_is(device_hash: str) -> str:
+    """Take the place of the hashing function for a text that is a hash already."""
+    return device_hash
+
+
+def _delete_rows(session: Session, app_id: int, device_hash: str) -> int:
+    of_app = select(Release.id).join(Release.version).where(Version.app_id == app_id)
+    deleted = _delete(
         session,
         Device,
-        Device.app_id == app.id,
+        Device.app_id == app_id,
         Device.platform.in_(list(Platform)),
         Device.device_hash == device_hash,
     )
@@ -167,22 +179,8 @@ def forget(session: Session, actor: Actor, app: App, device_hash: str, *, now: d
         session, ReleaseDevice, ReleaseDevice.device_id == device_hash, ReleaseDevice.release_id.in_(of_app)
     )
     for model in (UpdateCheck, UpdateCompletion, Event):
-        deleted += _delete(session, model, model.app_id == app.id, model.device_id == device_hash)
-    audit.record(
-        session,
-        actor,
-        "device.forgotten",
-        ("app", app.id),
-        now=now,
-        app_id=app.id,
-        before={"device": device_hash[:10], "rows": deleted},
-    )
+        deleted += _delete(session, model, model.app_id == app_id, model.device_id == device_hash)
     return deleted
-
-
-def _is_hash(device_hash: str) -> str:
-    """Take the place of the hashing function for a text that is a hash already."""
-    return device_hash
 
 
 def _delete(session: Session, model: Any, *which: ColumnElement[bool]) -> int:

@@ -1,8 +1,8 @@
-"""Device groups: who is in them, what two people do at once, and what is kept."""
+"""Device groups: their members, concurrent edits, and what is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -16,11 +16,12 @@ from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.devices import devices, group_members, groups
 from ota.devices.group_members import Added
-from ota.errors import Conflict, Invalid, NotFound, OtaError
+from ota.errors import Conflict, Invalid, NotFound, OtaError, Stale
 from ota.history import audit
 from ota.history.audit import Actor
-from ota.models import App, DeviceGroupMember
+from ota.models import DeviceGroupMember
 from ota.models.releases import release_groups
+from tests.apps.given import catalog_revision
 from tests.conftest import Api
 
 ANNA = Actor(label="anna@example.com", role=Role.PUBLISHER)
@@ -29,12 +30,6 @@ NOW = utcnow()
 
 def hashed(device_id: str) -> str:
     return devices.hashed("k" * 64, device_id)
-
-
-@pytest.fixture
-def in_app(app: Flask) -> Iterator[None]:
-    with app.app_context():
-        yield
 
 
 def make(name: str = "Testers", app: str | None = None) -> int:
@@ -75,16 +70,11 @@ def notes(group_id: int) -> dict[str, str | None]:
 
 
 def open_to(api: Api, group_id: int) -> int:
-    """A live release that is open to the group; answers its id."""
+    """Make a live release that is open to the group. Return its id."""
     release_id: int = api.published()["release"]["id"]
     with transaction() as session:
         session.execute(insert(release_groups).values(release_id=release_id, group_id=group_id))
     return release_id
-
-
-def catalog_revision() -> int:
-    reader().rollback()
-    return reader().scalars(select(App.catalog_revision).where(App.is_default)).one()
 
 
 def test_devices_come_and_go_and_only_hashes_are_kept(in_app: None) -> None:
@@ -126,34 +116,33 @@ def test_a_device_is_found_in_the_groups_of_its_app_alone(in_app: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "sentence"),
-    [(["a", ""], "Device 2 of 2 has an id of 0"), (["x" * 201], "Device 1 of 1 has an id of 201")],
+    ("ids", "culprit"),
+    [(["a", ""], "2 of 2 .* 0 characters"), (["x" * 201], "1 of 1 .* 201 characters")],
 )
 def test_an_id_that_no_device_sends_is_refused_and_nothing_is_added(
-    in_app: None, ids: list[str], sentence: str
+    in_app: None, ids: list[str], culprit: str
 ) -> None:
     group_id = make()
-    with pytest.raises(Invalid, match=sentence) as caught:
+    with pytest.raises(Invalid, match=culprit) as caught:
         add(group_id, ids)
-    assert caught.value.code == "bad_device_id"
+    assert (caught.value.code, caught.value.field) == ("bad_device_id", "add")
     assert notes(group_id) == {}
     assert add(group_id, ["x" * 200, "é\u202e", "<b>"]) == Added(3, 0)
 
 
 @pytest.mark.parametrize("note", ["x" * 121, "two\nlines", "\u202e"])
 def test_a_note_is_one_short_line(in_app: None, note: str) -> None:
-    with pytest.raises(Invalid, match="one line of at most 120"):
+    with pytest.raises(Invalid) as caught:
         add(make(), ["one"], note)
+    assert (caught.value.code, caught.value.field) == ("bad_note", "note")
 
 
 def test_a_group_holds_five_thousand_devices_and_says_so(in_app: None) -> None:
     group_id = make()
     assert add(group_id, [f"device-{number}" for number in range(4_999)]) == Added(4_999, 0)
-    with pytest.raises(
-        Invalid, match=r"at most 5,000 devices: Testers has 4,999, and these are 2 more"
-    ) as caught:
+    with pytest.raises(Invalid, match=r"5,000 .*4,999.* 2 more") as caught:
         add(group_id, ["device-1", "new-1", "new-2"])
-    assert caught.value.code == "group_full"
+    assert (caught.value.code, caught.value.field) == ("group_full", "add")
     assert add(group_id, ["device-1", "new-1"]) == Added(1, 1)
     assert remove(group_id, [f"device-{number}" for number in range(4_999)]) == 4_999
     assert list(notes(group_id)) == [hashed("new-1")]
@@ -180,21 +169,25 @@ def test_two_who_fill_a_group_at_once_never_overfill_it(app: Flask, in_app: None
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 61, "two\nlines", "\u202eevil"])
 def test_a_group_needs_a_name_that_people_can_read(in_app: None, name: str) -> None:
-    with pytest.raises(Invalid, match="1 to 60 characters"):
+    with pytest.raises(Invalid) as caught:
         make(name)
+    assert (caught.value.code, caught.value.field) == ("bad_group_name", "name")
     group_id = make()
-    with pytest.raises(Invalid, match="1 to 60 characters"):
+    with pytest.raises(Invalid) as caught:
         rename(group_id, name)
+    assert caught.value.code == "bad_group_name"
 
 
 def test_a_name_is_taken_once_whatever_its_capitals(in_app: None) -> None:
     group_id, other = make(), make("Shop")
-    with pytest.raises(Conflict, match="already has a group testers"):
+    with pytest.raises(Conflict) as caught:
         make("testers")
-    with pytest.raises(Conflict, match="already has a group TESTERS"):
+    assert (caught.value.code, caught.value.field) == ("group_taken", "name")
+    with pytest.raises(Conflict) as caught:
         rename(other, "TESTERS")
+    assert caught.value.code == "group_taken"
     rename(group_id, "TESTERS")
-    with pytest.raises(Conflict, match="it is now called TESTERS") as caught:
+    with pytest.raises(Stale) as caught:
         rename(group_id, "Else", revision=1)
     assert caught.value.details["current"] == {"id": group_id, "name": "TESTERS", "devices": 0, "revision": 2}
 
@@ -222,7 +215,7 @@ def test_a_group_is_not_deleted_while_a_live_release_is_open_to_it(in_app: None,
     assert [release.id for release in groups.targeted_by(reader(), groups.get(reader(), group_id))] == [
         release_id
     ]
-    with pytest.raises(Conflict, match=r"live releases are open to it \(1\.0\.0 on stable\)") as caught:
+    with pytest.raises(Conflict, match=r"1\.0\.0 on stable") as caught:
         delete(group_id)
     assert caught.value.code == "group_in_use"
     api.post(f"/api/releases/{release_id}/rollback")
