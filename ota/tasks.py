@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy.exc import DBAPIError
 
 from ota.alerts import deliveries, expiring_profiles
-from ota.builds import pipeline, uploads
+from ota.builds import leases, uploads
 from ota.builds.worker import process, show_life
 from ota.clock import utcnow
 from ota.db import first_line, reader, transaction
@@ -56,7 +56,7 @@ def resend_stalled() -> None:
     lease = timedelta(seconds=current_app.config["OTA_LEASE_SECONDS"])
     stalled: Sequence[str] = ()
     with database_may_be_away(), transaction() as session:
-        stalled = pipeline.take_stalled(session, now=utcnow(), lease=lease)
+        stalled = leases.take_stalled(session, now=utcnow(), length=lease)
     for upload_id in stalled:
         queue.enqueue(current_app, queue.PROCESS_UPLOAD, upload_id)
 

@@ -1,4 +1,4 @@
-"""Which file a download address means, and whether it may still be had."""
+"""Downloads: find the file of a download address, and decide whether it is open."""
 
 from __future__ import annotations
 
@@ -18,18 +18,12 @@ from ota.models import Release, Version
 def find(
     session: Session, *, app_slug: str, platform: str, version_code: int, file_name: str, now: datetime
 ) -> Version:
-    """The active version that lives at this address on this server and whose release has started.
+    """Return the active version with this address on this server, if one of its releases has started.
 
-    Raises `Gone` when it was published and taken back, `NotFound` for everything else: another app's file, a version
-    that was never published, a file that lives elsewhere.
+    Raises `Gone` for a version that was published and taken back, `NotFound` for all other addresses: another
+    app's file, a version that was never published, an external file.
     """
-    if platform not in set(Platform):
-        raise _unknown()
-    try:
-        app = apps.find(session, app_slug)
-    except NotFound:
-        raise _unknown() from None
-    version = versions.find_by_code(session, app, Platform(platform), version_code)
+    version = _at(session, app_slug, platform, version_code)
     if version is None or not version.is_hosted_here or version.download_url.rpartition("/")[2] != file_name:
         raise _unknown()
     if version.is_active:
@@ -41,6 +35,16 @@ def find(
             f"Version {version.version} was withdrawn. Check for updates again to get the right one.",
         )
     raise _unknown()
+
+
+def _at(session: Session, app_slug: str, platform: str, version_code: int) -> Version | None:
+    if platform not in set(Platform):
+        return None
+    try:
+        app = apps.find(session, app_slug)
+    except NotFound:
+        return None
+    return versions.find_by_code(session, app, Platform(platform), version_code)
 
 
 def _has_started(session: Session, version: Version, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""What was read from a version's file, and how it differs from the one before."""
+"""Facts: values read from a version's file, stored with its artifact and compared between versions."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ from ota.packages import BuildFacts, PackageFacts
 
 
 def stored(facts: PackageFacts) -> dict[str, Any]:
-    """The facts as an artifact's row keeps them, without the icon."""
+    """Return the facts as an artifact's row stores them, without the icon."""
     kept: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(facts, icon=None))
     del kept["icon"]
     return kept
 
 
 def facts_of(version: Version) -> BuildFacts | None:
-    """What was read when the file arrived; None for a file that lives elsewhere."""
+    """Return the facts of the version's file; None for an external file."""
     return msgspec.convert(version.artifact.facts, BuildFacts) if version.artifact else None
 
 
 def build_of(version: Version) -> Build:
-    """The version as the rules see it."""
+    """Return the version as the rules of `ota.core` take it."""
     facts = facts_of(version)
-    known: dict[str, Any] = {
-        "platform": Platform(version.platform),
-        "version": version.version,
-        "version_code": version.version_code,
-        "has_checksum": version.checksum is not None,
-        "package_id": version.package_id,
-        "size": version.file_size,
-    }
-    if facts is None:
-        return Build(**known)
-    signature, profile = facts.signature, facts.profile
     return Build(
-        **known,
-        is_read=True,
-        scheme=Scheme(signature.scheme),
-        signer=signature.signer,
-        signers=signature.ranges,
-        is_debug_signed=facts.platform is Platform.ANDROID
-        and signature.certificate is not None
-        and signature.certificate.is_debug,
-        is_debuggable=facts.is_debuggable,
-        label=facts.label,
-        framework=" ".join(filter(None, (facts.framework, facts.framework_version))) or None,
-        min_sdk=facts.min_sdk,
-        target_sdk=facts.target_sdk,
-        abis=facts.abis,
-        permissions=facts.permissions,
-        minimum_os=facts.minimum_os,
-        profile_type=profile.type if profile else None,
-        profile_expires_at=profile.expires_at if profile else None,
-        profile_devices=profile.devices if profile else (),
+        platform=Platform(version.platform),
+        version=version.version,
+        version_code=version.version_code,
+        has_checksum=version.checksum is not None,
+        package_id=version.package_id,
+        size=version.file_size,
+        **(_read_from(facts) if facts else {}),
     )
 
 
+def _read_from(facts: BuildFacts) -> dict[str, Any]:
+    signature, profile = facts.signature, facts.profile
+    is_debug_signed = signature.certificate is not None and signature.certificate.is_debug
+    return {
+        "is_read": True,
+        "scheme": Scheme(signature.scheme),
+        "signer": signature.signer,
+        "signers": signature.ranges,
+        "is_debug_signed": facts.platform is Platform.ANDROID and is_debug_signed,
+        "is_debuggable": facts.is_debuggable,
+        "label": facts.label,
+        "framework": " ".join(filter(None, (facts.framework, facts.framework_version))) or None,
+        "min_sdk": facts.min_sdk,
+        "target_sdk": facts.target_sdk,
+        "abis": facts.abis,
+        "permissions": facts.permissions,
+        "minimum_os": facts.minimum_os,
+        "profile_type": profile.type if profile else None,
+        "profile_expires_at": profile.expires_at if profile else None,
+        "profile_devices": profile.devices if profile else (),
+    }
+
+
 def predecessor(session: Session, version: Version) -> Version | None:
-    """The version with the next lower code whose file was read."""
+    """Return the version with the next lower code whose file this server has read."""
     query = select(Version).where(
         Version.app_id == version.app_id,
         Version.platform == version.platform,
@@ -75,10 +75,10 @@ def predecessor(session: Session, version: Version) -> Version | None:
 
 
 def changes_since(before: Version, version: Version) -> list[Change]:
-    """What differs between two versions whose files were read."""
+    """Return the differences between two versions whose files this server has read."""
     return changes(build_of(before), build_of(version))
 
 
 def has_icon(session: Session, version: Version) -> bool:
-    """Is there a picture of the build?"""
+    """Return whether the build has an icon, without loading it."""
     return bool(session.scalar(select(Artifact.icon.is_not(None)).where(Artifact.id == version.artifact_id)))

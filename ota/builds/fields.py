@@ -1,4 +1,7 @@
-"""What a version's fields may hold. Each function answers the cleaned value or raises `Invalid` naming the field."""
+"""Rules for a version's fields.
+
+Each function returns the cleaned value or raises `Invalid` with the field.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
 def checksum(text: str | None) -> str | None:
-    """A lower-case SHA-256, with or without the ``sha256:`` prefix. Raises `Invalid`."""
+    """Return a lower-case SHA-256 without the optional ``sha256:`` prefix; None for an empty text."""
     if text is None or not text.strip():
         return None
     match = _SHA256.fullmatch(text.strip())
@@ -32,7 +35,7 @@ def checksum(text: str | None) -> str | None:
 
 
 def name(text: str) -> str:
-    """A version's name: 1 to 50 printable characters, free text."""
+    """Return a version name: free text of 1 to 50 printable characters."""
     text = text.strip()
     if not 1 <= len(text) <= MAX_NAME or not text.isprintable():
         raise Invalid.about(
@@ -42,7 +45,7 @@ def name(text: str) -> str:
 
 
 def version_code(code: int) -> int:
-    """A whole number from 0 to the largest signed 64-bit one."""
+    """Return a version code: a whole number from 0 to the largest signed 64-bit integer."""
     if not 0 <= code <= MAX_VERSION_CODE:
         raise Invalid.about(
             "version_code", "bad_version_code", f"expected a whole number from 0 to {MAX_VERSION_CODE}."
@@ -51,14 +54,14 @@ def version_code(code: int) -> int:
 
 
 def file_size(size: int | None) -> int | None:
-    """Bytes, above 0, or None where nobody said."""
+    """Return a size in bytes, above 0; None if it is not known."""
     if size is not None and not 0 < size <= MAX_VERSION_CODE:
         raise Invalid.about("file_size", "bad_file_size", "expected the number of bytes, above 0.")
     return size
 
 
 def download_url(url: str | None) -> str:
-    """An absolute http or https address of at most 500 characters. Nothing is fetched from it."""
+    """Return an absolute http or https address of at most 500 characters. The server does not fetch it."""
     text = (url or "").strip()
     try:
         parts = urlsplit(text)
@@ -75,15 +78,15 @@ def download_url(url: str | None) -> str:
 
 
 def release_notes(text: str | None) -> str | None:
-    """Plain text of at most 20,000 characters with plain line ends; None when nothing is left."""
-    text = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
+    """Return plain text of at most 20,000 characters with LF line ends; None for an empty text."""
+    text = _plain(text)
     if len(text) > MAX_NOTES:
         raise Invalid.about("release_notes", "notes_too_long", f"at most {MAX_NOTES:,} characters.")
     return text or None
 
 
 def min_supported_version(text: str | None) -> str | None:
-    """A version that can be compared with what devices send; None when nothing was given."""
+    """Return a version that compares with the versions that devices send; None for an empty text."""
     if text is None or not text.strip():
         return None
     try:
@@ -100,31 +103,40 @@ def min_supported_version(text: str | None) -> str | None:
 def localized_notes(
     present: Mapping[str, str] | None, changes: Mapping[str, str | None]
 ) -> dict[str, str] | None:
-    """The notes by lower-case language tag after the ``changes``; None or an empty text removes a language.
+    """Return the notes by lower-case language tag, with the ``changes`` applied; None if no language is left.
 
-    Raises `Invalid` for what is no language tag, for a language that is there twice (``pt-BR`` and ``pt_br``), for a text that is too long
-    and for too many languages. None when nothing is left.
+    None or an empty text removes a language. Raises `Invalid` for a malformed language tag, a language that
+    is sent twice (``pt-BR`` and ``pt_br``), a text that is too long, and too many languages.
     """
-    found, said = dict(present or {}), set[str]()
+    found = {**(present or {}), **_cleaned(changes)}
+    kept = {tag: notes for tag, notes in sorted(found.items()) if notes}
+    if len(kept) > MAX_LANGUAGES:
+        raise Invalid.about("localized_notes", "too_many_languages", f"at most {MAX_LANGUAGES} languages.")
+    return kept or None
+
+
+def _cleaned(changes: Mapping[str, str | None]) -> dict[str, str]:
+    cleaned: dict[str, str] = {}
     for language, text in changes.items():
-        try:
-            tag = normal(language)
-        except ValueError as error:
-            raise Invalid.about("localized_notes", "bad_language", f"{error}") from error
-        if tag in said:
+        tag = _language(language)
+        if tag in cleaned:
             raise Invalid.about(
                 "localized_notes", "language_twice", f"{tag} is there twice. Send each language once."
             )
-        said.add(tag)
-        notes = (text or "").replace("\r\n", "\n").replace("\x00", "").strip()
-        if len(notes) > MAX_NOTES:
+        cleaned[tag] = _plain(text)
+        if len(cleaned[tag]) > MAX_NOTES:
             raise Invalid.about(
                 "localized_notes", "notes_too_long", f"at most {MAX_NOTES:,} characters in {tag}."
             )
-        if notes:
-            found[tag] = notes
-        else:
-            found.pop(tag, None)
-    if len(found) > MAX_LANGUAGES:
-        raise Invalid.about("localized_notes", "too_many_languages", f"at most {MAX_LANGUAGES} languages.")
-    return dict(sorted(found.items())) or None
+    return cleaned
+
+
+def _language(tag: str) -> str:
+    try:
+        return normal(tag)
+    except ValueError as error:
+        raise Invalid.about("localized_notes", "bad_language", f"{error}") from error
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").replace("\r\n", "\n").replace("\x00", "").strip()

@@ -1,4 +1,4 @@
-"""Where a build belongs, and whether what was said about it agrees with what it says itself."""
+"""Match an upload to its app, and compare the fields of its form with the facts of its file."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from ota.history.audit import Actor
 from ota.models import App, Upload, Version
 from ota.packages import PackageFacts
 
-_V1_IS_ENOUGH_BELOW = 24
-"""Android 7.0 verifies scheme v2."""
+_FIRST_WITH_V2 = 24
+"""API level of Android 7.0, the first that verifies signature scheme v2."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a build goes. ``existing`` is the version that these very bytes already are."""
+class Match:
+    """The app and the draft of a build. ``existing`` is the version with the same bytes, if there is one."""
 
     app: App
     draft: VersionDraft
     existing: Version | None
 
 
-def place(session: Session, upload: Upload, facts: PackageFacts, sha256: str) -> Place:
-    """Decide it all without writing. Raises `Rejected` with the sentence for the uploader."""
+def match(session: Session, upload: Upload, facts: PackageFacts, sha256: str) -> Match:
+    """Match the upload without writing. Raises `Rejected` with a message for the uploader."""
     draft = draft_of(upload, facts)
     app = choose_app(session, upload, facts)
     try:
         apps.check_package(session, app, facts.platform, facts.package_id)
         apps.find_channel(app, upload.channel)
         versions.check_draft(draft)
+        _check_scheme(app, facts)
         _check_signer(session, app, facts)
     except Conflict as error:
         raise _other_package(error) from error
@@ -46,30 +47,46 @@ def place(session: Session, upload: Upload, facts: PackageFacts, sha256: str) ->
         raise Rejected(
             error.code, f"{error.message} Correct the build or what was sent with it, then upload again."
         ) from error
-    return Place(app, draft, same_version(session, app, draft, sha256))
+    return Match(app, draft, same_version(session, app, draft, sha256))
 
 
-def _check_signer(session: Session, app: App, facts: PackageFacts) -> None:
-    """Raises `Rejected` for a build that phones would refuse as an update, and for a v1-only one where that is not allowed."""
-    signature = facts.signature
-    if (
-        signature.scheme is Scheme.V1
-        and not app.allows_v1_only
-        and (facts.min_sdk or 1) >= _V1_IS_ENOUGH_BELOW
-    ):
+def draft_of(upload: Upload, facts: PackageFacts) -> VersionDraft:
+    """Return the version to add. Raises `Rejected` if form and file contradict, or lack a needed field."""
+    _agree("platform", upload.declared_platform, facts.platform)
+    _agree("version", upload.declared_version, facts.version)
+    _agree("version code", upload.declared_version_code, facts.version_code)
+    return VersionDraft(
+        platform=facts.platform,
+        version=_version_name(upload, facts),
+        version_code=_version_code(upload, facts),
+        release_notes=upload.release_notes,
+        is_mandatory=upload.is_mandatory,
+        min_supported_version=upload.min_supported_version,
+        package_id=facts.package_id,
+    )
+
+
+def choose_app(session: Session, upload: Upload, facts: PackageFacts) -> App:
+    """Return the app that the upload names, else the one with this package id, else the default app.
+
+    The default app must have no other package id. Raises `Rejected` if no app or several apps qualify.
+    """
+    if upload.app is not None:
+        return upload.app
+    known = apps.with_package(session, facts.platform, facts.package_id)
+    if len(known) == 1:
+        return known[0]
+    if len(known) > 1:
+        slugs = ", ".join(app.slug for app in known)
         raise Rejected(
-            "v1_only",
-            f"Signed with scheme v1 alone, which does not protect the whole file, though it needs Android API level {facts.min_sdk}, "
-            "which knows v2. Sign it with v2 or newer (apksigner does), or let an administrator allow it in the app's settings.",
+            "which_app",
+            f"{facts.package_id} belongs to several apps here ({slugs}). Send `app` with the right slug.",
         )
-    broken = break_in(signers.signers_of(app.on(facts.platform)), signature.ranges)
-    if broken is not None:
-        versions_of = signers.signed_versions(session, app.id, facts.platform)
-        raise Rejected("other_signer", other_signer(facts.platform, *broken, versions_of.get(broken[0])))
+    return _default_app(session, facts)
 
 
 def same_version(session: Session, app: App, draft: VersionDraft, sha256: str) -> Version | None:
-    """The version that has this code, if it has these bytes, here. Raises `Rejected` when it has others."""
+    """Return the version with this code and these bytes, if any. Raises `Rejected` if its bytes differ."""
     existing = versions.find_by_code(session, app, draft.platform, draft.version_code)
     if existing is None:
         return None
@@ -85,48 +102,57 @@ def same_version(session: Session, app: App, draft: VersionDraft, sha256: str) -
     return existing
 
 
-def draft_of(upload: Upload, facts: PackageFacts) -> VersionDraft:
-    """The version to make. Raises `Rejected` where the form contradicts the file, or neither says what is needed."""
-    _agree("platform", upload.declared_platform, facts.platform)
-    _agree("version", upload.declared_version, facts.version)
-    _agree("version code", upload.declared_version_code, facts.version_code)
-    version = facts.version or upload.declared_version
-    code = facts.version_code if facts.version_code is not None else upload.declared_version_code
-    if not version:
+def pin(session: Session, actor: Actor, app: App, facts: PackageFacts, *, now: datetime) -> None:
+    """Pin the app's package id on this platform. Raises `Rejected` with both ids if the build has another."""
+    try:
+        apps.pin_package(session, actor, app, facts.platform, facts.package_id, now=now)
+    except Conflict as error:
+        raise _other_package(error) from error
+
+
+def _check_scheme(app: App, facts: PackageFacts) -> None:
+    if facts.signature.scheme is not Scheme.V1 or app.allows_v1_only:
+        return
+    if (facts.min_sdk or 1) >= _FIRST_WITH_V2:
+        raise Rejected(
+            "v1_only",
+            "Signed with scheme v1 alone, which does not protect the whole file, "
+            f"though it needs Android API level {facts.min_sdk}, which knows v2. "
+            "Sign it with v2 or newer (apksigner does), or let an administrator allow it in the app's "
+            "settings.",
+        )
+
+
+def _check_signer(session: Session, app: App, facts: PackageFacts) -> None:
+    """Raise `Rejected` for a build that phones would refuse as an update, because of its signer."""
+    broken = break_in(signers.signers_of(app.on(facts.platform)), facts.signature.ranges)
+    if broken is not None:
+        versions_of = signers.signed_versions(session, app.id, facts.platform)
+        raise Rejected("other_signer", other_signer(facts.platform, *broken, versions_of.get(broken[0])))
+
+
+def _version_name(upload: Upload, facts: PackageFacts) -> str:
+    name = facts.version or upload.declared_version
+    if not name:
         raise Rejected(
             "no_version",
             "The file names no version that can be read. Send it along as `version`, or set it in the build.",
         )
+    return name
+
+
+def _version_code(upload: Upload, facts: PackageFacts) -> int:
+    code = facts.version_code if facts.version_code is not None else upload.declared_version_code
     if code is None:
         raise Rejected(
             "no_version_code",
-            "The file's build number is not a whole number, and version codes are. Set one in the build (CFBundleVersion, "
-            "versionCode), or send it along as `version_code`.",
+            "The file's build number is not a whole number, and version codes are. "
+            "Set one in the build (CFBundleVersion, versionCode), or send it along as `version_code`.",
         )
-    return VersionDraft(
-        platform=facts.platform,
-        version=version,
-        version_code=code,
-        release_notes=upload.release_notes,
-        is_mandatory=upload.is_mandatory,
-        min_supported_version=upload.min_supported_version,
-        package_id=facts.package_id,
-    )
+    return code
 
 
-def choose_app(session: Session, upload: Upload, facts: PackageFacts) -> App:
-    """The app that was named; else the one with this package id; else the default app if it has none yet."""
-    if upload.app is not None:
-        return upload.app
-    known = apps.with_package(session, facts.platform, facts.package_id)
-    if len(known) == 1:
-        return known[0]
-    if len(known) > 1:
-        slugs = ", ".join(app.slug for app in known)
-        raise Rejected(
-            "which_app",
-            f"{facts.package_id} belongs to several apps here ({slugs}). Send `app` with the right slug.",
-        )
+def _default_app(session: Session, facts: PackageFacts) -> App:
     try:
         default = apps.find(session, None)
     except NotFound as error:
@@ -137,17 +163,10 @@ def choose_app(session: Session, upload: Upload, facts: PackageFacts) -> App:
     if pinned is not None and pinned != facts.package_id:
         raise Rejected(
             "unknown_package",
-            f"No app here is {facts.package_id} on {facts.platform.label}. Create an app for it, or send `app` with the right slug.",
+            f"No app here is {facts.package_id} on {facts.platform.label}. "
+            "Create an app for it, or send `app` with the right slug.",
         )
     return default
-
-
-def pin(session: Session, actor: Actor, app: App, facts: PackageFacts, *, now: datetime) -> None:
-    """Hold the app to one package id per platform. Raises `Rejected` with both ids when the build has another."""
-    try:
-        apps.pin_package(session, actor, app, facts.platform, facts.package_id, now=now)
-    except Conflict as error:
-        raise _other_package(error) from error
 
 
 def _other_package(error: Conflict) -> Rejected:
@@ -161,5 +180,6 @@ def _agree(what: str, declared: object, found: object) -> None:
         return
     raise Rejected(
         "contradiction",
-        f"The {what} that was sent is {declared}, but the file says {found}. Send the right file, or leave the field out.",
+        f"The {what} that was sent is {declared}, but the file says {found}. "
+        "Send the right file, or leave the field out.",
     )

@@ -20,7 +20,7 @@ from ota.models import App, Upload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOrder:
-    """What somebody says about the file they send. What the file itself says wins."""
+    """The fields sent along with a file. They fill what the file lacks and must not contradict it."""
 
     file_name: str
     app: str | None = None
@@ -34,7 +34,10 @@ class UploadOrder:
 
 
 def check_order(session: Session, order: UploadOrder) -> App | None:
-    """Everything that can be known to be wrong before a byte is kept. Answers the app that was named, if any."""
+    """Check everything that does not need the file. Return the app that the order names, if any.
+
+    Raises `Invalid` for a malformed field, `NotFound` for an unknown app or channel.
+    """
     app = apps.find(session, order.app) if order.app else None
     if app is not None and order.channel:
         apps.find_channel(app, order.channel)
@@ -59,9 +62,10 @@ def receive(
     now: datetime,
     lease: timedelta,
 ) -> Upload:
-    """Note a file whose bytes are safe in the quarantine under ``upload_id``.
+    """Add the upload of a file that is safe in the quarantine under ``upload_id``. ``size`` is in bytes.
 
-    The queue has the length of a lease to bring it to a worker; after that it is sent again.
+    The queue has the length of a ``lease`` to deliver it to a worker; after that it is sent again
+    (see `ota.builds.leases`). Raises as `check_order` does, and `Invalid` for an empty file.
     """
     app = check_order(session, order)
     if size == 0:
@@ -70,32 +74,37 @@ def receive(
         )
     upload = Upload(
         id=upload_id,
-        app_id=app.id if app else None,
-        file_name=display_name(order.file_name),
         size=size,
         status=UploadStatus.RECEIVED,
         lease_expires_at=now + lease,
-        channel=order.channel or None,
-        release_notes=order.release_notes,
-        is_mandatory=order.is_mandatory,
-        min_supported_version=order.min_supported_version or None,
-        declared_platform=apps.find_platform(order.platform) if order.platform else None,
-        declared_version=order.version or None,
-        declared_version_code=order.version_code,
         uploaded_by=actor.label,
         created_at=now,
     )
+    _fill(upload, order, app)
     session.add(upload)
     session.flush()
-    after = {"file_name": upload.file_name, "size": size}
-    audit.record(
-        session, actor, "upload.received", ("upload", upload.id), now=now, app_id=upload.app_id, after=after
-    )
+    subject, after = ("upload", upload.id), {"file_name": upload.file_name, "size": size}
+    audit.record(session, actor, "upload.received", subject, now=now, app_id=upload.app_id, after=after)
     return upload
 
 
-def get(session: Session, upload_id: str) -> Upload:
-    """Raises `NotFound`."""
+def _fill(upload: Upload, order: UploadOrder, app: App | None) -> None:
+    upload.app_id = app.id if app else None
+    upload.file_name = _display_name(order.file_name)
+    upload.channel = order.channel or None
+    upload.release_notes = order.release_notes
+    upload.is_mandatory = order.is_mandatory
+    upload.min_supported_version = order.min_supported_version or None
+    upload.declared_platform = apps.find_platform(order.platform) if order.platform else None
+    upload.declared_version = order.version or None
+    upload.declared_version_code = order.version_code
+
+
+def get(session: Session, upload_id: str, *, app: App | None = None) -> Upload:
+    """Return an upload. Raises `NotFound`, also for an upload of another app than the given one.
+
+    An upload that has no app yet is found under every app.
+    """
     query = (
         select(Upload)
         .where(Upload.id == upload_id)
@@ -104,17 +113,19 @@ def get(session: Session, upload_id: str) -> Upload:
     upload = session.scalar(query)
     if upload is None:
         raise NotFound("unknown_upload", "There is no upload with this id.")
+    if app is not None and upload.app_id not in {None, app.id}:
+        raise NotFound("unknown_upload", f"{app.name} has no upload with this id.")
     return upload
 
 
 def proposed_channel(session: Session, version_id: int) -> str | None:
-    """The channel that whoever sent the version's file named for it, if any."""
+    """Return the channel named in the latest upload of this version's file, if any."""
     query = select(Upload.channel).where(Upload.version_id == version_id, Upload.channel.is_not(None))
     return session.scalar(query.order_by(Upload.created_at.desc()).limit(1))
 
 
 def newest(session: Session, app: App, *, limit: int = 50, offset: int = 0) -> Sequence[Upload]:
-    """The app's uploads, newest first; the default app's page also shows those that found no app."""
+    """Return the app's uploads, newest first. Uploads that matched no app are listed with the default app."""
     query = (
         select(Upload)
         .where(
@@ -129,12 +140,12 @@ def newest(session: Session, app: App, *, limit: int = 50, offset: int = 0) -> S
 
 
 def unfinished_ids(session: Session) -> set[str]:
-    """The uploads whose bytes are still needed in the quarantine."""
+    """Return the uploads whose files are still needed in the quarantine."""
     return set(session.scalars(select(Upload.id).where(Upload.status.in_(OPEN_UPLOADS))))
 
 
-def display_name(name: str) -> str:
-    """A client's file name as text for people: the last part, printable, at most 200 characters."""
+def _display_name(name: str) -> str:
+    """Return a client's file name as text for people: the last part, printable, at most 200 characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     printable = "".join(character for character in last if character.isprintable()).strip()
     return printable[:200] or "unnamed"

@@ -1,4 +1,7 @@
-"""One upload from quarantine to version: opens the transactions around the steps of `ota.builds.pipeline`."""
+"""Process one upload: run the steps of `ota.builds.pipeline`, each in a transaction, and keep the lease.
+
+What happens to an upload whose worker is killed is described in `ota.builds.leases`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from datetime import timedelta
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
-from ota.builds import pipeline
-from ota.builds.pipeline import Job, LeaseLost
+from ota.builds import leases, pipeline
+from ota.builds.leases import Lease, LeaseLost
 from ota.clock import utcnow
 from ota.config import Settings
 from ota.db import first_line, reader, transaction
@@ -26,76 +29,61 @@ log = logging.getLogger(__name__)
 
 
 def process(app: Flask, upload_id: str) -> None:
-    """Bring an upload as far as it goes. May run any number of times, at once, and stop anywhere.
+    """Claim an upload and run all steps. Safe to repeat, to run concurrently, and to stop at any point.
 
-    A bad file ends rejected. A bad world (disk, database) puts the upload back to be tried later. Everything else is a
-    fault of ours: it is raised, counted as a death of the worker, and tried again when the lease runs out.
+    A bad file ends as rejected. A failing disk or database postpones the upload. Any other exception is a
+    bug: it is raised, counts as a crash of the worker, and the upload is sent again when the lease expires.
     """
-    lease = timedelta(seconds=app.config["OTA_LEASE_SECONDS"])
+    length = timedelta(seconds=part(Settings, app).lease_seconds)
     with transaction() as session:
-        job = pipeline.claim(session, upload_id, now=utcnow(), lease=lease)
-    if job is not None:
+        lease = leases.claim(session, upload_id, now=utcnow(), length=length)
+    if lease is not None:
         try:
-            _work(app, job, lease)
+            _work(app, lease, length)
         except LeaseLost:
             log.warning("upload %s was taken over by another worker", upload_id)
             return
-    if pipeline.is_done(reader(), upload_id):
-        _incoming(app).remove(upload_id)
+    if leases.is_finished(reader(), upload_id):
+        part(Incoming, app).remove(upload_id)
 
 
-def _work(app: Flask, job: Job, lease: timedelta) -> None:
+def _work(app: Flask, lease: Lease, length: timedelta) -> None:
     try:
-        with _kept_alive(app, job, lease):
-            _build(app, job, lease)
+        with _kept_alive(app, lease, length):
+            _run_steps(app, lease, length)
     except Rejected as error:
         with transaction() as session:
-            pipeline.reject(session, job, error, now=utcnow())
+            leases.reject(session, lease, error, now=utcnow())
     except (OSError, DBAPIError, StorageFull) as error:
-        log.warning("upload %s is put back: %s", job.upload_id, first_line(error))
+        log.warning("upload %s is postponed: %s", lease.upload_id, first_line(error))
         with transaction() as session:
-            pipeline.postpone(session, job, now=utcnow())
+            leases.postpone(session, lease, now=utcnow())
 
 
-def _build(app: Flask, job: Job, lease: timedelta) -> None:
-    path = _incoming(app).path(job.upload_id)
+def _run_steps(app: Flask, lease: Lease, length: timedelta) -> None:
+    path = part(Incoming, app).path(lease.upload_id)
     if not path.exists():
         raise Rejected("file_lost", "The server no longer has this file. Upload it again.")
     measured = pipeline.measure(path)
     with transaction() as session:
-        pipeline.renew(session, job, now=utcnow(), lease=lease, stage="reading")
+        leases.renew(session, lease, now=utcnow(), length=length, stage="reading")
     facts = read_package(path)
     with transaction() as session:
-        pipeline.note_app(session, job, facts)
+        pipeline.note_app(session, lease, facts)
     with transaction() as session:
-        pipeline.examine(session, job, facts, measured)
-        pipeline.renew(session, job, now=utcnow(), lease=lease, stage="storing")
+        pipeline.examine(session, lease, facts, measured)
+        leases.renew(session, lease, now=utcnow(), length=length, stage="storing")
     store = part(ArtifactStore, app)
     store.put(path, measured.sha256)
     with transaction() as session:
-        pipeline.finish(session, job, facts, measured, now=utcnow())
+        pipeline.finish(session, lease, facts, measured, now=utcnow())
 
 
 @contextmanager
-def _kept_alive(app: Flask, job: Job, lease: timedelta) -> Iterator[None]:
-    """Renew the lease from a thread while a long step runs, so that only a dead worker loses it."""
+def _kept_alive(app: Flask, lease: Lease, length: timedelta) -> Iterator[None]:
+    """Renew the lease from a thread during long steps, so that only a dead worker loses it."""
     stopped = threading.Event()
-
-    def renew_until_stopped() -> None:
-        with app.app_context():
-            while not stopped.wait(lease.total_seconds() / 3):
-                show_life(app)
-                try:
-                    with transaction() as session:
-                        pipeline.renew(session, job, now=utcnow(), lease=lease)
-                except LeaseLost:
-                    return
-                except DBAPIError as error:
-                    log.warning(
-                        "the lease of upload %s could not be renewed: %s", job.upload_id, first_line(error)
-                    )
-
-    thread = threading.Thread(target=renew_until_stopped, daemon=True)
+    thread = threading.Thread(target=_renew_until, args=(stopped, app, lease, length), daemon=True)
     thread.start()
     try:
         yield
@@ -104,11 +92,20 @@ def _kept_alive(app: Flask, job: Job, lease: timedelta) -> Iterator[None]:
         thread.join()
 
 
+def _renew_until(stopped: threading.Event, app: Flask, lease: Lease, length: timedelta) -> None:
+    with app.app_context():
+        while not stopped.wait(length.total_seconds() / 3):
+            show_life(app)
+            try:
+                with transaction() as session:
+                    leases.renew(session, lease, now=utcnow(), length=length)
+            except LeaseLost:
+                return
+            except DBAPIError as error:
+                log.warning("lease of upload %s not renewed: %s", lease.upload_id, first_line(error))
+
+
 def show_life(app: Flask) -> None:
-    """Tell whoever supervises this worker that it works."""
+    """Touch this worker's sign of life, which the supervisor watches."""
     settings = part(Settings, app)
     settings.worker_sign_path.touch()
-
-
-def _incoming(app: Flask) -> Incoming:
-    return part(Incoming, app)

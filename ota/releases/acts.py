@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ota import catalogs
 from ota.apps import apps, two_person
 from ota.apps.two_person import Approval
-from ota.builds import versions
+from ota.builds import version_edits, versions
 from ota.core.lifecycle import LIVE_STATES, ReleaseState, may_move_release
 from ota.core.plans import next_step_at, widest
 from ota.core.platforms import Platform
@@ -65,7 +65,9 @@ def start(
         session.refresh(version)  # Whoever was faster has changed it since it was read.
         raise _already_released(there)
     if revision is not None and revision != version.revision:
-        raise versions.stale(version)  # Before anybody is asked to approve what could not be done any more.
+        raise version_edits.stale(
+            version
+        )  # Before anybody is asked to approve what could not be done any more.
     preflight.demand(session, version, target, now=now)
     two_person.demand(
         "start",
@@ -93,7 +95,7 @@ def publish_version(
     if version.published_at is None:
         values["published_at"] = now
     preflight.demand(session, version, channel, now=now)
-    versions.advance(session, version, revision, values)
+    version_edits.advance(session, version, revision, values)
     preflight.pin_signer(session, actor, version, now=now)
 
 
@@ -162,7 +164,7 @@ def withdraw_version(
             f"Version {version.version} is not active, so there is nothing to withdraw.",
             current=versions.summary(version),
         )
-    versions.advance(session, version, revision, {"is_active": False, "withdrawn_at": now})
+    version_edits.advance(session, version, revision, {"is_active": False, "withdrawn_at": now})
     for release in version.releases:
         if release.is_live:
             _move(session, actor, release, ReleaseState.WITHDRAWN, revision=release.revision, now=now)
@@ -322,7 +324,7 @@ def _leave(session: Session, release: Release, new: ReleaseState, *, now: dateti
     values: dict[str, Any] = {"is_active": stays}
     if new is ReleaseState.WITHDRAWN and not stays:
         values["withdrawn_at"] = now
-    versions.advance(session, version, None, values)
+    version_edits.advance(session, version, None, values)
 
 
 def _move(

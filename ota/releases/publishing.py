@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from ota.builds import fields, versions
-from ota.builds.versions import VersionDraft, VersionEdit
+from ota.builds import fields, version_edits, versions
+from ota.builds.version_edits import VersionEdit
+from ota.builds.versions import VersionDraft
 from ota.history.audit import Actor
 from ota.models import App, Release, Version
 from ota.releases import acts as release_acts
@@ -28,7 +29,7 @@ def publish(
         existing = versions.add(session, actor, app, draft, artifact=None, now=now)
     else:
         _check_same(existing, draft)
-        versions.edit(session, actor, existing, said, revision=None, now=now)
+        version_edits.edit(session, actor, existing, said, revision=None, now=now)
     return release_acts.start(session, actor, existing, now=now)
 
 

@@ -213,7 +213,7 @@ def test_one_more_row_is_added_without_saving_what_was_typed(
         ([("", "Neu")], "Say which language this is"),
         ([("deutsch bitte", "Neu")], "is no language tag"),
         ([("de", "a"), ("DE", "b")], "is there twice"),
-        ([("de", "x" * (MAX_NOTES + 1))], "at most 20,000 characters"),
+        ([("de", "x" * (MAX_NOTES + 1))], "20,000"),
     ],
 )
 def test_wrong_rows_come_back_as_they_were_typed(

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from ota.builds import pipeline, worker
-from ota.builds.pipeline import Job, LeaseLost, Measured
+from ota.builds import leases, pipeline, worker
+from ota.builds.leases import Lease, LeaseLost
+from ota.builds.pipeline import Measured
 from ota.builds.worker import process
 from ota.clock import utcnow
 from ota.core.lifecycle import UploadStatus
@@ -46,9 +47,9 @@ def upload_id(app: Flask, api: Api) -> Iterator[str]:
         yield found
 
 
-def claim(upload_id: str, later: timedelta = timedelta()) -> Job | None:
+def claim(upload_id: str, later: timedelta = timedelta()) -> Lease | None:
     with transaction() as session:
-        return pipeline.claim(session, upload_id, now=utcnow() + later, lease=LEASE)
+        return leases.claim(session, upload_id, now=utcnow() + later, length=LEASE)
 
 
 def row(upload_id: str) -> Upload:
@@ -73,9 +74,9 @@ def test_who_lost_the_lease_can_neither_finish_nor_reject_nor_renew(upload_id: s
     now = utcnow()
     for act in (
         lambda session: pipeline.finish(session, old, FACTS, Measured("ab" * 32, 5), now=now),
-        lambda session: pipeline.reject(session, old, Rejected("x", "y"), now=now),
-        lambda session: pipeline.renew(session, old, now=now, lease=LEASE),
-        lambda session: pipeline.postpone(session, old, now=now),
+        lambda session: leases.reject(session, old, Rejected("x", "y"), now=now),
+        lambda session: leases.renew(session, old, now=now, length=LEASE),
+        lambda session: leases.postpone(session, old, now=now),
     ):
         with pytest.raises(LeaseLost), transaction() as session:
             act(session)
@@ -86,7 +87,7 @@ def test_who_lost_the_lease_can_neither_finish_nor_reject_nor_renew(upload_id: s
 def test_only_what_stayed_behind_is_sent_again_and_only_once_a_lease(upload_id: str) -> None:
     def stalled(later: timedelta) -> list[str]:
         with transaction() as session:
-            return list(pipeline.take_stalled(session, now=utcnow() + later, lease=LEASE))
+            return list(leases.take_stalled(session, now=utcnow() + later, length=LEASE))
 
     assert stalled(timedelta()) == []
     assert stalled(LEASE * 2) == [upload_id]
@@ -96,14 +97,14 @@ def test_only_what_stayed_behind_is_sent_again_and_only_once_a_lease(upload_id: 
     assert stalled(LEASE * 2) == [upload_id]
     assert row(upload_id).status == UploadStatus.RECEIVED
     with pytest.raises(LeaseLost), transaction() as session:
-        pipeline.renew(session, job, now=utcnow(), lease=LEASE)
+        leases.renew(session, job, now=utcnow(), length=LEASE)
 
 
 def test_a_finished_upload_is_never_taken_up_again(app: Flask, upload_id: str) -> None:
     process(app, upload_id)
     assert row(upload_id).status == UploadStatus.READY
     with transaction() as session:
-        assert list(pipeline.take_stalled(session, now=utcnow() + LEASE * 100, lease=LEASE)) == []
+        assert list(leases.take_stalled(session, now=utcnow() + LEASE * 100, length=LEASE)) == []
     assert claim(upload_id, later=LEASE * 100) is None
     process(app, upload_id)
     assert row(upload_id).attempts == 1
@@ -141,7 +142,7 @@ def test_a_wait_grows_but_never_beyond_five_minutes(app: Flask, upload_id: str) 
         assert job is not None
         with transaction() as session:
             now = utcnow()
-            pipeline.postpone(session, job, now=now)
+            leases.postpone(session, job, now=now)
         waits.append((row(upload_id).lease_expires_at - now).total_seconds())
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (2, 300)
@@ -150,7 +151,7 @@ def test_a_wait_grows_but_never_beyond_five_minutes(app: Flask, upload_id: str) 
 def test_what_fails_for_a_day_is_given_up(upload_id: str) -> None:
     with transaction() as session:
         upload = session.get_one(Upload, upload_id)
-        upload.attempts = upload.postponements = pipeline.MAX_POSTPONEMENTS
+        upload.attempts = upload.postponements = leases.MAX_POSTPONEMENTS
     assert claim(upload_id) is None
     assert row(upload_id).reason_code == "processing_impossible"
 

@@ -17,7 +17,8 @@ from sqlalchemy import select
 
 from ota import catalogs
 from ota.apps import apps
-from ota.builds.versions import VersionDraft, VersionEdit
+from ota.builds.version_edits import VersionEdit
+from ota.builds.versions import VersionDraft
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Role
 from ota.core.platforms import Platform

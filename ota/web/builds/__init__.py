@@ -1,1 +1,1 @@
-"""Doors for uploads, versions and downloads."""
+"""Doors for uploads, versions, release notes and downloads."""

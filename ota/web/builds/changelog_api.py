@@ -1,4 +1,4 @@
-"""What is new, for the page in an app that shows it: open to everybody."""
+"""The changelog, for the page of an app that shows what is new. Open to everybody."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("changelog", __name__)
     )
 )
 def show(query: ChangelogQuery) -> ChangelogAnswer:
-    """The notes of every version above ``since`` that is open to everybody, newest first."""
+    """The release notes of every version above ``since`` that is open to all devices, newest first."""
     since = with_plus(query.since)
     found = changelogs.changelog(
         reader(),
@@ -34,12 +34,12 @@ def show(query: ChangelogQuery) -> ChangelogAnswer:
         limit=query.limit,
         now=utcnow(),
     )
-    after_this_request(_may_be_kept)
+    after_this_request(_cache_for_a_minute)
     entries = [_entry(version, query.locale) for version in found.versions]
     return ChangelogAnswer(since=since, latest_version=found.latest, versions=entries)
 
 
-def _may_be_kept(response: Response) -> Response:
+def _cache_for_a_minute(response: Response) -> Response:
     response.headers["Cache-Control"] = "public, max-age=60"
     return response
 

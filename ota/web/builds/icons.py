@@ -1,4 +1,4 @@
-"""The icons of builds: PNG made by this server, for visitors of the install page and for people who are logged in."""
+"""Icons of builds, as PNG made by this server, for the install page and for people who are logged in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("icons", __name__)
 @blueprint.get("/install/<slug>/icon/<int:version_id>.png")
 @declare(Access.PUBLIC, Caller.ANYONE)
 def public(slug: str, version_id: int) -> Response:
-    """The icon of an active version, unless the install page is off."""
+    """The icon of an active version, if the install page is open to everybody."""
     return _png(slug, version_id, "public, max-age=3600", is_public=True)
 
 

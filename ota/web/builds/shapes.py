@@ -1,4 +1,4 @@
-"""Shapes of the changelog and of the preflight."""
+"""Shapes of the changelog and the preflight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ota.web.shapes import ChannelName, Locale
 
 
 class ChangelogQuery(Struct, kw_only=True):
-    """Which changes. Kept loose where a newer app may know more than this server."""
+    """Range and language of a changelog. Validated loosely, because an app can be newer than this server."""
 
     platform: Annotated[str, Meta(max_length=40, examples=["android"])]
     since: (
@@ -19,28 +19,38 @@ class ChangelogQuery(Struct, kw_only=True):
             str,
             Meta(
                 max_length=200,
-                description="What the device runs; its own notes are left out.",
+                description="The device's current version. Its own notes are left out.",
                 examples=["1.0.0+1"],
             ),
         ]
         | None
     ) = None
     app: (
-        Annotated[str, Meta(max_length=60, description="Slug of the app; the default app without it.")] | None
+        Annotated[str, Meta(max_length=60, description="Slug of the app. Default: the default app.")] | None
     ) = None
     channel: (
         Annotated[
             str,
-            Meta(max_length=40, description="Channel that the device follows; the default one without it."),
+            Meta(max_length=40, description="Channel that the device follows. Default: the default channel."),
         ]
         | None
     ) = None
     locale: Locale | None = None
-    limit: Annotated[int, Meta(ge=1, le=100, description="20 without since, else 100.")] | None = None
+    limit: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=100,
+                description="Largest number of versions. Default: 20 without since, 100 with it.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ChangelogEntry(Struct, kw_only=True):
-    """What is new in one version."""
+    """The release notes of one version."""
 
     version: str
     version_code: int
@@ -50,7 +60,7 @@ class ChangelogEntry(Struct, kw_only=True):
 
 
 class ChangelogAnswer(Struct, kw_only=True):
-    """The versions that everybody can have, newest first."""
+    """The versions that are open to all devices, newest first."""
 
     ok: bool = True
     since: str | None
@@ -59,18 +69,16 @@ class ChangelogAnswer(Struct, kw_only=True):
 
 
 class CheckView(Struct, kw_only=True):
-    """One line of the preflight."""
+    """One check of the preflight."""
 
     name: str
     verdict: Annotated[str, Meta(description="pass, warn or block.")]
     message: str
-    devices: (
-        Annotated[int, Meta(description="Active devices that it concerns, where that was counted.")] | None
-    )
+    devices: Annotated[int, Meta(description="Number of active devices affected, if counted.")] | None
 
 
 class PreflightAnswer(Struct, kw_only=True):
-    """What was looked at before a version is published. Blocked: publishing it is answered with 409."""
+    """The checks before a version is published. If ``blocked``, publishing it is answered with 409."""
 
     channel: str
     blocked: bool
@@ -79,6 +87,6 @@ class PreflightAnswer(Struct, kw_only=True):
 
 
 class PreflightQuery(Struct, kw_only=True):
-    """On which channel."""
+    """The channel to check for."""
 
     channel: ChannelName | None = None

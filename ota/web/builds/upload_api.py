@@ -1,4 +1,4 @@
-"""Uploading builds by program."""
+"""JSON operations on uploads."""
 
 from __future__ import annotations
 
@@ -29,10 +29,25 @@ blueprint = Blueprint("manage_uploads", __name__)
     )
 )
 def create(fields: UploadFields) -> UploadAnswer:
-    """Send an APK or IPA as the field ``file``. Answers as soon as the bytes are safe; ``status_url`` tells the rest."""
+    """Send an APK or IPA in the field ``file``.
+
+    The answer comes as soon as the bytes are safe. Follow the progress at ``status_url``.
+    """
     file = receive.received_file(FILE_FIELD)
-    order = UploadOrder(
-        file_name=file.name,
+    upload = receive.accept(file, _order(fields, file.name), g.actor)
+    return UploadAnswer(upload=views.upload_view(upload))
+
+
+@blueprint.get("/api/uploads/<upload_id>")
+@operation(Operation(access=Access.VIEW, summary="Follow an upload", tag=MANAGING, answer=UploadAnswer))
+def show(upload_id: str) -> UploadAnswer:
+    """The state of an upload: received, processing, ready with its version, or rejected with the reason."""
+    return UploadAnswer(upload=views.upload_view(uploads.get(reader(), upload_id)))
+
+
+def _order(fields: UploadFields, file_name: str) -> UploadOrder:
+    return UploadOrder(
+        file_name=file_name,
         app=fields.app,
         channel=fields.channel,
         release_notes=fields.release_notes,
@@ -42,12 +57,3 @@ def create(fields: UploadFields) -> UploadAnswer:
         version=fields.version,
         version_code=fields.version_code,
     )
-    upload = receive.accept(file, order, g.actor)
-    return UploadAnswer(upload=views.upload_view(upload))
-
-
-@blueprint.get("/api/uploads/<upload_id>")
-@operation(Operation(access=Access.VIEW, summary="Follow an upload", tag=MANAGING, answer=UploadAnswer))
-def show(upload_id: str) -> UploadAnswer:
-    """Where an upload is: received, processing, ready with its version, or rejected with the reason."""
-    return UploadAnswer(upload=views.upload_view(uploads.get(reader(), upload_id)))

@@ -1,4 +1,4 @@
-"""Uploads: sending a file, and where it is now."""
+"""Pages for uploading a build and following its progress."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.devices import devices
-from ota.errors import NotFound, OtaError
-from ota.models import App, Upload
+from ota.errors import OtaError
+from ota.models import App
 from ota.releases import rows as release_rows
 from ota.web.access import actor, page
 from ota.web.builds import receive
@@ -31,9 +31,8 @@ PAGE = 50
 @blueprint.get("")
 @page(Access.VIEW)
 def index(slug: str) -> ResponseReturnValue:
-    """Everything that was sent, also what was rejected."""
-    app = app_in_view(slug)
-    start = start_of_page()
+    """All uploads, rejected ones included."""
+    app, start = app_in_view(slug), start_of_page()
     found = uploads.newest(reader(), app, limit=PAGE + 1, offset=start)
     return render_page(
         "builds/uploads.html",
@@ -48,7 +47,7 @@ def index(slug: str) -> ResponseReturnValue:
 @blueprint.get("/new")
 @page(Access.PUBLISH)
 def new(slug: str) -> ResponseReturnValue:
-    """Where a file is dropped."""
+    """The form for a file."""
     app = app_in_view(slug)
     return render_page("builds/upload_new.html", app=app, upload_form=UploadForm(), **_repair(app))
 
@@ -57,18 +56,11 @@ def new(slug: str) -> ResponseReturnValue:
 @receive.receives_builds
 @page(Access.PUBLISH)
 def create(slug: str) -> ResponseReturnValue:
-    """Take a file and show where it is."""
+    """Receive a file and go to the page of its upload."""
     app, form = app_in_view(slug), UploadForm()
     try:
         file = receive.received_file("file")
-        order = UploadOrder(
-            file_name=file.name,
-            app=app.slug,
-            release_notes=form.release_notes.data or None,
-            is_mandatory=form.is_mandatory.data,
-            min_supported_version=form.min_supported_version.data or None,
-        )
-        upload = receive.accept(file, order, actor())
+        upload = receive.accept(file, _order(app, form, file.name), actor())
     except OtaError as error:
         show_error(form, error)
         return render_page(
@@ -80,33 +72,37 @@ def create(slug: str) -> ResponseReturnValue:
 @blueprint.get("/<upload_id>")
 @page(Access.VIEW)
 def show(slug: str, upload_id: str) -> ResponseReturnValue:
-    """Where one upload is. The status alone is what HTMX polls; it stops asking when the end is reached."""
+    """The state of one upload. HTMX polls the status alone, until the upload is finished."""
     app = app_in_view(slug)
-    upload = _upload(app, upload_id)
+    upload = uploads.get(reader(), upload_id, app=app)
     return render_page("builds/upload.html", "builds/_upload_status.html", app=app, upload=upload)
 
 
+def _order(app: App, form: UploadForm, file_name: str) -> UploadOrder:
+    return UploadOrder(
+        file_name=file_name,
+        app=app.slug,
+        release_notes=form.release_notes.data or None,
+        is_mandatory=form.is_mandatory.data,
+        min_supported_version=form.min_supported_version.data or None,
+    )
+
+
 def _repair(app: App) -> dict[str, Any]:
-    """What the build is to repair, where the address names a version: that, what the code of the repair is, and how many wait for it."""
+    """Return the version that the build is to repair, if the address names one.
+
+    Together with the version that is offered instead and the number of devices left behind.
+    """
     version_id = request.args.get("repairs", type=int)
     if version_id is None:
         return {}
-    version = versions.get(reader(), version_id, app=app)
-    successor = (
-        release_rows.successor(reader(), version.releases[0], now=utcnow()) if version.releases else None
-    )
+    version, now = versions.get(reader(), version_id, app=app), utcnow()
+    last = next(iter(version.releases), None)
     return {
         "repaired": version,
-        "successor": successor,
-        "stranded": devices.stranded(reader(), version, now=utcnow()),
+        "successor": release_rows.successor(reader(), last, now=now) if last else None,
+        "stranded": devices.stranded(reader(), version, now=now),
     }
-
-
-def _upload(app: App, upload_id: str) -> Upload:
-    upload = uploads.get(reader(), upload_id)
-    if upload.app_id not in {None, app.id}:
-        raise NotFound("unknown_upload", f"{app.name} has no upload with this id.")
-    return upload
 
 
 def _form_status(error: OtaError) -> int:

@@ -1,12 +1,12 @@
-"""Managing versions by program: listing, reading, editing, deleting."""
+"""JSON operations on versions: list, read, check, edit, delete."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
 from ota.apps import apps
-from ota.builds import versions
-from ota.builds.versions import VersionEdit
+from ota.builds import version_edits, versions
+from ota.builds.version_edits import VersionEdit
 from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader, transaction
@@ -28,7 +28,7 @@ blueprint = Blueprint("manage_versions", __name__)
     )
 )
 def index(query: VersionsQuery) -> VersionsAnswer:
-    """The app's versions, the one made last first."""
+    """The app's versions, the last added first."""
     app = apps.find(reader(), query.app)
     platform = apps.find_platform(query.platform) if query.platform else None
     found = versions.newest(reader(), app, platform=platform, limit=query.limit, offset=query.offset)
@@ -54,7 +54,7 @@ def show(version_id: int) -> VersionAnswer:
     )
 )
 def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
-    """What stands between a version and its devices on a channel: pass, warn or block, each in a sentence."""
+    """The checks before a version is published on a channel, each with pass, warn or block and a reason."""
     version = versions.get(reader(), version_id)
     channel = apps.find_channel(version.app, query.channel)
     checks = preflight.examine(reader(), version, channel, is_https=views.is_https(), now=utcnow())
@@ -72,7 +72,7 @@ def preflight_list(version_id: int, query: PreflightQuery) -> PreflightAnswer:
     )
 )
 def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
-    """Change notes and flags; what was read from the file stays."""
+    """Change notes and flags. Values read from the file do not change."""
     changes = VersionEdit(
         release_notes=body.release_notes,
         is_mandatory=body.is_mandatory,
@@ -81,7 +81,7 @@ def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
     )
     with transaction() as session:
         version = versions.get(session, version_id)
-        versions.edit(session, actor(), version, changes, revision=body.revision, now=utcnow())
+        version_edits.edit(session, actor(), version, changes, revision=body.revision, now=utcnow())
     return VersionAnswer(
         version=views.version_view(version), message=f"Version {version.version} is changed."
     )
@@ -90,7 +90,7 @@ def edit(version_id: int, body: VersionEditRequest) -> VersionAnswer:
 @blueprint.delete("/api/versions/<int:version_id>")
 @operation(Operation(access=Access.PUBLISH, summary="Delete a version", tag=MANAGING, answer=DeletedAnswer))
 def delete(version_id: int) -> DeletedAnswer:
-    """Forget a version that was never published."""
+    """Delete a version that was never published."""
     with transaction() as session:
         version = versions.get(session, version_id)
         name = version.version

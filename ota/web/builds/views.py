@@ -1,4 +1,4 @@
-"""From builds to what callers see."""
+"""Views of builds: from preflight checks to shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Managing share links by program: listing, making, revoking."""
+"""JSON operations on share links: list, create, revoke."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ blueprint = Blueprint("manage_shares", __name__)
     )
 )
 def index(query: ShareLinksQuery) -> ShareLinksAnswer:
-    """The app's links, those not revoked first, the newest of them first."""
+    """The app's links: those that are not revoked first, and the newest of them first."""
     found = share_links.of_app(
         reader(), apps.find(reader(), query.app), limit=query.limit, offset=query.offset
     )
@@ -54,7 +54,7 @@ def index(query: ShareLinksQuery) -> ShareLinksAnswer:
     )
 )
 def create(body: ShareLinkRequest) -> ShareLinkAnswer:
-    """Make an address by which people without an account get to the app's install page."""
+    """Create an address that opens the app's install page to people without an account."""
     with transaction() as session:
         app = apps.find(session, body.app)
         link = share_links.create(
@@ -68,7 +68,7 @@ def create(body: ShareLinkRequest) -> ShareLinkAnswer:
     Operation(access=Access.PUBLISH, summary="Revoke a share link", tag=MANAGING, answer=ShareLinkAnswer)
 )
 def revoke(link_id: int) -> ShareLinkAnswer:
-    """Close a link from the next request on. What was installed through it stays installed."""
+    """Close a link from the next request on. Apps that were installed through it stay installed."""
     with transaction() as session:
         link = share_links.get(session, link_id)
         share_links.revoke(session, actor(), link, now=utcnow())

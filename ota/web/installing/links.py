@@ -1,4 +1,4 @@
-"""The addresses of an app's install page, and what is signed in them."""
+"""Addresses of an app's install page, and the signed values in them."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from ota.models import App, ShareLink
 from ota.web.views import public_url
 
 MANIFEST_LIFETIME = timedelta(hours=1)
+"""Validity of a manifest's address that was made for a share link."""
 
 
 def install_url(app: App) -> str:
-    """Absolute address of the page that is open to everybody."""
+    """Return the absolute address of the page that is open to everybody."""
     return public_url() + url_for("install.show", slug=app.slug)
 
 
 def share_url(link: ShareLink) -> str:
-    """Absolute address of a share link. It holds nothing but the link's id, signed."""
+    """Return the absolute address of a share link. It holds only the link's id, signed."""
     return public_url() + url_for(
         "install.shared", slug=link.app.slug, signed=_serializer("share-link").dumps(link.id)
     )
 
 
 def link_id_of(signed: str) -> int | None:
-    """The id in a share link's address; None when it was not made by this server."""
+    """Return the id in a share link's address; None if this server did not sign it."""
     found = _unsigned("share-link", signed)
     return found if type(found) is int and found > 0 else None
 
 
 def ios_install_url(app: App, link: ShareLink | None, now: datetime) -> str:
-    """The address that makes iOS ask for an installation. It names the manifest, which iOS fetches without cookies.
+    """Return the address that starts an installation on iOS. It names the manifest, which iOS fetches without
+    cookies.
 
-    Through a share link, the manifest's address carries a pass for this link that ends after an hour.
+    For a share link, the manifest's address carries a pass for this link, valid for `MANIFEST_LIFETIME`.
     """
     token = None
     if link is not None:
@@ -47,7 +49,10 @@ def ios_install_url(app: App, link: ShareLink | None, now: datetime) -> str:
 
 
 def link_id_of_pass(token: str, now: datetime) -> int:
-    """The share link that a manifest's address was made for. Raises `NotFound` or `Gone`."""
+    """Return the id of the share link that a manifest's address was made for.
+
+    Raises `NotFound` if this server did not sign it, `Gone` if it has expired.
+    """
     match _unsigned("ios-manifest", token):
         case [int(link_id), int(until)]:
             if until <= now.timestamp():

@@ -1,4 +1,4 @@
-"""The page from which people put an app onto their phone, without an account."""
+"""The install page, from which people put an app onto their phone without an account."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from flask import Blueprint, Response, redirect, render_template, request, sessi
 from flask.typing import ResponseReturnValue
 
 from ota.clock import utcnow
-from ota.core.install_access import InstallAccess, visitor_platform
+from ota.core.install_access import visitor_platform
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.errors import Forbidden, OtaError
 from ota.installing import install_page, share_links
 from ota.installing.install_page import Offering
-from ota.models import App, ShareLink, Version
+from ota.models import App, ShareLink
 from ota.parts import part
 from ota.web.access import Caller, declare, page
 from ota.web.forms import LinkPasswordForm, UdidForm, show_error
@@ -32,20 +32,20 @@ _MAX_UNLOCKED = 20
 
 
 class PasswordNeeded(Forbidden):
-    """The link is right, but its password wasn't given yet."""
+    """The link is valid, but this browser has not sent its password yet."""
 
 
 @blueprint.get("")
 @page(Access.PUBLIC)
 def show(slug: str) -> ResponseReturnValue:
-    """What there is of the app for each platform, for everybody."""
+    """The page that is open to everybody, with the app's version for each platform."""
     return _page(install_page.open_app(reader(), slug), None)
 
 
 @blueprint.get("/s/<signed>")
 @page(Access.PUBLIC)
 def shared(slug: str, signed: str) -> ResponseReturnValue:
-    """The same through a share link, after its password where it has one."""
+    """The page through a share link, after its password if it has one."""
     link = _link(slug, signed)
     if _is_locked(link):
         return _password_page(LinkPasswordForm(), 200)
@@ -59,16 +59,11 @@ def shared(slug: str, signed: str) -> ResponseReturnValue:
 @blueprint.post("/s/<signed>")
 @page(Access.PUBLIC)
 def unlock(slug: str, signed: str) -> ResponseReturnValue:
-    """Take the password of a share link; this browser needs it only once."""
+    """Check the password of a share link. A browser needs to send it only once."""
     link, form = _link(slug, signed), LinkPasswordForm()
     if not form.validate_on_submit():
         return _password_page(form, 422)
-    limits, who = part(LoginLimits), request.remote_addr or ""
-    limits.check(who, str(link.id), kind="share")
-    if not share_links.opens_with(link, form.password.data):
-        limits.note_try(
-            who, str(link.id), kind="share"
-        )  # Only what is wrong is counted: a team may share an address.
+    if not _is_password_right(link, form.password.data):
         show_error(form, Forbidden("wrong_password", "The password is wrong.", field="password"))
         return _password_page(form, 422)
     session[_UNLOCKED] = [*session.get(_UNLOCKED, []), link.id][-_MAX_UNLOCKED:]
@@ -79,7 +74,7 @@ def unlock(slug: str, signed: str) -> ResponseReturnValue:
 @blueprint.post("/s/<signed>/device")
 @page(Access.PUBLIC)
 def check_device(slug: str, signed: str | None = None) -> ResponseReturnValue:
-    """Is the visitor's own device in the profile? Sent, not put into the address, so that no log keeps it."""
+    """Show whether the visitor's device is in the profile. Its UDID is posted, so that no log records it."""
     app, link = _opened(slug, signed)
     form, is_registered = UdidForm(), None
     if form.validate_on_submit():
@@ -94,13 +89,13 @@ def check_device(slug: str, signed: str | None = None) -> ResponseReturnValue:
 @blueprint.get("/s/<signed>/android")
 @page(Access.PUBLIC)
 def android(slug: str, signed: str | None = None) -> ResponseReturnValue:
-    """To the newest file for Android."""
+    """Redirect to the newest file for Android."""
     app, link = _opened(slug, signed)
     found = install_page.installable(reader(), app, Platform.ANDROID, base_url=public_url(), now=utcnow())
     assert found.version is not None
     target = (
         found.version.download_url
-    )  # A path for our own files, so that it works at whatever address we are visited.
+    )  # A path for files on this server, which works at any of its addresses.
     _count_download(link)
     response = redirect(target)
     response.headers["Cache-Control"] = "no-store"
@@ -110,7 +105,7 @@ def android(slug: str, signed: str | None = None) -> ResponseReturnValue:
 @blueprint.get("/ios.plist")
 @declare(Access.PUBLIC, Caller.ANYONE)
 def manifest(slug: str) -> ResponseReturnValue:
-    """What iOS reads before it installs. It sends no cookies; for a share link the address itself is the pass."""
+    """The manifest that iOS reads first. iOS sends no cookies, so a share link's pass is in the address."""
     now, token, link = utcnow(), request.args.get("token"), None
     if token is not None:
         link = share_links.open_link(reader(), slug, links.link_id_of_pass(token, now), now=now)
@@ -125,8 +120,8 @@ def manifest(slug: str) -> ResponseReturnValue:
 def _manifest(app: App, found: Offering) -> dict[str, Any]:
     assert found.version is not None
     assets = [{"kind": "software-package", "url": download_url(found.version)}]
-    if found.has_icon and app.install_access == InstallAccess.OPEN:
-        url = public_url() + url_for("icons.public", slug=app.slug, version_id=found.version.id)
+    if found.has_icon and install_page.has_public_icons(app):
+        url = public_url() + _icon_path(app, found.version.id)
         assets += [{"kind": kind, "url": url} for kind in ("display-image", "full-size-image")]
     metadata = {
         "bundle-identifier": found.bundle_id,
@@ -142,7 +137,7 @@ def _link(slug: str, signed: str) -> ShareLink:
 
 
 def _opened(slug: str, signed: str | None) -> tuple[App, ShareLink | None]:
-    """The app for this visitor, and the link that they came through."""
+    """Return the app, and the link in the address. Raises `PasswordNeeded` for a locked link."""
     if signed is None:
         return install_page.open_app(reader(), slug), None
     link = _link(slug, signed)
@@ -157,6 +152,16 @@ def _is_locked(link: ShareLink) -> bool:
     return link.password_hash is not None and link.id not in session.get(_UNLOCKED, [])
 
 
+def _is_password_right(link: ShareLink, password: str) -> bool:
+    """Check a password. Only wrong ones count as tries: a team can share an address. Raises `TooMany`."""
+    limits, address = part(LoginLimits), request.remote_addr or ""
+    limits.check(address, str(link.id), kind="share")
+    if share_links.opens_with(link, password):
+        return True
+    limits.note_try(address, str(link.id), kind="share")
+    return False
+
+
 def _count_download(link: ShareLink | None) -> None:
     if link is not None and request.method == "GET":
         link_id = link.id
@@ -168,22 +173,11 @@ def _password_page(form: LinkPasswordForm, status: int) -> ResponseReturnValue:
     return render_template("installing/install_password.html", form=form), status
 
 
-def _picture(app: App, version: Version) -> str:
-    """Where the icon is. For those with a link it is in the page itself: its own address is for everybody or nobody."""
-    if app.install_access == InstallAccess.OPEN:
-        return url_for("icons.public", slug=app.slug, version_id=version.id)
-    icon, _ = install_page.icon(reader(), app, version.id, is_public=False)
-    return f"data:image/png;base64,{base64.b64encode(icon).decode()}"
-
-
 def _page(
     app: App, link: ShareLink | None, form: UdidForm | None = None, is_registered: bool | None = None
 ) -> str:
     now, here = utcnow(), visitor_platform(request.user_agent.string)
-    found = sorted(
-        install_page.offerings(reader(), app, base_url=public_url(), now=now),
-        key=lambda each: each.platform is not here,
-    )
+    found = install_page.offerings(reader(), app, first=here, base_url=public_url(), now=now)
     signed = (request.view_args or {}).get("signed")
     return render_template(
         "installing/install.html",
@@ -194,7 +188,7 @@ def _page(
         form=form or UdidForm(formdata=None),
         is_registered=is_registered,
         title=next((each.label for each in found if each.label), app.name),
-        picture=next((_picture(app, each.version) for each in found if each.version and each.has_icon), None),
+        picture=_picture(app, found),
         address=links.share_url(link) if link else links.install_url(app),
         actions={
             Platform.ANDROID: url_for("install.android", slug=app.slug, signed=signed),
@@ -202,3 +196,16 @@ def _page(
         },
         device_action=url_for("install.check_device", slug=app.slug, signed=signed),
     )
+
+
+def _picture(app: App, found: list[Offering]) -> str | None:
+    """Return the address of the icon, or a data URL where the icons of the app are not public."""
+    version = next((each.version for each in found if each.version and each.has_icon), None)
+    if version is None or install_page.has_public_icons(app):
+        return _icon_path(app, version.id) if version else None
+    icon, _ = install_page.icon(reader(), app, version.id, is_public=False)
+    return f"data:image/png;base64,{base64.b64encode(icon).decode()}"
+
+
+def _icon_path(app: App, version_id: int) -> str:
+    return url_for("icons.public", slug=app.slug, version_id=version_id)

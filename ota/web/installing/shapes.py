@@ -1,4 +1,4 @@
-"""Shapes of requests and answers about share links."""
+"""Shapes of share links."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ota.web.shapes import AppSlug
 
 
 class ShareLinksQuery(Struct, kw_only=True):
-    """Whose links to list."""
+    """The app whose links are listed."""
 
     app: AppSlug | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
@@ -19,12 +19,15 @@ class ShareLinksQuery(Struct, kw_only=True):
 
 
 class ShareLinkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The link to make."""
+    """The link to create."""
 
     name: Annotated[
-        str, Meta(min_length=1, max_length=80, description="Whom it is for.", examples=["Testers in Utrecht"])
+        str,
+        Meta(
+            min_length=1, max_length=80, description="Who the link is for.", examples=["Testers in Utrecht"]
+        ),
     ]
-    days: Annotated[int, Meta(ge=1, le=365, description="It expires after so many days.")] = 30
+    days: Annotated[int, Meta(ge=1, le=365, description="Days until the link expires.")] = 30
     password: (
         Annotated[str, Meta(min_length=6, max_length=256, description="Asked for when the link is opened.")]
         | None
@@ -33,7 +36,7 @@ class ShareLinkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ShareLinkView(Struct, kw_only=True):
-    """A share link. ``url`` is what people open; ``state`` is active, expired or revoked."""
+    """A share link. ``url`` is the address that people open; ``state`` is active, expired or revoked."""
 
     id: int
     app: str
@@ -45,12 +48,12 @@ class ShareLinkView(Struct, kw_only=True):
     created_by: str
     expires_at: datetime
     revoked_at: datetime | None
-    views: Annotated[int, Meta(description="How often the page was shown.")]
-    downloads: Annotated[int, Meta(description="How often an installation was begun.")]
+    views: Annotated[int, Meta(description="Number of times the page was shown.")]
+    downloads: Annotated[int, Meta(description="Number of installations that were begun.")]
 
 
 class ShareLinkAnswer(Struct, kw_only=True):
-    """One link, its address, and what was done."""
+    """One link, its address, and a message about what was done."""
 
     ok: bool = True
     url: str

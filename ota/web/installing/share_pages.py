@@ -1,6 +1,8 @@
-"""Share links of an app: made, shown at any time, revoked."""
+"""Pages for the share links of an app: create, show, revoke."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from flask import Blueprint, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +13,7 @@ from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import OtaError
 from ota.installing import share_links
+from ota.models import ShareLink
 from ota.web.access import actor, page
 from ota.web.forms import ConfirmForm, ShareForm, show_error
 from ota.web.frame import render_page, start_of_page
@@ -25,31 +28,23 @@ PAGE = 50
 @blueprint.get("")
 @page(Access.PUBLISH)
 def index(slug: str) -> ResponseReturnValue:
-    """The address of the install page, and every link to it."""
+    """The address of the install page, and all share links."""
     return _page(slug, ShareForm(formdata=None, days=share_links.DEFAULT_DAYS))
 
 
 @blueprint.post("")
 @page(Access.PUBLISH)
 def create(slug: str) -> ResponseReturnValue:
-    """Make a link and show its address."""
+    """Create a link and show its address."""
     form = ShareForm()
     if form.validate_on_submit():
         try:
-            with transaction() as session:
-                link = share_links.create(
-                    session,
-                    actor(),
-                    apps.find(session, slug),
-                    name=form.name.data,
-                    days=form.days.data,
-                    password=form.password.data,
-                    now=utcnow(),
-                )
-            flash(f"The link {link.name} is made.")
-            return redirect(url_for("admin_shares.show", slug=slug, link_id=link.id), 303)
+            link = _create(slug, form)
         except OtaError as error:
             show_error(form, error)
+        else:
+            flash(f"The link {link.name} is made.")
+            return redirect(url_for("admin_shares.show", slug=slug, link_id=link.id), 303)
     return _page(slug, form), 422
 
 
@@ -59,13 +54,12 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
     """The address of one link, to copy and to scan."""
     app = app_in_view(slug)
     link = share_links.get(reader(), link_id, app=app)
-    state = share_links.state_of(link, utcnow())
     return render_page(
         "installing/share_link.html",
         "installing/_share_dialog.html",
         app=app,
         link=link,
-        state=state,
+        state=share_links.state_of(link, utcnow()),
         address=links.share_url(link),
     )
 
@@ -73,24 +67,30 @@ def show(slug: str, link_id: int) -> ResponseReturnValue:
 @blueprint.route("/<int:link_id>/revoke", methods=["GET", "POST"])
 @page(Access.PUBLISH)
 def revoke(slug: str, link_id: int) -> ResponseReturnValue:
-    """Close a link, after a look at what that means."""
+    """Close a link, after a confirmation."""
     app, form = app_in_view(slug), ConfirmForm()
     link = share_links.get(reader(), link_id, app=app)
     if not form.validate_on_submit():
-        return render_page(
-            "frame/confirm.html",
-            "installing/_confirm_revoke.html",
-            what="revoke",
-            app=app,
-            link=link,
-            form=form,
-        )
+        context: dict[str, Any] = {"what": "revoke", "app": app, "link": link, "form": form}
+        return render_page("frame/confirm.html", "installing/_confirm_revoke.html", **context)
     with transaction() as session:
-        share_links.revoke(
-            session, actor(), share_links.get(session, link_id, app=apps.find(session, slug)), now=utcnow()
-        )
+        found = share_links.get(session, link_id, app=apps.find(session, slug))
+        share_links.revoke(session, actor(), found, now=utcnow())
     flash(f"The link {link.name} is revoked.")
     return redirect(url_for("admin_shares.index", slug=slug), 303)
+
+
+def _create(slug: str, form: ShareForm) -> ShareLink:
+    with transaction() as session:
+        return share_links.create(
+            session,
+            actor(),
+            apps.find(session, slug),
+            name=form.name.data,
+            days=form.days.data,
+            password=form.password.data,
+            now=utcnow(),
+        )
 
 
 def _page(slug: str, form: ShareForm) -> str:

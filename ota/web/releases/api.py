@@ -8,7 +8,8 @@ from msgspec import UNSET, Struct
 from ota import approvals
 from ota.apps import apps
 from ota.builds import versions
-from ota.builds.versions import VersionDraft, VersionEdit
+from ota.builds.version_edits import VersionEdit
+from ota.builds.versions import VersionDraft
 from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
