@@ -1,4 +1,4 @@
-"""Downloads: byte for byte, resumable, and gone when they should be."""
+"""Downloads: byte for byte, resumable, and closed as soon as the version is withdrawn."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ PATH = "/downloads/my-app/android/2/my-app-1.1.0-2.apk"
 
 @pytest.fixture
 def live(api: Api) -> Api:
+    """An API whose app offers the build to all devices."""
     version = api.upload(BUILD)["version"]
     assert api.post(f"/api/versions/{version['id']}/activate").status_code == 200
     return api
@@ -50,7 +51,7 @@ def test_the_file_comes_byte_for_byte_with_what_a_phone_needs(live: Api) -> None
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_head_says_the_same_without_the_bytes(live: Api) -> None:
+def test_head_has_the_same_headers_and_no_bytes(live: Api) -> None:
     answer = live.client.head(PATH)
     assert (answer.status_code, answer.headers["Content-Length"], answer.data) == (200, str(len(BUILD)), b"")
     assert answer.headers["ETag"] == f'"{DIGEST}"'
@@ -80,7 +81,7 @@ def test_a_resume_of_another_file_starts_over(live: Api) -> None:
 
 
 @pytest.mark.parametrize("condition", ["weak", '"', "Fri, 01 Jan 2100 00:00:00 GMT"])
-def test_a_resume_on_a_weak_promise_starts_over(live: Api, condition: str) -> None:
+def test_a_resume_with_a_weak_condition_starts_over(live: Api, condition: str) -> None:
     condition = f'W/"{DIGEST}"' if condition == "weak" else condition
     assert get(live, Range="bytes=1000-", If_Range=condition).status_code == 200
 
@@ -165,7 +166,7 @@ def test_another_apps_file_is_not_found(app: Flask, live: Api) -> None:
         assert (answer.status_code, answer.json["ok"]) == (404, False), path
 
 
-def test_a_file_that_lives_elsewhere_is_not_served_from_here(api: Api) -> None:
+def test_an_external_file_is_not_served_from_here(api: Api) -> None:
     body = {
         "version": "1.1.0",
         "version_code": 2,

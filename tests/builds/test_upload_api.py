@@ -1,4 +1,4 @@
-"""Uploading by program: what is taken, what is refused, and what is left behind."""
+"""Uploads by API: accepted files, rejected files, and nothing left behind in the quarantine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from ota.apps import apps
 from ota.builds.worker import process
+from ota.clock import utcnow
 from ota.config import Settings
 from ota.core.permissions import Role
+from ota.db import transaction
+from ota.history.audit import SYSTEM
 from tests.builders.packages import apk, archive, ipa, manifest
 from tests.conftest import Api, bearer
 
@@ -19,10 +23,12 @@ pytestmark = pytest.mark.sqlite_suffices
 
 
 def incoming(settings: Settings) -> list[str]:
+    """The names of the files in the quarantine."""
     return sorted(path.name for path in settings.incoming_path.iterdir())
 
 
 def artifacts(settings: Settings) -> list[Path]:
+    """The files in the store."""
     return [path for path in (settings.storage_path / "artifacts").rglob("*") if path.is_file()]
 
 
@@ -58,18 +64,18 @@ def test_a_64_bit_version_code_is_read(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "code", "words"),
+    ("content", "name", "code", "word"),
     [
-        (b"just a text", "app.apk", "not_a_package", "not a ZIP archive"),
-        (apk()[:300], "app.apk", "damaged_archive", "cut off or damaged"),
-        (apk()[:-30], "app.apk", "damaged_archive", "cut off or damaged"),
-        (archive({"readme.txt": b"hello"}), "app.apk", "not_a_package", "neither an APK"),
-        (archive({"AndroidManifest.xml": b"<manifest/>"}), "app.apk", "unreadable_manifest", "can't be read"),
+        (b"just a text", "app.apk", "not_a_package", "ZIP"),
+        (apk()[:300], "app.apk", "damaged_archive", "damaged"),
+        (apk()[:-30], "app.apk", "damaged_archive", "damaged"),
+        (archive({"readme.txt": b"hello"}), "app.apk", "not_a_package", "APK"),
+        (archive({"AndroidManifest.xml": b"<manifest/>"}), "app.apk", "unreadable_manifest", "read"),
         (
             archive({"AndroidManifest.xml": manifest(package=None)}),
             "app.apk",
             "no_package_id",
-            "names no package",
+            "package",
         ),
         (
             archive({"base/manifest/AndroidManifest.xml": b"x", "BundleConfig.pb": b""}),
@@ -77,25 +83,25 @@ def test_a_64_bit_version_code_is_read(api: Api) -> None:
             "app_bundle",
             "App Bundle",
         ),
-        (archive({"base.apk": b"x", "toc.pb": b""}), "app.apks", "split_apks", "universal APK"),
+        (archive({"base.apk": b"x", "toc.pb": b""}), "app.apks", "split_apks", "universal"),
         (
             archive({"Payload/A.app/Info.plist": b"nonsense"}),
             "app.ipa",
             "unreadable_info_plist",
-            "can't be read",
+            "read",
         ),
-        (ipa(build="1.2.3"), "app.ipa", "no_version_code", "not a whole number"),
-        (apk(version=None), "app.apk", "no_version", "names no version"),
-        (apk(version="9" * 60), "app.apk", "bad_version", "1 to 50 characters"),
+        (ipa(build="1.2.3"), "app.ipa", "no_version_code", "whole number"),
+        (apk(version=None), "app.apk", "no_version", "version"),
+        (apk(version="9" * 60), "app.apk", "bad_version", "50"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_bad_file_is_rejected_with_a_sentence(
-    api: Api, settings: Settings, content: bytes, name: str, code: str, words: str
+def test_a_bad_file_is_rejected_with_a_reason(
+    api: Api, settings: Settings, content: bytes, name: str, code: str, word: str
 ) -> None:
     upload = api.upload(content, name)
     assert (upload["status"], upload["reason_code"], upload["version"]) == ("rejected", code, None)
-    assert words in upload["reason"]
+    assert word in upload["reason"]
     assert incoming(settings) == []
     assert artifacts(settings) == []
 
@@ -113,7 +119,7 @@ def test_a_huge_manifest_is_not_inflated_to_its_end(api: Api) -> None:
     )
 
 
-def test_a_text_field_fills_what_the_file_does_not_say(api: Api) -> None:
+def test_a_field_fills_what_the_file_lacks(api: Api) -> None:
     upload = api.upload(ipa(build="1.2.3"), "app.ipa", version_code="45")
     assert upload["version"]["version_code"] == 45
 
@@ -154,11 +160,6 @@ def test_a_build_of_another_package_is_rejected_with_both_ids(api: Api) -> None:
 
 
 def test_a_build_finds_its_app_by_its_package(app: Flask, api: Api) -> None:
-    from ota.apps import apps
-    from ota.clock import utcnow
-    from ota.db import transaction
-    from ota.history.audit import SYSTEM
-
     with app.app_context(), transaction() as session:
         apps.create(session, SYSTEM, slug="other", name="Other", now=utcnow())
     api.version()
@@ -278,7 +279,7 @@ def test_two_first_builds_of_two_packages_leave_one_pinned(app: Flask, api: Api)
     assert statuses == ["ready", "rejected"]
 
 
-def test_an_upload_that_is_no_form_is_told_so(api: Api) -> None:
+def test_an_upload_that_is_no_form_is_refused(api: Api) -> None:
     answer = api.client.post(
         "/api/uploads", data=apk(), headers=bearer(), content_type="application/octet-stream"
     )

@@ -1,8 +1,10 @@
-"""How much is read, and from whom."""
+"""Size limits: of an upload, of any other body, and before anything is read from a stranger."""
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ MIB = 1024 * 1024
 
 
 class Counted(io.RawIOBase):
-    """A body of so many bytes that knows how many of them were read."""
+    """A body of ``size`` bytes that counts how many of them were read."""
 
     def __init__(self, size: int) -> None:
         self.size, self.position, self.count = size, 0, 0
@@ -42,7 +44,7 @@ class Counted(io.RawIOBase):
 
 
 class Unsized(io.BytesIO):
-    """A body whose length nobody knows beforehand."""
+    """A body whose length is not known beforehand."""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return 0
@@ -65,11 +67,11 @@ def test_a_file_that_announces_too_much_is_refused_unread(small: Flask) -> None:
         content_type="multipart/form-data; boundary=x",
     )
     assert (answer.status_code, answer.json["code"]) == (413, "file_too_large")
-    assert "2,097,152" in answer.json["message"]
+    assert answer.json["details"]["limit"] == 2 * MIB
     assert body.count == 0
 
 
-def test_a_file_that_is_too_large_without_saying_so_is_cut_off(small: Flask) -> None:
+def test_a_file_that_is_too_large_without_announcing_it_is_refused(small: Flask) -> None:
     answer = Api(small).send(b"PK\x03\x04" + b"x" * (2 * MIB + 5))
     assert (answer.status_code, answer.json["code"]) == (413, "file_too_large")
     assert list((Path(part(Settings, small).incoming_path)).iterdir()) == []
@@ -94,13 +96,10 @@ def test_a_json_body_of_ten_megabytes_is_refused(api: Api) -> None:
 
 
 def test_a_full_disk_is_507_and_leaves_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-    import os
-
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    # The disk is the outside world here: a real full one needs a file system of its own (see the end-to-end tests).
+    # A disk that is really full needs a file system of its own: see the end-to-end tests.
     monkeypatch.setattr(os, "fsync", full)
     answer = api.send(apk())
     monkeypatch.undo()
