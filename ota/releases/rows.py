@@ -132,7 +132,7 @@ def change(
     if not compare_and_set(session, Release, {"id": release_id}, wanted, written):
         raise stale(release)
     if "rollout" in values:
-        journeys.let_in(session, release_id, bucket_from, values["rollout"], now=now)
+        journeys.remove_drawn_from_control(session, release_id, bucket_from, values["rollout"], now=now)
     changed = {column: value for column, value in values.items() if before[column] != value}
     audit.record(
         session,

@@ -1,1 +1,1 @@
-"""Reports from devices: accepted, kept in the journal, counted once, pruned."""
+"""Reports from devices: accept them, count each one once, delete them when they are old."""

@@ -1,4 +1,8 @@
-"""Judging what devices report, before it is written down: what is taken, and what is refused with a sentence."""
+"""Decide whether a report from a device is accepted, before it is written to the journal.
+
+`find_sender` resolves the app and the versions of a request. `judge` and `judge_completion` turn one report
+into the record that is counted, or raise the error that the device reads.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,22 @@ from ota.models import App, Version
 from ota.telemetry.records import CompletionReport, EventReport
 
 MAX_EVENTS = 500
+"""Events accepted from one batch."""
+
 MAX_SIGNATURE, MAX_TEXT = 200, 4_000
-AHEAD = timedelta(minutes=5)
-"""A clock may be so much ahead of ours."""
+"""Characters kept of a failure's signature and text."""
 
-OLDEST = timedelta(days=30)
-LONGEST_MS = 30 * 24 * 3600 * 1000
+MAX_DURATION_MS = 30 * 24 * 3600 * 1000
+
+_CLOCK_SKEW = timedelta(minutes=5)
+"""Tolerated clock skew."""
+
+_MAX_AGE = timedelta(days=30)
+"""Events that happened longer ago are refused."""
 
 
-class Happened(Protocol):
-    """One event as a device tells it. What it did not say is None."""
+class ReportedEvent(Protocol):
+    """One event as the device sent it. Fields that the device left out are None."""
 
     event_id: str
     event: str
@@ -40,9 +50,13 @@ class Happened(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """Who reports. ``behind`` is how much its clock is behind ours: nothing where it did not say what it shows, and what is wrong with what
-    it said where that can't be read. That spoils only what is told with a time."""
+class ReportSender:
+    """The device that sends reports, and the ids of the versions that it names.
+
+    ``behind`` is the time by which its clock is behind the server's; zero if it did not send its clock. If
+    its clock can't be read, ``behind`` is the error, which is raised for events with a time and ignored for
+    the others.
+    """
 
     app: App
     platform: Platform
@@ -52,7 +66,7 @@ class Sender:
 
     @property
     def note(self) -> str | None:
-        """Why nothing that is taken from it is counted; None where it is."""
+        """Why accepted reports of this device are not counted; None if they are counted."""
         return (
             None
             if self.app.keeps_devices
@@ -60,7 +74,7 @@ class Sender:
         )
 
 
-def sender(
+def find_sender(
     session: Session,
     *,
     app: str | None,
@@ -69,83 +83,106 @@ def sender(
     sent_at: datetime | Invalid | None,
     versions: Iterable[str],
     now: datetime,
-) -> Sender:
-    """The device, with those of these versions that exist. ``sent_at`` is the device's clock when it sent this. Raises `Invalid` or
-    `NotFound` for what makes all of it useless."""
+) -> ReportSender:
+    """Return the device with those of the named versions that exist. ``sent_at`` is the device's clock at
+    sending.
+
+    Raises `Invalid` or `NotFound` for errors that make the whole request useless.
+    """
     found, on = apps.find(session, app), apps.find_platform(platform)
     if not device_id.strip():
         raise Invalid.about(
             "device_id", "missing_field", "expected the id that the device sends with its checks."
         )
-    known = _existing(session, found, on, versions)
-    return Sender(found, on, device_id, _behind(sent_at, now), known)
+    ids = _published_ids(session, found, on, versions)
+    return ReportSender(found, on, device_id, _behind(sent_at, now), ids)
 
 
-def judge(who: Sender, happened: Happened, *, now: datetime) -> EventReport:
-    """The event as it will be counted. Raises `Invalid` or `NotFound` with what is wrong with it."""
-    try:
-        kind = EventKind(happened.event)
-    except ValueError:
-        names = ", ".join(EventKind)
-        raise Invalid(
-            "unknown_event",
-            f"'{happened.event[:40]}' is not an event. Expected one of {names}.",
-            field="event",
-        ) from None
-    if not happened.event_id.strip():
+def judge(sender: ReportSender, event: ReportedEvent, *, now: datetime) -> EventReport:
+    """Return the event as it will be counted. Raises `Invalid` or `NotFound` if it is refused."""
+    kind = _kind(event.event)
+    if not event.event_id.strip():
         raise Invalid.about(
             "event_id",
             "missing_field",
             "expected an id that the app made for this event, the same for repeats.",
         )
-    version_id = who.versions.get(happened.version)
+    version_id = sender.versions.get(event.version)
     if version_id is None:
-        raise _unknown_version(who, happened.version)
+        raise _unknown_version(sender, event.version)
     keeps_text = kind in WITH_TEXT
     return EventReport(
-        app_id=who.app.id,
-        platform=who.platform,
-        device_id=who.device_id,
-        event_id=happened.event_id.strip(),
+        app_id=sender.app.id,
+        platform=sender.platform,
+        device_id=sender.device_id,
+        event_id=event.event_id.strip(),
         kind=kind,
         version_id=version_id,
-        at=_moment(who, happened.at, now),
+        at=_server_time(sender, event.at, now),
         received_at=now,
-        duration_ms=duration(happened.duration_ms),
-        signature=short(happened.signature, MAX_SIGNATURE) if keeps_text else None,
-        text=short(happened.text, MAX_TEXT) if keeps_text else None,
+        duration_ms=checked_duration(event.duration_ms),
+        signature=shortened(event.signature, MAX_SIGNATURE) if keeps_text else None,
+        text=shortened(event.text, MAX_TEXT) if keeps_text else None,
     )
 
 
-def judge_completion(who: Sender, from_version: str, to_version: str, *, now: datetime) -> CompletionReport:
-    """A completed update as it will be counted. Raises `Invalid` or `NotFound`."""
-    before, after = (
-        _parsed(text, field) for text, field in ((from_version, "from_version"), (to_version, "to_version"))
-    )
+def judge_completion(
+    sender: ReportSender, from_version: str, to_version: str, *, now: datetime
+) -> CompletionReport:
+    """Return the completed update as it will be counted. Raises `Invalid` or `NotFound` if it is refused."""
+    before, after = _parsed(from_version, "from_version"), _parsed(to_version, "to_version")
     if (before.name, before.build) == (after.name, after.build):
         raise Invalid.about("to_version", "same_version", "expected another version than from_version.")
-    if to_version not in who.versions:
-        raise _unknown_version(who, to_version)
+    if to_version not in sender.versions:
+        raise _unknown_version(sender, to_version)
     return CompletionReport(
-        app_id=who.app.id,
-        platform=who.platform,
-        device_id=who.device_id,
+        app_id=sender.app.id,
+        platform=sender.platform,
+        device_id=sender.device_id,
         from_version=before.text,
         to_version=after.text,
         at=now,
     )
 
 
-def _existing(session: Session, app: App, platform: Platform, versions: Iterable[str]) -> dict[str, int]:
-    """Of the versions as devices name them the ids of those that were ever published: by build number, or the newest with that name."""
-    parsed: dict[str, CurrentVersion] = {}
-    for text in set(versions):
-        try:
-            parsed[text] = parse_current_version(text)
-        except ValueError:
-            continue
+def bad_time(field: str) -> Invalid:
+    """Return the error for a value that is not a time, or not one that can be represented."""
+    return Invalid.about(
+        field, "invalid_field", "expected a time with its zone, for example 2026-03-01T12:00:00Z."
+    )
+
+
+def checked_duration(milliseconds: int | None) -> int | None:
+    """Return the duration unchanged. Raises `Invalid` if it is out of range."""
+    if milliseconds is not None and not 0 <= milliseconds <= MAX_DURATION_MS:
+        raise Invalid.about("duration_ms", "bad_duration", f"expected 0 to {MAX_DURATION_MS} milliseconds.")
+    return milliseconds
+
+
+def shortened(text: str | None, length: int) -> str | None:
+    """Strip the text and cut it to ``length`` characters. Return None for an empty one."""
+    return (text or "").strip()[:length] or None
+
+
+def _kind(name: str) -> EventKind:
+    try:
+        return EventKind(name)
+    except ValueError:
+        raise Invalid(
+            "unknown_event",
+            f"'{name[:40]}' is not an event. Expected one of {', '.join(EventKind)}.",
+            field="event",
+        ) from None
+
+
+def _published_ids(session: Session, app: App, platform: Platform, versions: Iterable[str]) -> dict[str, int]:
+    """Map texts that name a version to its id: by build number, else the newest version with that name.
+
+    Versions that were never published are left out, and so are texts that name none.
+    """
+    parsed = _parseable(versions)
     codes = {each.build for each in parsed.values()} - {None}
-    names = {each.text.removeprefix("v") for each in parsed.values() if each.build is None}
+    names = {_name(each) for each in parsed.values() if each.build is None}
     query = select(Version.id, Version.version, Version.version_code).where(
         Version.app_id == app.id, Version.platform == platform
     )
@@ -156,68 +193,63 @@ def _existing(session: Session, app: App, platform: Platform, versions: Iterable
     rows: Sequence[Any] = session.execute(query).all() if parsed else ()
     by_code, by_name = {row.version_code: row.id for row in rows}, {row.version: row.id for row in rows}
     found = {
-        text: by_name.get(each.text.removeprefix("v")) if each.build is None else by_code.get(each.build)
+        text: by_name.get(_name(each)) if each.build is None else by_code.get(each.build)
         for text, each in parsed.items()
     }
     return {text: version_id for text, version_id in found.items() if version_id is not None}
+
+
+def _parseable(versions: Iterable[str]) -> dict[str, CurrentVersion]:
+    parsed: dict[str, CurrentVersion] = {}
+    for text in set(versions):
+        try:
+            parsed[text] = parse_current_version(text)
+        except ValueError:
+            continue
+    return parsed
+
+
+def _name(version: CurrentVersion) -> str:
+    return version.text.removeprefix("v")
 
 
 def _behind(sent_at: datetime | Invalid | None, now: datetime) -> timedelta | Invalid:
     if sent_at is None or isinstance(sent_at, Invalid):
         return sent_at or timedelta()
     try:
-        return now - _aware(sent_at, "sent_at")
+        return now - _utc(sent_at, "sent_at")
     except Invalid as error:
         return error
 
 
-def _moment(who: Sender, at: datetime | None, now: datetime) -> datetime:
-    """When it happened by our clock; never after it was received."""
+def _server_time(sender: ReportSender, at: datetime | None, now: datetime) -> datetime:
+    """When the event happened by the server's clock, at most ``now``."""
     if at is None:
         return now
-    if isinstance(who.behind, Invalid):
-        raise who.behind
+    if isinstance(sender.behind, Invalid):
+        raise sender.behind
     try:
-        corrected = _aware(at, "at") + who.behind
+        corrected = _utc(at, "at") + sender.behind
     except OverflowError:
         raise bad_time("at") from None
-    if corrected > now + AHEAD:
+    if corrected > now + _CLOCK_SKEW:
         raise Invalid.about(
             "at",
             "event_in_the_future",
             "this moment is still to come. Send sent_at, what the device's clock shows, and it is corrected.",
         )
-    if corrected < now - OLDEST:
-        raise Invalid.about("at", "event_too_old", f"expected a moment within the last {OLDEST.days} days.")
+    if corrected < now - _MAX_AGE:
+        raise Invalid.about("at", "event_too_old", f"expected a moment within the last {_MAX_AGE.days} days.")
     return min(corrected, now)
 
 
-def _aware(at: datetime, field: str) -> datetime:
+def _utc(at: datetime, field: str) -> datetime:
     if at.tzinfo is None:
         raise bad_time(field)
     try:
         return at.astimezone(UTC)
     except OverflowError:
         raise bad_time(field) from None
-
-
-def bad_time(field: str) -> Invalid:
-    """The error for what is no time, or none that this world will see."""
-    return Invalid.about(
-        field, "invalid_field", "expected a time with its zone, for example 2026-03-01T12:00:00Z."
-    )
-
-
-def duration(milliseconds: int | None) -> int | None:
-    """Raises `Invalid` for one that can't be."""
-    if milliseconds is not None and not 0 <= milliseconds <= LONGEST_MS:
-        raise Invalid.about("duration_ms", "bad_duration", f"expected 0 to {LONGEST_MS} milliseconds.")
-    return milliseconds
-
-
-def short(text: str | None, most: int) -> str | None:
-    """Cut, and without blanks around it; nothing is None."""
-    return (text or "").strip()[:most] or None
 
 
 def _parsed(text: str, field: str) -> CurrentVersion:
@@ -227,8 +259,9 @@ def _parsed(text: str, field: str) -> CurrentVersion:
         raise Invalid.about(field, "bad_version", f"{error}") from error
 
 
-def _unknown_version(who: Sender, text: str) -> OtaError:
+def _unknown_version(sender: ReportSender, text: str) -> OtaError:
     _parsed(text, "version")
     return NotFound(
-        "unknown_version", f"{who.app.name} has published no version {text[:60]} on {who.platform.label}."
+        "unknown_version",
+        f"{sender.app.name} has published no version {text[:60]} on {sender.platform.label}.",
     )

@@ -1,4 +1,4 @@
-"""Counting update checks: the devices themselves, what they were offered, and what they show to have happened since."""
+"""Count update checks: the devices, their offers, and the completed updates that checks show."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from ota.devices import devices
 from ota.devices.devices import Sighting
 from ota.models import Channel, Device, Release, UpdateCheck, Version
 from ota.telemetry import control_group, journeys
-from ota.telemetry.hourly_counts import Tallies
-from ota.telemetry.journeys import Completion, Offered
-from ota.telemetry.records import Check
-from ota.telemetry.sightings import Key, Known, Seen
+from ota.telemetry.completions import Completion
+from ota.telemetry.hourly_counts import HourlyCounts
+from ota.telemetry.journeys import OfferMade
+from ota.telemetry.records import CheckReport
+from ota.telemetry.sightings import CheckSeen, Key, KnownDevice
 
 
-class Offer(NamedTuple):
-    """What a release offers, and to whom."""
+class ReleaseOffer(NamedTuple):
+    """What a release offers, and to which buckets."""
 
     version: str
     version_code: int
@@ -33,61 +34,66 @@ class Offer(NamedTuple):
     bucket_from: int
     rollout: int
 
+    def draws(self, device_id: str) -> bool:
+        """Whether the rollout includes the device by its bucket, not because of a group or its user."""
+        if self.rollout == FULL:
+            return True
+        return 0 <= bucket(self.salt, device_id) - self.bucket_from < self.rollout
+
 
 def count(
     session: Session,
-    tallies: Tallies,
-    checks: Sequence[Check],
+    counts: HourlyCounts,
+    checks: Sequence[CheckReport],
     keeping: Mapping[int, bool],
     *,
     secret: str,
     now: datetime,
 ) -> None:
-    """Count checks in the order in which they came. ``keeping`` says of each app whether anything is kept of single devices."""
+    """Count checks in their order. ``keeping`` says for each app whether it keeps single devices."""
     if not checks:
         return
-    seen = _known(session, checks, keeping, secret)
-    for each in seen:
-        tallies.check(
-            each.app_id,
-            each.check.channel_id,
-            each.platform,
-            each.check.at,
-            each.check.release_id,
-            each.check.reason,
-        )
-    offers = _offered(session, seen)
+    seen = _on_existing_channels(session, checks, keeping, secret)
+    _count_answers(counts, seen)
+    offers = _offers(session, seen)
     _write(session, seen, offers)
-    of_devices = [each for each in seen if each.device is not None]
-    known = _known_devices(session, of_devices)
-    # Offers first: a later check of the same batch may show that the device has taken it.
-    journeys.offer(session, tallies, _made(of_devices, offers, known))
-    _follow(session, tallies, of_devices, known)
-    control_group.enrol(
-        session, [each for each in of_devices if each.check.release_id is None], known, now=now
-    )
-    devices.note(session, _sightings(of_devices, known))
+    with_device = [each for each in seen if each.device is not None]
+    known = _known_devices(session, with_device)
+    # Offers first: a later check of the same batch can show that the device has installed it.
+    journeys.offer(session, counts, _offers_made(with_device, offers, known))
+    _follow(session, counts, with_device, known)
+    without_offer = [each for each in with_device if each.check.release_id is None]
+    control_group.enroll(session, without_offer, known, now=now)
+    devices.note(session, _sightings(with_device, known))
 
 
-def _known(session: Session, checks: Sequence[Check], keeping: Mapping[int, bool], secret: str) -> list[Seen]:
+def _on_existing_channels(
+    session: Session, checks: Sequence[CheckReport], keeping: Mapping[int, bool], secret: str
+) -> list[CheckSeen]:
+    """Resolve app and device of each check, and leave out checks on channels that were deleted meanwhile."""
     app_of = {row.id: row.app_id for row in session.execute(select(Channel.id, Channel.app_id))}
     hashes: dict[str, str] = {}
     seen = []
     for check in checks:
-        app_id, said, device = app_of.get(check.channel_id), check.said, None
+        app_id, body, device = app_of.get(check.channel_id), check.body, None
         if app_id is None:
-            continue  # The channel was deleted since.
-        if said.device_id and keeping.get(app_id):
-            device = hashes.get(said.device_id) or hashes.setdefault(
-                said.device_id, devices.hashed(secret, said.device_id)
+            continue
+        if body.device_id and keeping.get(app_id):
+            device = hashes.get(body.device_id) or hashes.setdefault(
+                body.device_id, devices.hashed(secret, body.device_id)
             )
-        current = parse_current_version(said.current_version)
-        seen.append(Seen(check, app_id, apps.find_platform(said.platform), device, current))
+        current = parse_current_version(body.current_version)
+        seen.append(CheckSeen(check, app_id, apps.find_platform(body.platform), device, current))
     return seen
 
 
-def _offered(session: Session, seen: Iterable[Seen]) -> dict[int | None, Offer]:
-    """What the releases offered."""
+def _count_answers(counts: HourlyCounts, seen: Iterable[CheckSeen]) -> None:
+    for each in seen:
+        check = each.check
+        counts.check(each.app_id, check.channel_id, each.platform, check.at, check.release_id, check.reason)
+
+
+def _offers(session: Session, seen: Iterable[CheckSeen]) -> dict[int | None, ReleaseOffer]:
     ids = {each.check.release_id for each in seen} - {None}
     query = select(
         Release.id,
@@ -98,71 +104,66 @@ def _offered(session: Session, seen: Iterable[Seen]) -> dict[int | None, Offer]:
         Release.bucket_from,
         Release.rollout,
     ).join(Release.version)
-    return {row[0]: Offer(*row[1:]) for row in session.execute(query.where(Release.id.in_(ids)))}
+    return {row[0]: ReleaseOffer(*row[1:]) for row in session.execute(query.where(Release.id.in_(ids)))}
 
 
-def _made(
-    seen: Iterable[Seen], offers: Mapping[int | None, Offer], known: Mapping[Key, Known]
-) -> Iterable[Offered]:
-    """The offers to devices. Who is let in by a group, or because a person asked, was not drawn."""
+def _offers_made(
+    seen: Iterable[CheckSeen], offers: Mapping[int | None, ReleaseOffer], known: Mapping[Key, KnownDevice]
+) -> Iterable[OfferMade]:
     for each in seen:
         offer, release_id = offers.get(each.check.release_id), each.check.release_id
         if offer is None or release_id is None:
             continue
         device = known.get(each.key)
         is_known = device is not None and device.first_seen_at < offer.starts_at
-        is_drawn = (
-            offer.rollout == FULL
-            or 0 <= bucket(offer.salt, each.check.said.device_id or "") - offer.bucket_from < offer.rollout
+        is_drawn = offer.draws(each.check.body.device_id or "")
+        yield OfferMade(release_id, each.key[2], offer.version_code, each.check.at, is_known, is_drawn)
+
+
+def _write(session: Session, seen: Iterable[CheckSeen], offers: Mapping[int | None, ReleaseOffer]) -> None:
+    rows = []
+    for each in seen:
+        offer = offers.get(each.check.release_id)
+        rows.append(
+            {
+                "app_id": each.app_id,
+                "channel_id": each.check.channel_id,
+                "device_id": each.device,
+                "platform": each.platform,
+                "current_version": each.current.text,
+                "release_id": each.check.release_id,
+                "reason": each.check.reason,
+                "offered_version": offer.version if offer is not None else None,
+                "created_at": each.check.at,
+            }
         )
-        yield Offered(release_id, each.key[2], offer.version_code, each.check.at, is_known, is_drawn)
-
-
-def _write(session: Session, seen: Iterable[Seen], offers: Mapping[int | None, Offer]) -> None:
-    rows = [
-        {
-            "app_id": each.app_id,
-            "channel_id": each.check.channel_id,
-            "device_id": each.device,
-            "platform": each.platform,
-            "current_version": each.current.text,
-            "release_id": each.check.release_id,
-            "reason": each.check.reason,
-            "offered_version": offers[each.check.release_id].version
-            if each.check.release_id in offers
-            else None,
-            "created_at": each.check.at,
-        }
-        for each in seen
-    ]
     if rows:
         session.connection().execute(UpdateCheck.__table__.insert(), rows)  # type: ignore[attr-defined]
 
 
-def _follow(session: Session, tallies: Tallies, seen: Sequence[Seen], known: Mapping[Key, Known]) -> None:
-    """Notice who runs another version than at the last check: who was offered it has completed the update, whatever it said."""
+def _follow(
+    session: Session, counts: HourlyCounts, seen: Sequence[CheckSeen], known: Mapping[Key, KnownDevice]
+) -> None:
+    """Complete the updates of devices that now run the version that they were offered."""
     runs = {key: device.app_version for key, device in known.items()}
     moved: list[Completion] = []
     for each in seen:
         if each.key in known and each.check.at < known[each.key].last_seen_at:
-            continue  # From another machine's journal: what it ran then is no news.
+            continue  # From another machine's journal, and older than what is known.
         before, runs[each.key] = runs.get(each.key), each.current.text
         if before is not None and before != each.current.text:
-            moved.append(
-                Completion(
-                    each.app_id,
-                    each.platform,
-                    each.key[2],
-                    before,
-                    each.current.text,
-                    each.current.build,
-                    each.check.at,
-                )
-            )
-    journeys.follow(session, tallies, moved)
+            moved.append(_completion(each, before))
+    journeys.follow(session, counts, moved)
 
 
-def _known_devices(session: Session, seen: Sequence[Seen]) -> dict[Key, Known]:
+def _completion(seen: CheckSeen, before: str) -> Completion:
+    current = seen.current
+    return Completion(
+        seen.app_id, seen.platform, seen.key[2], before, current.text, current.build, seen.check.at
+    )
+
+
+def _known_devices(session: Session, seen: Sequence[CheckSeen]) -> dict[Key, KnownDevice]:
     query = select(
         Device.app_id,
         Device.platform,
@@ -172,37 +173,39 @@ def _known_devices(session: Session, seen: Sequence[Seen]) -> dict[Key, Known]:
         Device.last_seen_at,
         Device.longest_gap,
     )
-    # Naming apps and platforms lets the database use the index that begins with them, and not read all devices for each batch.
-    whose = (
+    # Apps and platforms are named so that the database uses the index that begins with them, instead of
+    # reading
+    # all devices for each batch.
+    query = query.where(
         Device.app_id.in_({each.app_id for each in seen}),
         Device.platform.in_({each.platform for each in seen}),
+        Device.device_hash.in_({each.device for each in seen}),
     )
-    found = session.execute(query.where(*whose, Device.device_hash.in_({each.device for each in seen})))
-    return {(row[0], row[1], row[2]): Known(*row[3:]) for row in found}
+    return {(row[0], row[1], row[2]): KnownDevice(*row[3:]) for row in session.execute(query)}
 
 
-def _sightings(seen: Iterable[Seen], known: Mapping[Key, Known]) -> Iterable[Sighting]:
-    """The last word of each device. What it did not say this time is still true."""
+def _sightings(seen: Iterable[CheckSeen], known: Mapping[Key, KnownDevice]) -> Iterable[Sighting]:
+    """The latest sighting of each device. Fields missing from its last check keep their value."""
     last: dict[Key, Sighting] = {}
     for each in seen:
-        said, before = each.check.said, last.get(each.key)
+        body, before = each.check.body, last.get(each.key)
         last[each.key] = Sighting(
             channel_id=each.check.channel_id,
             platform=each.platform,
             device_hash=each.key[2],
             app_version=each.current.text,
             version_code=each.current.build,
-            sdk=said.sdk or (before.sdk if before else None),
-            os_version=said.os_version or (before.os_version if before else None),
-            abis=tuple(sorted(set(said.abis or ()))) or (before.abis if before else ()),
+            sdk=body.sdk or (before.sdk if before else None),
+            os_version=body.os_version or (before.os_version if before else None),
+            abis=tuple(sorted(set(body.abis or ()))) or (before.abis if before else ()),
             at=each.check.at,
             longest_gap=_gap(before, known.get(each.key), each.check.at),
         )
     return last.values()
 
 
-def _gap(before: Sighting | None, known: Known | None, at: datetime) -> int:
-    """The device's longest gap, with the one that ended now."""
+def _gap(before: Sighting | None, known: KnownDevice | None, at: datetime) -> int:
+    """The device's longest gap in seconds, including the one that this check ends."""
     if before is not None:
         return longest_gap(before.longest_gap, at - before.at)
     return longest_gap(known.longest_gap, at - known.last_seen_at) if known is not None else 0

@@ -1,8 +1,8 @@
-"""Counting the journal: ``python -m ota.telemetry.drain`` goes on until it is told to stop.
+"""Count the journal: ``python -m ota.programs.count_reports`` runs a `Drainer` until it is stopped.
 
-One process of each machine that serves devices does it. What is counted and how far the journal was read are written in one transaction, so
-a batch counts once, wherever this process or the database ends; then the counted bytes are wiped. While the database is away the journal
-waits. A record that can't be counted is set aside.
+Each machine that serves devices runs one. Counts and the position in the journal are written in one
+transaction, so a batch counts once wherever this process or the database dies; the counted bytes are wiped
+afterwards. While the database is away the journal waits. A record that can't be counted is set aside.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ from ota.telemetry import counting, records
 
 log = logging.getLogger(__name__)
 
-EVERY = 0.5
+_PAUSE = 0.5
+"""Seconds between two drains."""
+
+_PAUSE_AFTER_FAILURE = 5.0
 _BATCH = 1_000
-_AFTER_FAILURE = 5.0
-_LAST_WORDS = 10.0
-"""So many seconds are waited at the end for the web processes to end too: what they still write is counted and leaves the disk."""
 
-_WORLD = (*AWAY, ProgrammingError, InternalError)
-"""No record is to blame: the database is away, or its tables are not those of this version yet."""
+_FINAL_DRAIN = 10.0
+"""Seconds that a stopped drainer goes on, so that the last records of ending web processes count."""
 
-_TIDIED_EVERY = 3600.0
-_AHEAD = timedelta(seconds=10)
-_FIRST = datetime.min.replace(tzinfo=UTC), False
+_NOT_A_RECORD = (*AWAY, ProgrammingError, InternalError)
+"""Errors that no record causes: the database is away, or its tables are those of another version."""
+
+_TIDY_EVERY = 3600.0
+_CLOCK_SET_BACK = timedelta(seconds=10)
+_OLDEST = datetime.min.replace(tzinfo=UTC), False
 
 
 class _Overtaken(Exception):
@@ -49,8 +52,11 @@ class _Overtaken(Exception):
 
 @dataclass
 class _Source:
-    """A segment that is being read, from ``begin`` on. ``counted`` is how far it was counted, as the database knows it; ``end`` where the
-    last record ends, None as long as that is not known."""
+    """A segment that is being read from ``begin`` on.
+
+    ``counted`` is the position in the database. ``end`` is the end of the last record, None until it is
+    known.
+    """
 
     segment: Segment
     counted: int
@@ -59,8 +65,8 @@ class _Source:
     end: int | None = None
 
 
-class _Taken(NamedTuple):
-    """A record that waits to be counted, and the position after it."""
+class _Waiting(NamedTuple):
+    """A record that waits to be counted. ``after`` is the position after it."""
 
     source: _Source
     payload: bytes
@@ -69,7 +75,7 @@ class _Taken(NamedTuple):
 
 
 class Drainer:
-    """Counts what the web processes of this machine wrote down."""
+    """Counts what the web processes of this machine wrote to the journal."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -79,8 +85,10 @@ class Drainer:
         self._tidied = float("-inf")
 
     def drain(self, is_over: Callable[[], bool] = lambda: False) -> int:
-        """Count everything that is there, or stop after a batch when it is over; answers how many records. Raises what the database raises:
-        then the rest waits."""
+        """Count all records, or stop after the batch in which ``is_over`` becomes true. Return their number.
+
+        Errors of the database are raised; the records that are left wait for the next call.
+        """
         counted = 0
         with self._app.app_context():
             sources = self._sources()
@@ -94,8 +102,37 @@ class Drainer:
                 self._counted.clear()
         return counted
 
+    def run(self, stop: threading.Event) -> None:
+        """Drain repeatedly until stopped, then count what the web processes write while they end."""
+        pause = _PAUSE
+        while not stop.wait(pause):
+            pause = _PAUSE if self._try_to_drain(stop.is_set) else _PAUSE_AFTER_FAILURE
+        end = time.monotonic() + _FINAL_DRAIN
+        while (
+            self._try_to_drain(lambda: time.monotonic() >= end)
+            and segments(self._folder)
+            and time.monotonic() < end
+        ):
+            time.sleep(_PAUSE / 2)
+
+    def _try_to_drain(self, is_over: Callable[[], bool]) -> bool:
+        """Drain, and log a failure instead of raising it."""
+        try:
+            self.drain(is_over)
+            if time.monotonic() >= self._tidied + _TIDY_EVERY:
+                forget_old(self._folder)
+                self._tidied = time.monotonic()
+        except AWAY as error:
+            log.warning("the journal waits: the database does not answer: %s", first_line(error))
+            return False
+        except Exception:
+            log.exception("the journal waits")
+            return False
+        return True
+
     def _sources(self) -> list[_Source]:
-        found, before, self._counted = [], self._counted, {}
+        before, self._counted = self._counted, {}
+        found = []
         for segment in segments(self._folder):
             is_finished = segment.is_finished()
             begin = position = before.get(segment.name, counting.DONE)
@@ -103,7 +140,7 @@ class Drainer:
                 begin = position = counting.position(reader(), segment.name)
                 reader().rollback()
                 if position == counting.DONE:
-                    segment.delete()  # Whoever counted it died before that.
+                    segment.delete()  # Its counter died before deleting it.
                     continue
                 _wipe(segment, 0, position)
                 if not segment.has_more(position):
@@ -112,11 +149,11 @@ class Drainer:
             found.append(_Source(segment, position, begin, is_finished))
         return found
 
-    def _settle(self, batch: Sequence[_Taken]) -> None:
-        """Count a batch; where that fails because of a record, find it, and count the others."""
+    def _settle(self, batch: Sequence[_Waiting]) -> None:
+        """Count a batch. If a record makes it fail, find that record by halving, and count the others."""
         try:
             self._count(batch)
-        except (_Overtaken, *_WORLD):
+        except (_Overtaken, *_NOT_A_RECORD):
             raise
         except Exception as error:
             if len(batch) > 1:
@@ -124,16 +161,19 @@ class Drainer:
                 self._settle(batch[:middle])
                 self._settle(batch[middle:])
                 return
-            (record,) = batch
-            kept = set_aside(self._folder, record.source.segment.name, record.source.counted, record.payload)
-            log.error(
-                "a record of a device can't be counted; %s",
-                f"it is set aside as {kept}" if kept else "it is lost",
-                exc_info=error,
-            )
+            self._set_aside(batch[0], error)
             self._count(batch, is_counted=False)
 
-    def _count(self, batch: Sequence[_Taken], *, is_counted: bool = True) -> None:
+    def _set_aside(self, record: _Waiting, error: Exception) -> None:
+        kept = set_aside(self._folder, record.source.segment.name, record.source.counted, record.payload)
+        log.error(
+            "a record of a device can't be counted; %s",
+            f"it is set aside as {kept}" if kept else "it is lost",
+            exc_info=error,
+        )
+
+    def _count(self, batch: Sequence[_Waiting], *, is_counted: bool = True) -> None:
+        """Count the batch and move the positions past it. ``is_counted`` False: move the positions only."""
         now = utcnow()
         ends = {each.source.segment.name: (each.source, each.after) for each in batch}
         with transaction() as session:
@@ -150,7 +190,7 @@ class Drainer:
             _wipe(source.segment, since, after)
 
     def _finish(self, sources: Sequence[_Source]) -> None:
-        """Delete the segments that are counted to the end and that nobody writes to."""
+        """Delete segments that are counted to their end and that no process writes to any more."""
         for source in sources:
             if not source.is_finished or source.end != source.counted:
                 continue
@@ -160,44 +200,19 @@ class Drainer:
             source.segment.delete()
             del self._counted[source.segment.name]
 
-    def run(self, stop: threading.Event) -> None:
-        """Drain again and again until told to stop, and then what the web processes write in the end."""
-        pause = EVERY
-        while not stop.wait(pause):
-            pause = EVERY if self._drained(stop.is_set) else _AFTER_FAILURE
-        end = time.monotonic() + _LAST_WORDS
-        while (
-            self._drained(lambda: time.monotonic() >= end)
-            and segments(self._folder)
-            and time.monotonic() < end
-        ):
-            time.sleep(EVERY / 2)
-
-    def _drained(self, is_over: Callable[[], bool]) -> bool:
-        """What can't be counted today must not end the counting."""
-        try:
-            self.drain(is_over)
-            if time.monotonic() >= self._tidied + _TIDIED_EVERY:
-                forget_old(self._folder)
-                self._tidied = time.monotonic()
-        except AWAY as error:
-            log.warning("the journal waits, the database does not answer: %s", first_line(error))
-            return False
-        except Exception:
-            log.exception("the journal waits")
-            return False
-        return True
-
 
 def _wipe(segment: Segment, since: int, to: int) -> None:
     try:
         segment.wipe(since, to)
-    except OSError as error:  # They are counted all the same.
-        log.error("%s: counted reports can't be wiped: %s", segment.path, error)
+    except OSError as error:  # The records are counted all the same.
+        log.error("%s: counted records can't be wiped: %s", segment.path, error)
 
 
-def _in_order(sources: Sequence[_Source]) -> Iterator[_Taken]:
-    """The records of all segments in the order in which they came: a device's check may stand in one, and its events in another."""
+def _in_order(sources: Sequence[_Source]) -> Iterator[_Waiting]:
+    """The records of all segments in the order in which they came.
+
+    A device's check can be in one segment, and its events in another.
+    """
     now, found = utcnow(), []
     for each in sources:
         if each.segment.has_more(each.begin):
@@ -206,19 +221,23 @@ def _in_order(sources: Sequence[_Source]) -> Iterator[_Taken]:
             each.end = each.begin
     if len(found) == len(sources) == 1:
         return _records(found[0], None)
-    return heapq.merge(*(_records(each, now) for each in found), key=lambda taken: taken.moment)
+    return heapq.merge(*(_records(each, now) for each in found), key=lambda waiting: waiting.moment)
 
 
-def _records(source: _Source, now: datetime | None) -> Iterator[_Taken]:
-    """The records of a segment. ``now`` is when the first one was begun to be read, where there are several: what came after that waits for
-    the next look, or an event could be counted before a check that came earlier, into a segment that was read already."""
-    last, end = _FIRST, source.begin
+def _records(source: _Source, now: datetime | None) -> Iterator[_Waiting]:
+    """The records of a segment.
+
+    With several segments, ``now`` is the time at which reading began: records that came later wait for the
+    next drain. Otherwise an event could be counted before an earlier check that came into a segment already
+    read.
+    """
+    last, end = _OLDEST, source.begin
     for payload, after in source.segment.records(source.begin):
         if now is not None:
             moment = records.moment(payload)
             last = max(last, moment)
-            if now < moment[0] <= now + _AHEAD:  # Beyond that the clock was set back.
+            if now < moment[0] <= now + _CLOCK_SET_BACK:  # Further ahead, the clock was set back.
                 return
-        yield _Taken(source, payload, after, last)
+        yield _Waiting(source, payload, after, last)
         end = after
     source.end = end

@@ -1,4 +1,4 @@
-"""Counts that grow: collected over a batch, then added to the hourly rows in one statement for each table."""
+"""Counts per hour: collected over a batch, then added to the rows with one statement per table."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from ota.models.base import Base
 
 
 def insert(session: Session, model: type[Base]) -> Any:
-    """An INSERT that can say what shall happen to rows that are there already, in the words of this database."""
+    """Return an INSERT of the session's database that supports ``ON CONFLICT``."""
     return (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(model)
 
 
 def hour_of(at: datetime) -> datetime:
+    """Return the start of the hour."""
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-class Tallies:
+class HourlyCounts:
     """The counts of one batch."""
 
     def __init__(self, session: Session) -> None:
@@ -34,19 +35,19 @@ class Tallies:
     def check(
         self, app_id: int, channel_id: int, platform: str, at: datetime, release_id: int | None, reason: str
     ) -> None:
-        """One more check with this answer."""
+        """Add one check with this answer."""
         self._checks[channel_id, platform, hour_of(at), release_id or 0, reason, app_id] += 1
 
     def stage(
         self, release_id: int, stage: Stage, at: datetime, *, devices: int = 0, events: int = 0
     ) -> None:
-        """So many devices reached the stage for the first time; so many events said that a device did."""
+        """Add devices that reached the stage for the first time, and events that reported it."""
         counted = self._stages[release_id, hour_of(at), stage]
         counted[0] += devices
         counted[1] += events
 
     def write(self) -> None:
-        """Add everything. In one order everywhere, so that two writers never wait for each other."""
+        """Add everything to the database. Rows are sorted, so that concurrent writers do not deadlock."""
         keys = ("channel_id", "platform", "hour", "release_id", "reason", "app_id")
         self._add(
             CheckCount,

@@ -1,4 +1,7 @@
-"""What devices say that they run now, between two checks: told by a completed update, an installation, or a start that went well."""
+"""The versions that devices run according to their reports, between two checks.
+
+A completed update, an installation or a successful launch shows the version.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,21 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from ota.core.health_tests import Policy, placed_at
 from ota.core.platforms import Platform
-from ota.core.telemetry import EventKind
 from ota.core.versions import compare_to_device, parse_current_version
 from ota.devices import devices
 from ota.models import Device, Version
 from ota.telemetry import journeys
-from ota.telemetry.hourly_counts import Tallies
-from ota.telemetry.journeys import Completion
+from ota.telemetry.completions import Completion
+from ota.telemetry.hourly_counts import HourlyCounts
+from ota.telemetry.meaning import PROVES_RUNNING, counted_at
 from ota.telemetry.records import CompletionReport, EventReport
 
 Report = EventReport | CompletionReport
 
-_RUNS_IT = frozenset({EventKind.INSTALLED, EventKind.LAUNCH_OK})
-_POLICY = Policy()
-"""How long reports may be on their way is the same for all apps."""
 
-_KEEPS_OTHERS = {"synchronize_session": False}
-
-
-class _Name(NamedTuple):
-    """A version that there is."""
+class _NamedVersion(NamedTuple):
+    """An existing version that a report names."""
 
     id: int
     name: str
@@ -43,127 +39,120 @@ class _Name(NamedTuple):
         return f"{self.name}+{self.code}"
 
 
-class _Names:
-    """The versions that reports name."""
+class _NamedVersions:
+    """The existing versions that reports name."""
 
-    def __init__(self, session: Session, said: Sequence[Report]) -> None:
+    def __init__(self, session: Session, reports: Sequence[Report]) -> None:
         texts = {
             text
-            for each in said
+            for each in reports
             if isinstance(each, CompletionReport)
             for text in (each.from_version, each.to_version)
         }
         parsed = [parse_current_version(text) for text in texts]
         is_named = or_(
-            Version.id.in_({each.version_id for each in said if isinstance(each, EventReport)}),
+            Version.id.in_({each.version_id for each in reports if isinstance(each, EventReport)}),
             Version.version_code.in_({each.build for each in parsed if each.build is not None}),
             Version.version.in_({each.text.removeprefix("v") for each in parsed if each.build is None}),
         )
         query = select(Version.app_id, Version.platform, Version.id, Version.version, Version.version_code)
-        self._found: dict[tuple[int, str, str | int], _Name] = {}
-        self._by_id: dict[int, _Name] = {}
+        self._found: dict[tuple[int, str, str | int], _NamedVersion] = {}
+        self._by_id: dict[int, _NamedVersion] = {}
         for row in session.execute(query.where(is_named).order_by(Version.version_code)):
-            name = self._by_id[row.id] = _Name(row.id, row.version, row.version_code)
-            self._found[row.app_id, row.platform, row.version] = self._found[
-                row.app_id, row.platform, row.version_code
-            ] = name
+            version = self._by_id[row.id] = _NamedVersion(row.id, row.version, row.version_code)
+            for key in (row.version, row.version_code):
+                self._found[row.app_id, row.platform, key] = version
 
-    def of_event(self, report: EventReport) -> _Name | None:
-        return self._by_id.get(report.version_id)
+    def of_report(self, report: Report) -> _NamedVersion | None:
+        """The version that the device runs after the report."""
+        if isinstance(report, EventReport):
+            return self._by_id.get(report.version_id)
+        return self.of_text(report, report.to_version)
 
-    def of_text(self, report: CompletionReport, text: str) -> _Name | None:
-        """By build number, or the newest with that name."""
-        said = parse_current_version(text)
-        key = said.text.removeprefix("v") if said.build is None else said.build
+    def of_text(self, report: CompletionReport, text: str) -> _NamedVersion | None:
+        """The version with the text's build number, else the newest one with its name."""
+        named = parse_current_version(text)
+        key = named.text.removeprefix("v") if named.build is None else named.build
         return self._found.get((report.app_id, report.platform, key))
 
 
-def note(session: Session, tallies: Tallies, reports: Sequence[Report], *, secret: str) -> list[Report]:
-    """Let the known devices run what they say that they run, where it is newer than what they ran and said later than their last check.
+def note(session: Session, counts: HourlyCounts, reports: Sequence[Report], *, secret: str) -> list[Report]:
+    """Update the versions of known devices, if a report is later than their last check and shows a newer one.
 
-    Answers the reports with completions named as checks name their versions (``1.1.0+2``), so that one update is one completion.
+    Returns the reports, with completions named as checks name their versions (``1.1.0+2``), so that one
+    update is one completion.
     """
-    said = [each for each in reports if isinstance(each, CompletionReport) or each.kind in _RUNS_IT]
-    if not said:
+    showing = [each for each in reports if isinstance(each, CompletionReport) or each.kind in PROVES_RUNNING]
+    if not showing:
         return list(reports)
-    names, hashes = (
-        _Names(session, said),
-        {each.device_id: devices.hashed(secret, each.device_id) for each in said},
-    )
-    known = _known(session, said, hashes)
+    versions = _NamedVersions(session, showing)
+    hashes = {each.device_id: devices.hashed(secret, each.device_id) for each in showing}
+    known = _known(session, showing, hashes)
     moved: list[Completion] = []
-    named: dict[int, Report] = {}
-    for each in sorted(said, key=_moment):
+    renamed: dict[int, Report] = {}
+    for each in sorted(showing, key=counted_at):
         device = known.get((each.app_id, each.platform, hashes[each.device_id]))
         if isinstance(each, CompletionReport):
-            named[id(each)] = _named(names, each, device)
-        name = names.of_event(each) if isinstance(each, EventReport) else names.of_text(each, each.to_version)
-        before = None if device is None or name is None else _move(session, device, name, _moment(each))
-        if before is not None and device is not None and name is not None and isinstance(each, EventReport):
-            platform = Platform(each.platform)
-            moved.append(
-                Completion(
-                    each.app_id,
-                    platform,
-                    device.device_hash,
-                    before,
-                    device.app_version,
-                    name.code,
-                    _moment(each),
-                )
-            )
-    journeys.follow(session, tallies, moved, is_inferred=False)
-    return [named.get(id(each), each) for each in reports]
+            renamed[id(each)] = _renamed(versions, each, device)
+        moved += _moved(session, each, device, versions.of_report(each))
+    journeys.follow(session, counts, moved, is_inferred=False)
+    return [renamed.get(id(each), each) for each in reports]
 
 
-def _moment(report: Report) -> datetime:
-    return (
-        report.at
-        if isinstance(report, CompletionReport)
-        else placed_at(report.at, report.received_at, _POLICY)
-    )
+def _moved(
+    session: Session, report: Report, device: Device | None, version: _NamedVersion | None
+) -> list[Completion]:
+    """Update the device's version. Returns the completion that an event shows."""
+    if device is None or version is None:
+        return []
+    at = counted_at(report)
+    before = _move(session, device, version, at)
+    if before is None or not isinstance(report, EventReport):
+        return []
+    after, platform = device.app_version, Platform(report.platform)
+    return [Completion(report.app_id, platform, device.device_hash, before, after, version.code, at)]
 
 
 def _known(
-    session: Session, said: Iterable[Report], hashes: Mapping[str, str]
+    session: Session, reports: Iterable[Report], hashes: Mapping[str, str]
 ) -> dict[tuple[int, str, str], Device]:
-    said = list(said)
+    reports = list(reports)
     query = select(Device).where(
-        Device.app_id.in_({each.app_id for each in said}),
-        Device.platform.in_({each.platform for each in said}),
+        Device.app_id.in_({each.app_id for each in reports}),
+        Device.platform.in_({each.platform for each in reports}),
         Device.device_hash.in_(set(hashes.values())),
     )
     found = session.scalars(query.execution_options(populate_existing=True))
     return {(each.app_id, each.platform, each.device_hash): each for each in found}
 
 
-def _move(session: Session, device: Device, name: _Name, at: datetime) -> str | None:
-    """Answers what it ran before; None where nothing changes."""
+def _move(session: Session, device: Device, version: _NamedVersion, at: datetime) -> str | None:
+    """Write the device's new version, and return its old one. Return None if nothing changes."""
     runs = parse_current_version(device.app_version)
-    if at < device.last_seen_at or compare_to_device(name.code, name.name, runs) <= 0:
+    if at < device.last_seen_at or compare_to_device(version.code, version.name, runs) <= 0:
         return None
-    # As the device itself names versions: with the build, or without.
+    # Named as the device itself names versions: with the build, or without.
     after = {
-        "app_version": name.name if runs.build is None else name.text,
-        "version_code": None if runs.build is None else name.code,
+        "app_version": version.name if runs.build is None else version.text,
+        "version_code": None if runs.build is None else version.code,
     }
     session.execute(
-        update(Device).where(Device.id == device.id).values(after), execution_options=_KEEPS_OTHERS
+        update(Device).where(Device.id == device.id).values(after),
+        execution_options={"synchronize_session": False},
     )
     for column, value in after.items():
         set_committed_value(device, column, value)
     return runs.text
 
 
-def _named(names: _Names, report: CompletionReport, device: Device | None) -> CompletionReport:
-    def named(text: str) -> str:
-        name = names.of_text(report, text)
-        if name is None:
+def _renamed(versions: _NamedVersions, report: CompletionReport, device: Device | None) -> CompletionReport:
+    def renamed(text: str) -> str:
+        version = versions.of_text(report, text)
+        if version is None:
             return text
         runs = None if device is None else parse_current_version(device.app_version)
-        is_this = runs is not None and name.code == runs.build
-        return runs.text if runs is not None and is_this else name.text
+        return runs.text if runs is not None and version.code == runs.build else version.text
 
     return msgspec.structs.replace(
-        report, from_version=named(report.from_version), to_version=named(report.to_version)
+        report, from_version=renamed(report.from_version), to_version=renamed(report.to_version)
     )

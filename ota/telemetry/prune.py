@@ -1,4 +1,4 @@
-"""Deleting what is kept of devices when it is old, and all of it for apps that keep nothing: in batches, so that counting goes on."""
+"""Delete old data about devices, and all of it for apps that keep none, in batches."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from ota.telemetry import counting
 
 CHECKS_KEPT = timedelta(days=30)
 REPORTS_KEPT = timedelta(days=90)
+
 BATCH = 5_000
-"""So many rows of a table are deleted in one transaction at most: counting must not wait long for it."""
+"""Rows of one table deleted per transaction, at most: counting waits for it."""
 
 _HAS_EVENTS = exists().where(Event.signature_id == FailureSignature.id)
 
 
 def prune(session: Session, *, now: datetime) -> bool:
-    """Delete what is older than it is kept, of each table at most `BATCH` rows. True while there is more to delete."""
+    """Delete old data, at most `BATCH` rows of each table. Return True while there is more to delete."""
     counting.forget_positions(session, now=now)
     old = now - REPORTS_KEPT
     deleted = [
@@ -40,23 +41,24 @@ def prune(session: Session, *, now: datetime) -> bool:
         _delete(session, UpdateCompletion, UpdateCompletion.completed_at < old),
         _delete(session, Event, Event.received_at < old),
         _delete(session, FailureSignature, FailureSignature.last_at < old, ~_HAS_EVENTS),
-        _delete_ways(session, old),
+        _delete_journeys(session, old),
     ]
-    nothing = session.scalars(select(App.id).where(App.keeps_devices.is_(False))).all()
-    if nothing:
-        deleted += _forget(session, nothing)
+    keeping_none = session.scalars(select(App.id).where(App.keeps_devices.is_(False))).all()
+    if keeping_none:
+        deleted += _forget_devices(session, keeping_none)
     return max(deleted) >= BATCH
 
 
-def _delete_ways(session: Session, old: datetime) -> int:
-    """Ways of releases that ended, and those of open ones that lead nowhere any more. Who is still offered a release keeps its way, or it
-    would be counted as offered again."""
+def _delete_journeys(session: Session, old: datetime) -> int:
+    """Delete old journeys of ended releases, and completed ones of releases that have long been open to all.
+
+    A device that is still offered a release keeps its journey: otherwise it would be counted as offered
+    again.
+    """
     begun = func.coalesce(ReleaseDevice.offered_at, ReleaseDevice.enrolled_at) < old
     ended = select(Release.id).where(Release.ended_at < old)
-    settled = select(Release.id).where(
-        Release.starts_at < old, Release.rollout == FULL
-    )  # Nobody watches them any more.
-    asks = (
+    no_longer_watched = select(Release.id).where(Release.starts_at < old, Release.rollout == FULL)
+    still_checks = (
         exists(Device.id)
         .where(
             Device.device_hash == ReleaseDevice.device_id,
@@ -65,22 +67,21 @@ def _delete_ways(session: Session, old: datetime) -> int:
         )
         .where(Version.id == Release.version_id, Release.id == ReleaseDevice.release_id)
     )
-    is_done = or_(
+    is_complete = or_(
         ReleaseDevice.is_control,
         ReleaseDevice.installed_at.is_not(None),
         ReleaseDevice.left_at.is_not(None),
-        ~asks,
+        ~still_checks,
     )
-    return _delete(
-        session,
-        ReleaseDevice,
-        begun,
-        or_(ReleaseDevice.release_id.in_(ended), and_(ReleaseDevice.release_id.in_(settled), is_done)),
+    is_useless = or_(
+        ReleaseDevice.release_id.in_(ended),
+        and_(ReleaseDevice.release_id.in_(no_longer_watched), is_complete),
     )
+    return _delete(session, ReleaseDevice, begun, is_useless)
 
 
-def _forget(session: Session, apps: Sequence[int]) -> list[int]:
-    """Delete what is known of single devices of these apps. Their counts stay."""
+def _forget_devices(session: Session, apps: Sequence[int]) -> list[int]:
+    """Delete everything about single devices of these apps. Their counts stay."""
     releases = select(Release.id).join(Release.version).where(Version.app_id.in_(apps))
     versions = select(Version.id).where(Version.app_id.in_(apps))
     checks = (
@@ -105,6 +106,7 @@ def _delete(session: Session, model: Any, *which: Any) -> int:
 
 
 def _execute(session: Session, statement: Any) -> int:
+    """Run a statement without touching loaded objects. Return the number of rows that it changed."""
     return cast(
         "CursorResult[Any]", session.execute(statement, execution_options={"synchronize_session": False})
     ).rowcount

@@ -1,6 +1,7 @@
-"""What is written into the journal for each kind of report, and read out of it again.
+"""The format of the journal's records: encoded by web processes, decoded by the drain.
 
-A record is read by a later version of this program too: a field that is new has a default, and the letters are not used again.
+Later versions of this program read records of earlier ones: a new field needs a default, and a letter that
+marks a kind of record is never used again for another kind.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ _AT = struct.Struct("<Q")
 _ANSWER = struct.Struct("<ii")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_UNREADABLE = (msgspec.MsgspecError, struct.error, ValueError, OverflowError, RecursionError)
 
 
-class CheckSaid(Struct):
-    """What is counted of a check's body, which was valid when it was answered."""
+class CheckBody(Struct):
+    """The fields of a check's body that are counted. The body was valid when it was answered."""
 
     platform: str
     current_version: str
@@ -30,18 +32,18 @@ class CheckSaid(Struct):
     abis: list[str] | None = None
 
 
-class Check(NamedTuple):
-    """A check and its answer. ``release_id`` is what was offered."""
+class CheckReport(NamedTuple):
+    """A check and its answer. ``release_id`` is the offered release."""
 
     at: datetime
     channel_id: int
     release_id: int | None
     reason: str
-    said: CheckSaid
+    body: CheckBody
 
 
 class EventReport(Struct, kw_only=True):
-    """One event that was taken. ``version_id`` is the version that it happened with; times are UTC."""
+    """An accepted event. ``version_id`` is the version that it happened with; times are UTC."""
 
     app_id: int
     platform: str
@@ -57,7 +59,7 @@ class EventReport(Struct, kw_only=True):
 
 
 class CompletionReport(Struct, kw_only=True):
-    """A device said that it went from one version to another."""
+    """A device reported that it went from one version to another."""
 
     app_id: int
     platform: str
@@ -68,14 +70,14 @@ class CompletionReport(Struct, kw_only=True):
 
 
 class _Received(Struct):
-    """The moment of a report, of whatever kind."""
+    """The time of a report of any kind."""
 
     received_at: datetime | None = None
     at: datetime | None = None
 
 
 class LateEvent(Struct, kw_only=True):
-    """An event as the device told it."""
+    """An event as the device sent it."""
 
     event_id: str
     event: str
@@ -87,7 +89,7 @@ class LateEvent(Struct, kw_only=True):
 
 
 class LateReport(Struct, kw_only=True):
-    """A report that was taken while the database was away, to be judged when it is counted: an event, or a completion."""
+    """An event or a completion accepted while the database was away, to be judged when it is counted."""
 
     platform: str
     device_id: str
@@ -99,70 +101,76 @@ class LateReport(Struct, kw_only=True):
     to_version: str = ""
 
 
-Record = Check | EventReport | CompletionReport | LateReport
+Record = CheckReport | EventReport | CompletionReport | LateReport
 
-_said = msgspec.json.Decoder(CheckSaid)
-_event = msgspec.json.Decoder(EventReport)
-_completion = msgspec.json.Decoder(CompletionReport)
-_late = msgspec.json.Decoder(LateReport)
-_received = msgspec.json.Decoder(_Received)
+_decode_body = msgspec.json.Decoder(CheckBody).decode
+_decode_event = msgspec.json.Decoder(EventReport).decode
+_decode_completion = msgspec.json.Decoder(CompletionReport).decode
+_decode_late = msgspec.json.Decoder(LateReport).decode
+_decode_received = msgspec.json.Decoder(_Received).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def answer_mark(channel_id: int, release_id: int | None, reason: str) -> bytes:
-    """What is the same in the records of all checks that got this answer."""
+    """Return the part that the records of all checks with the same answer share."""
     return _ANSWER.pack(channel_id, release_id or 0) + reason.encode() + b"\n"
 
 
 def check(raw: bytes, mark: bytes, at: datetime) -> bytes:
-    """The record of a check with this body, answered with what ``mark`` was made for."""
+    """Return the record of a check with this body. ``mark`` comes from `answer_mark`."""
     return _CHECK + _AT.pack((at - _EPOCH) // _MICROSECOND) + mark + raw
 
 
 def event(report: EventReport) -> bytes:
+    """Return the record of an event."""
     return _EVENT + _encode(report)
 
 
 def completion(report: CompletionReport) -> bytes:
+    """Return the record of a completion."""
     return _COMPLETION + _encode(report)
 
 
 def late(report: LateReport) -> bytes:
+    """Return the record of a late report."""
     return _LATE + _encode(report)
 
 
 def read(record: bytes) -> Record | None:
-    """The record. None for what can't be read: it must not keep the others from being counted."""
+    """Decode a record. Return None for an unreadable one, so that it does not stop the counting of others."""
     kind, rest = record[:1], record[1:]
     try:
         if kind == _CHECK:
             return _read_check(rest)
         if kind == _EVENT:
-            return _event.decode(rest)
+            return _decode_event(rest)
         if kind == _COMPLETION:
-            return _completion.decode(rest)
+            return _decode_completion(rest)
         if kind == _LATE:
-            return _late.decode(rest)
-    except (msgspec.MsgspecError, struct.error, ValueError, OverflowError, RecursionError):
+            return _decode_late(rest)
+    except _UNREADABLE:
         return None
     return None
 
 
 def moment(record: bytes) -> tuple[datetime, bool]:
-    """When the server got it, and is it a report of a device: at the same moment checks come first. For putting records in order; one that
-    can't be read is as old as can be."""
+    """Return when a record was received, and whether it is a report. Records are counted in this order.
+
+    At the same moment checks come before reports. An unreadable record is as old as possible.
+    """
     try:
         if record[:1] == _CHECK:
             return _EPOCH + timedelta(microseconds=_AT.unpack_from(record, 1)[0]), False
-        found = _received.decode(record[1:])
+        found = _decode_received(record[1:])
         return (found.received_at or found.at or _EPOCH).astimezone(UTC), True
-    except (msgspec.MsgspecError, struct.error, ValueError, OverflowError, RecursionError):
+    except _UNREADABLE:
         return _EPOCH, False
 
 
-def _read_check(rest: bytes) -> Check:
+def _read_check(rest: bytes) -> CheckReport:
     start = _AT.size + _ANSWER.size
     end = rest.index(b"\n", start)
     channel_id, release_id = _ANSWER.unpack_from(rest, _AT.size)
     at = _EPOCH + timedelta(microseconds=_AT.unpack_from(rest)[0])
-    return Check(at, channel_id, release_id or None, rest[start:end].decode(), _said.decode(rest[end + 1 :]))
+    reason, body = rest[start:end].decode(), _decode_body(rest[end + 1 :])
+    return CheckReport(at, channel_id, release_id or None, reason, body)

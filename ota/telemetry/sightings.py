@@ -1,4 +1,4 @@
-"""Checks as counting sees them: who asked, what is known of the device."""
+"""Checks as they are counted: the device that sent one, and what was known of it before."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from ota.core.platforms import Platform
 from ota.core.versions import CurrentVersion
-from ota.telemetry.records import Check
+from ota.telemetry.records import CheckReport
 
 Key = tuple[int, str, str]
-"""The app, the platform and the keyed hash of a device."""
+"""App, platform and keyed hash of a device."""
 
 
-class Seen(NamedTuple):
-    """A check of a known channel. ``device`` is the keyed hash, None where there is none or the app keeps none."""
+class CheckSeen(NamedTuple):
+    """A check on an existing channel. ``device`` is the keyed hash, None if there is none to keep."""
 
-    check: Check
+    check: CheckReport
     app_id: int
     platform: Platform
     device: str | None
@@ -24,13 +24,13 @@ class Seen(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """Of a check whose device is known."""
+        """The device's key, for checks with a device."""
         assert self.device is not None
         return self.app_id, self.platform.value, self.device
 
 
-class Known(NamedTuple):
-    """What a device was known to be before the batch."""
+class KnownDevice(NamedTuple):
+    """What was known of a device before the batch. ``longest_gap`` is in seconds."""
 
     app_version: str
     first_seen_at: datetime

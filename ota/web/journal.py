@@ -1,4 +1,7 @@
-"""Where the web process leaves what devices report: in a journal, which `ota.telemetry.drain` counts. It never delays an answer."""
+"""The web process's end of the journal: it appends checks and reports, and `ota.telemetry.drain` counts them.
+
+Appending never delays an answer.
+"""
 
 from __future__ import annotations
 
@@ -16,32 +19,34 @@ from ota.parts import add_part, part
 log = logging.getLogger(__name__)
 
 _COMPLAIN_EVERY = 60.0
-_SMALLEST = 256 * 1024
+"""Seconds between two log lines about a full journal."""
+
+_MIN_SEGMENT_BYTES = 256 * 1024
 
 
 class Reports:
-    """The journal of this process. Any thread may add."""
+    """The journal of this process. Any thread can append."""
 
     def __init__(self, settings: Settings) -> None:
-        size = max(_SMALLEST, min(SEGMENT_BYTES, settings.journal_bytes // 16))
+        size = max(_MIN_SEGMENT_BYTES, min(SEGMENT_BYTES, settings.journal_bytes // 16))
         self._journal = Journal(settings.journal_path, max_bytes=settings.journal_bytes, segment_bytes=size)
         self._quiet_until = 0.0
         self._lost = 0
 
     def keep(self, record: bytes) -> bool:
-        """Write it down. False, and a line in the log now and then, when there is no room: devices are answered all the same."""
+        """Append a record. Return False, and log it now and then, if there is no room."""
         try:
             self._journal.append(record)
         except JournalFull as error:
             self._lost += 1
             if time.monotonic() >= self._quiet_until:
                 self._quiet_until = time.monotonic() + _COMPLAIN_EVERY
-                log.error("%d reports of devices are not counted: %s", self._lost, error)
+                log.error("%d checks and reports are not counted: %s", self._lost, error)
             return False
         return True
 
     def keep_or_fail(self, record: bytes) -> None:
-        """For a sender who can send it again. Raises `StorageFull` when there is no room."""
+        """Append a record of a device that can send it again. Raises `StorageFull` if there is no room."""
         if not self.keep(record):
             raise StorageFull(
                 "journal_full",
@@ -49,7 +54,7 @@ class Reports:
             )
 
     def close(self) -> None:
-        """Finish the segment: whoever counts it may delete it then."""
+        """Finish the segment, so that it can be deleted when it is counted."""
         self._journal.close()
 
 
@@ -58,11 +63,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def reports(app: Flask | None = None) -> Reports:
-    """Those of this web process."""
+    """Return the journal of this web process."""
     return part(Reports, app)
 
 
 def hashed(device_id: str) -> str:
-    """The form in which a device's id is kept, for doors that are told an id."""
+    """Return the keyed hash of a device id that was sent to a door."""
     settings = part(Settings)
     return devices.hashed(settings.secret_key, device_id)

@@ -1,4 +1,4 @@
-"""Whoever counts the journal goes on whatever stands in it, counts each record once, and leaves nothing of it on the disk."""
+"""The drain goes on whatever is in the journal, counts each record once, and leaves nothing of it on disk."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ from ota.telemetry import drain as telemetry_drain
 from ota.telemetry.drain import Drainer
 from ota.web.journal import Reports
 from tests.conftest import Api, drain
-from tests.telemetry.test_counting import happened, in_app, release_of, rows
-
-__all__ = ["in_app"]
+from tests.telemetry.given import happened, release_of, rows
 
 
 def check(device: str, current: str, at: datetime, release: Release | None = None) -> bytes:
@@ -44,7 +42,7 @@ def on_disk(app: Flask) -> bytes:
 
 @pytest.fixture
 def poisonous(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Checks of these devices can't be counted, for a reason that nobody has thought of."""
+    """Checks of these devices can't be counted, for an unforeseen reason."""
     real, poison = counting.count, ["poison"]
 
     def count(session: Session, batch: list[bytes], **more: Any) -> int:
@@ -57,7 +55,7 @@ def poisonous(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return poison
 
 
-def test_one_record_that_can_not_be_counted_is_set_aside_and_the_others_count_once(
+def test_a_record_that_can_not_be_counted_is_set_aside_and_the_others_count_once(
     in_app: Flask, api: Api, poisonous: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     api.published(2, "1.1.0")
@@ -66,11 +64,11 @@ def test_one_record_that_can_not_be_counted_is_set_aside_and_the_others_count_on
     assert drain(in_app) == 30
     assert drain(in_app) == 0
     assert len(rows(UpdateCheck)) == len({each.device_id for each in rows(UpdateCheck)}) == 27
-    assert caplog.text.count("it is set aside as") == 3
+    assert sum("poison-" in record.message for record in caplog.records) == 3
     folder = part(Settings, in_app).journal_path
     aside = list(folder.glob("poison-*.record"))
     assert len(aside) == 3
-    poisonous.clear()  # The program was mended.
+    poisonous.clear()  # The program was fixed.
     for path in aside:
         path.rename(path.with_suffix(".journal"))
     assert drain(in_app) == 3
@@ -79,7 +77,7 @@ def test_one_record_that_can_not_be_counted_is_set_aside_and_the_others_count_on
 
 
 @pytest.mark.parametrize("error", [OperationalError, ProgrammingError])
-def test_when_the_world_is_to_blame_no_record_is_set_aside(
+def test_while_the_database_fails_no_record_is_set_aside(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch, error: type[OperationalError]
 ) -> None:
     api.published()
@@ -123,7 +121,7 @@ def test_a_segment_that_is_quiet_for_a_year_counts_once(in_app: Flask, api: Api)
     assert drain(in_app) == 1  # A new drainer, which knows only what the database knows.
 
 
-def test_what_is_counted_leaves_the_disk(in_app: Flask, api: Api) -> None:
+def test_counted_records_leave_the_disk(in_app: Flask, api: Api) -> None:
     api.published(2, "1.1.0")
     drainer = Drainer(in_app)
     for number in range(3):
@@ -136,7 +134,7 @@ def test_what_is_counted_leaves_the_disk(in_app: Flask, api: Api) -> None:
     assert segments(part(Settings, in_app).journal_path) == []
 
 
-def test_who_dies_between_counting_and_wiping_wipes_later(
+def test_a_drain_that_dies_between_counting_and_wiping_wipes_later(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.published(2, "1.1.0")
@@ -151,7 +149,7 @@ def test_who_dies_between_counting_and_wiping_wipes_later(
     assert drain(in_app) == 1
 
 
-def test_who_dies_before_deleting_a_segment_deletes_it_later(
+def test_a_drain_that_dies_before_deleting_a_segment_deletes_it_later(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.published(2, "1.1.0")
@@ -223,7 +221,7 @@ def test_records_of_several_web_processes_are_counted_in_the_order_of_time(in_ap
     assert segments(settings.journal_path) == []
 
 
-def test_what_comes_while_segments_are_read_waits_for_the_next_look(
+def test_records_that_come_while_segments_are_read_wait_for_the_next_drain(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = api.published(2, "1.1.0")["version"]
@@ -236,15 +234,15 @@ def test_what_comes_while_segments_are_read_waits_for_the_next_look(
 
     def slow(segment: Segment, position: int) -> Iterator[tuple[bytes, int]]:
         yield from real(segment, position)
-        if segment.name == segments(settings.journal_path)[0].name and not told:
-            told.append(
-                True
-            )  # The first one is read to its end: now the device asks there, and reports to the second one.
+        if segment.name == segments(settings.journal_path)[0].name and not reported:
+            # The first segment is read to its end: now the device checks there, and reports to the second
+            # one.
+            reported.append(True)
             first.append(check("phone", "1.0.0+1", utcnow(), release))
             later = utcnow()
             second.append(records.event(happened(made, "crash", at=later, received_at=later)))
 
-    told: list[bool] = []
+    reported: list[bool] = []
     monkeypatch.setattr(Segment, "records", slow)
     drainer = Drainer(in_app)
     assert drainer.drain() == 2
@@ -254,7 +252,7 @@ def test_what_comes_while_segments_are_read_waits_for_the_next_look(
     second.close()
 
 
-def test_a_long_count_stops_when_it_is_told_to_and_goes_on_later(
+def test_a_long_count_stops_on_request_and_goes_on_later(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.published(2, "1.1.0")
@@ -268,7 +266,7 @@ def test_a_long_count_stops_when_it_is_told_to_and_goes_on_later(
     assert len(rows(UpdateCheck)) == 5
 
 
-def test_the_last_words_of_web_processes_are_counted_before_it_ends(in_app: Flask, api: Api) -> None:
+def test_the_last_records_of_web_processes_are_counted_before_the_drain_ends(in_app: Flask, api: Api) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="phone 1")
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""What fails is counted for those who have it, bounded, and forgotten when it is old."""
+"""Failures are counted for devices that have the version, within a limit, and deleted when they are old."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ from flask import Flask
 from ota.clock import utcnow
 from ota.db import transaction
 from ota.models import Event, FailureSignature
-from ota.parts import part
-from ota.telemetry import failures, prune, records
-from ota.web.journal import Reports
+from ota.telemetry import failures, prune
 from tests.conftest import Api, drain
-from tests.telemetry.test_counting import happened, in_app, report, rows
-
-__all__ = ["in_app"]
+from tests.telemetry.given import happened, report, rows
 
 
 def counted() -> list[tuple[str, int, int]]:
     return sorted((each.signature, each.devices, each.events) for each in rows(FailureSignature))
 
 
-def test_devices_that_nobody_has_ever_seen_with_a_version_make_no_signatures(in_app: Flask, api: Api) -> None:
+def test_devices_that_were_never_seen_with_a_version_make_no_failure_groups(in_app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")["version"]
     api.check("1.0.0+1", device_id="offered")
     api.check("1.1.0+2", device_id="runs it")
@@ -41,10 +37,10 @@ def test_devices_that_nobody_has_ever_seen_with_a_version_make_no_signatures(in_
     assert counted() == [("boom", 3, 9)]
 
 
-def test_a_version_has_so_many_signatures_and_then_others(
+def test_failures_beyond_the_largest_number_of_groups_are_others(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "MOST", 3)
+    monkeypatch.setattr(failures, "MAX_GROUPS", 3)
     made = api.published(2, "1.1.0")["version"]
     for device in ("one", "two"):
         api.check("1.0.0+1", device_id=device)
@@ -61,7 +57,7 @@ def test_a_version_has_so_many_signatures_and_then_others(
     assert counted()[-1] == ("other", 2, 8)
 
 
-def test_what_has_not_failed_for_long_is_forgotten(in_app: Flask, api: Api) -> None:
+def test_failures_that_have_not_happened_for_long_are_deleted(in_app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")["version"]
     api.check("1.0.0+1", device_id="phone")
     drain(in_app)
@@ -83,10 +79,9 @@ def test_a_version_that_was_never_published_is_unknown_to_devices_and_can_be_del
     ).json
     assert [each["code"] for each in answer["refused"]] == ["unknown_version"]
     api.check("1.2.0+3", device_id="phone")
-    part(Reports, in_app).keep(
-        records.event(happened(draft, "crash", signature="boom"))
-    )  # As they were taken before.
-    drain(in_app)
+    report(
+        in_app, happened(draft, "crash", signature="boom")
+    )  # Accepted by an earlier version of the server.
     assert len(rows(FailureSignature)) == 1
     assert api.delete(f"/api/versions/{draft['id']}").status_code == 200
     assert rows(FailureSignature) == []

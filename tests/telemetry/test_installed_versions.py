@@ -1,4 +1,4 @@
-"""A device runs what it says that it runs, also before its next check; one update is one completion."""
+"""A report shows the version that a device runs, before its next check. One update is one completion."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from flask import Flask
 from ota.clock import utcnow
 from ota.models import Device, ReleaseDevice, UpdateCompletion
 from tests.conftest import Api, drain
-from tests.telemetry.test_counting import happened, in_app, release_of, report, rows, stages
-
-__all__ = ["in_app"]
+from tests.telemetry.given import happened, release_of, report, rows, stages
 
 
 def runs() -> list[tuple[str, int | None]]:
@@ -29,7 +27,7 @@ def complete(api: Api, before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["installed", "launch_ok"])
-def test_an_installation_tells_what_a_device_runs(in_app: Flask, api: Api, kind: str) -> None:
+def test_an_installation_shows_the_version_that_a_device_runs(in_app: Flask, api: Api, kind: str) -> None:
     api.published(1, "1.0.0")
     made = api.published(2, "1.1.0")["version"]
     api.check("1.0.0+1", device_id="phone")
@@ -44,7 +42,7 @@ def test_an_installation_tells_what_a_device_runs(in_app: Flask, api: Api, kind:
     assert [each.left_at for each in rows(ReleaseDevice)] == [None]
 
 
-def test_nothing_old_and_nobody_new_changes_what_devices_run(in_app: Flask, api: Api) -> None:
+def test_old_reports_and_unknown_devices_change_no_version(in_app: Flask, api: Api) -> None:
     old = api.published(1, "1.0.0")["version"]
     made = api.published(2, "1.1.0")["version"]
     api.check("1.0.0+1", device_id="phone")

@@ -1,4 +1,4 @@
-"""What no app should send, and some do: each event is judged by itself, and none stops the counting."""
+"""Malformed reports, which some apps send: each event is judged by itself, and none stops the counting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from werkzeug.test import TestResponse
 from ota.db import reader
 from ota.models import FailureSignature
 from ota.telemetry import accept
-from ota.web.telemetry.broken_json import mended
+from ota.web.telemetry.broken_json import repaired
 from tests.conftest import Api, drain
-from tests.telemetry.test_api import codes, event, kept, send
+from tests.telemetry.given import codes, event, kept, send
 
 pytestmark = pytest.mark.sqlite_suffices
 
@@ -31,13 +31,13 @@ def send_bytes(api: Api, raw: bytes) -> TestResponse:
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The database does not answer the doors; undo it to count what they took."""
+    """The database does not answer the doors. Undo it to count what they accepted."""
 
     def no_answer(*_: Any, **__: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(accept, "sender", no_answer)
+        patched.setattr(accept, "find_sender", no_answer)
         yield patched
 
 
@@ -45,9 +45,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     "sent_at",
     ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+10:00", NEVER, "2026-03-01", "yesterday", 5, {}, []],
 )
-def test_a_clock_that_can_not_be_read_spoils_only_what_is_told_with_a_time(
-    api: Api, app: Flask, sent_at: Any
-) -> None:
+def test_an_unreadable_clock_spoils_only_events_with_a_time(api: Api, app: Flask, sent_at: Any) -> None:
     api.published(2, "1.1.0")
     answer = send(
         api, event(1), event(2, at=NEVER), event(3, at="0001-06-01T00:00:00Z"), event(4), sent_at=sent_at
@@ -60,7 +58,7 @@ def test_a_clock_that_can_not_be_read_spoils_only_what_is_told_with_a_time(
 @pytest.mark.parametrize(
     "sent_at", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+10:00", NEVER, "yesterday", None]
 )
-def test_a_late_report_of_no_time_of_this_world_does_not_stop_the_counting(
+def test_a_late_report_with_an_impossible_time_does_not_stop_the_counting(
     api: Api, app: Flask, away: pytest.MonkeyPatch, sent_at: str | None
 ) -> None:
     api.published(2, "1.1.0")
@@ -77,16 +75,16 @@ def test_a_late_report_of_no_time_of_this_world_does_not_stop_the_counting(
     assert [each.event_id for each in kept(app)] == ["e-1"]
 
 
-def test_a_time_that_can_not_be_read_is_answered_with_one_that_can(api: Api) -> None:
+def test_an_unreadable_time_is_answered_with_a_readable_example(api: Api) -> None:
     api.published(2, "1.1.0")
     answer = send(api, *(event(1, at=at) for at in ("2026-03-01", 5, NEVER, "2026-03-01T12:00:00")))
-    assert ["for example 2026-03-01T12:00:00Z" in each["message"] for each in answer["refused"]] == [True] * 4
+    assert ["2026-03-01T12:00:00Z" in each["message"] for each in answer["refused"]] == [True] * 4
 
 
 @pytest.mark.parametrize(
     "odd", [rb"cut \ud83d", rb"\udc00 alone", rb"\\\ud83d\ud83d\ude00", b"no \xff UTF-8", "nested"]
 )
-def test_one_text_that_is_no_text_costs_no_other_event(api: Api, app: Flask, odd: Any) -> None:
+def test_a_broken_text_costs_no_other_event(api: Api, app: Flask, odd: Any) -> None:
     api.published(2, "1.1.0")
     spoiled = b"[" * 990 + b"]" * 990 if odd == "nested" else b'"' + odd + b'"'
     items = (
@@ -124,11 +122,11 @@ def test_a_crash_with_a_nul_in_its_text_is_a_crash(api: Api, app: Flask) -> None
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_a_sound_body_is_not_changed_by_mending(value: Any) -> None:
+def test_a_valid_body_is_not_changed_by_the_repair(value: Any) -> None:
     for raw in (json.dumps(value).encode(), json.dumps(value, ensure_ascii=False).encode()):
-        assert mended(raw) == raw
+        assert repaired(raw) == raw
 
 
 @given(st.binary(max_size=200))
-def test_mending_takes_whatever_comes(raw: bytes) -> None:
-    assert isinstance(mended(raw), bytes)
+def test_any_bytes_can_be_repaired(raw: bytes) -> None:
+    assert isinstance(repaired(raw), bytes)

@@ -1,4 +1,4 @@
-"""What is known of single devices is not kept for ever."""
+"""Data about single devices is deleted when it is old, and at once for apps that keep none."""
 
 from __future__ import annotations
 
@@ -27,20 +27,18 @@ from ota.models import (
 from ota.tasks import prune_telemetry
 from ota.telemetry import prune
 from tests.conftest import Api, drain
-from tests.telemetry.test_counting import happened, in_app, release_of, report, rows
-
-__all__ = ["in_app"]
+from tests.telemetry.given import happened, release_of, report, rows
 
 
-def ways_after(days: int) -> set[str]:
-    """The names of the devices whose ways are left so many days later."""
+def journeys_after(days: int) -> set[str]:
+    """The names of the devices whose journeys are left this number of days later."""
     with transaction() as session:
         prune.prune(session, now=utcnow() + timedelta(days=days))
     names = {devices.hashed("k" * 64, name): name for name in ("installed", "waits", "gone")}
     return {names[each.device_id] for each in rows(ReleaseDevice)}
 
 
-def test_ways_go_when_nobody_needs_them_and_counts_stay(in_app: Flask, api: Api) -> None:
+def test_old_journeys_are_deleted_and_counts_stay(in_app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")["version"]
     for name in ("installed", "waits", "gone"):
         api.check("1.0.0+1", device_id=name)
@@ -52,19 +50,19 @@ def test_ways_go_when_nobody_needs_them_and_counts_stay(in_app: Flask, api: Api)
                 select(Device).where(Device.device_hash == devices.hashed("k" * 64, "gone"))
             ).one()
         )
-    assert ways_after(89) == {"installed", "waits", "gone"}
-    assert ways_after(91) == {"waits"}
+    assert journeys_after(89) == {"installed", "waits", "gone"}
+    assert journeys_after(91) == {"waits"}
     with transaction() as session:
         session.get_one(Release, release_of(made).id).ended_at = utcnow() + timedelta(days=100)
-    assert ways_after(189) == {"waits"}
-    assert ways_after(191) == set()
+    assert journeys_after(189) == {"waits"}
+    assert journeys_after(191) == set()
     assert sorted((each.stage, each.devices) for each in rows(ReleaseCount)) == [
         ("installed", 1),
         ("offered", 3),
     ]
 
 
-def test_an_app_that_is_told_to_keep_nothing_keeps_nothing(
+def test_everything_about_devices_of_an_app_that_keeps_none_is_deleted(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prune, "BATCH", 2)
@@ -86,7 +84,7 @@ def test_an_app_that_is_told_to_keep_nothing_keeps_nothing(
     assert rows(ReleaseCount) != []
 
 
-def test_reports_for_such_an_app_are_answered_and_not_written_down(in_app: Flask, api: Api) -> None:
+def test_reports_for_such_an_app_are_answered_and_not_kept(in_app: Flask, api: Api) -> None:
     api.published(2, "1.1.0")
     with transaction() as session:
         session.get_one(App, 1).keeps_devices = False
@@ -97,10 +95,10 @@ def test_reports_for_such_an_app_are_answered_and_not_written_down(in_app: Flask
     ]
     answer = api.client.post("/api/updates/events", json={**body, "events": events})
     assert (answer.status_code, answer.json["taken"], len(answer.json["refused"])) == (202, 1, 1)
-    assert "keeps nothing about single devices" in answer.json["note"]
+    assert "keeps nothing" in answer.json["note"]
     done = api.client.post(
         "/api/updates/complete", json={**body, "from_version": "1.0.0+1", "to_version": "1.1.0+2"}
     )
-    assert (done.status_code, "keeps nothing about single devices" in done.json["message"]) == (202, True)
+    assert (done.status_code, "keeps nothing" in done.json["message"]) == (202, True)
     assert drain(in_app) == 0
     reader().rollback()

@@ -130,10 +130,10 @@ def test_what_devices_report_while_the_database_is_away_is_counted_afterwards(
 def test_a_database_that_goes_away_in_the_middle_spoils_no_answer(
     own_app: Flask, own_server: servers.PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api, real = Api(own_app), accept.sender
+    api, real = Api(own_app), accept.find_sender
     api.published(2, "1.1.0")
 
-    def last_word(*given: Any, **more: Any) -> accept.Sender:
+    def last_word(*given: Any, **more: Any) -> accept.ReportSender:
         found = real(*given, **more)
         own_server.stop()
         return found

@@ -1,1 +1,1 @@
-"""The API that devices report to."""
+"""The API for reports from devices."""

@@ -1,10 +1,10 @@
-"""Bodies that are almost JSON: what is wrong in one text must not cost the batch around it."""
+"""Repair bodies that are almost JSON: one broken text must not cost the other events of its batch."""
 
 from __future__ import annotations
 
 import re
 
-DEEPEST = 32
+MAX_DEPTH = 32
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -13,9 +13,12 @@ _ESCAPE = re.compile(
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
-def mended(raw: bytes) -> bytes:
-    """The body with U+FFFD for every half of a surrogate pair (a text that was cut inside of an emoji ends with one) and for bytes that
-    are no UTF-8, and with null for what is nested deeper than `DEEPEST`. A body that is sound stays as it is."""
+def repaired(raw: bytes) -> bytes:
+    """Return the body with U+FFFD for lone surrogates and invalid UTF-8, and null for too deep values.
+
+    A text that was cut inside an emoji ends with a lone surrogate. Values deeper than `MAX_DEPTH` are
+    replaced. A valid body is returned unchanged.
+    """
     whole = raw.decode("utf-8", "replace").encode()
     return _without_depths(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], whole))
 
@@ -26,11 +29,11 @@ def _without_depths(raw: bytes) -> bytes:
         sign = token[0]
         if sign in (b"[", b"{"):
             depth += 1
-            if depth == DEEPEST + 1:
+            if depth == MAX_DEPTH + 1:
                 parts += [raw[kept : token.start()], b"null"]
-                kept = len(raw)  # Nothing more, if it never ends.
+                kept = len(raw)  # Drops the rest if the value never ends.
         elif sign in (b"]", b"}"):
             depth -= 1
-            if depth == DEEPEST:
+            if depth == MAX_DEPTH:
                 kept = token.end()
     return b"".join([*parts, raw[kept:]])

@@ -1,4 +1,4 @@
-"""Shapes of what devices report."""
+"""Shapes of reports from devices, and of their answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ota.core.telemetry import EventKind
-from ota.telemetry.accept import LONGEST_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TEXT
+from ota.telemetry.accept import MAX_DURATION_MS, MAX_EVENTS, MAX_SIGNATURE, MAX_TEXT
 from ota.web.shapes import AppSlug, PlatformText
 
 DeviceId = Annotated[str, Meta(max_length=200, description="The id that the device sends with its checks.")]
@@ -19,7 +19,7 @@ VersionText = Annotated[
 
 
 class CompleteRequest(Struct, kw_only=True):
-    """A device has updated."""
+    """A device has completed an update."""
 
     device_id: DeviceId
     from_version: VersionText
@@ -29,7 +29,7 @@ class CompleteRequest(Struct, kw_only=True):
 
 
 class CompleteAnswer(Struct, kw_only=True):
-    """It was taken. A repeat is taken, too, and counts once."""
+    """The report was accepted. A repeat is accepted too, and counts once."""
 
     ok: bool
     message: str
@@ -39,35 +39,42 @@ class EventItem(Struct, kw_only=True):
     """Something that happened on the device. A repeat with the same ``event_id`` counts once."""
 
     event_id: Annotated[
-        str, Meta(max_length=64, description="Made by the app; the same for repeats.", examples=["0b7c-1"])
+        str,
+        Meta(
+            max_length=64, description="Made by the app; equal for repeats of an event.", examples=["0b7c-1"]
+        ),
     ]
     event: Annotated[
         str, Meta(extra_json_schema={"enum": [kind.value for kind in EventKind]}, examples=["installed"])
     ]
     version: Annotated[
-        str, Meta(max_length=200, description="The version that it happened with.", examples=["1.1.0+2"])
+        str,
+        Meta(max_length=200, description="The version that the event happened with.", examples=["1.1.0+2"]),
     ]
-    at: Annotated[datetime, Meta(description="When, by the device's clock; now when left out.")] | None = None
-    duration_ms: Annotated[int, Meta(description=f"Milliseconds it took, 0 to {LONGEST_MS}.")] | None = None
+    at: Annotated[datetime, Meta(description="Time on the device's clock. Default: now.")] | None = None
+    duration_ms: (
+        Annotated[int, Meta(description=f"Duration in milliseconds, 0 to {MAX_DURATION_MS}.")] | None
+    ) = None
     signature: (
         Annotated[
             str,
-            Meta(description=f"What failures of the same cause have in common; cut after {MAX_SIGNATURE}."),
+            Meta(description=f"Equal for failures with the same cause; cut to {MAX_SIGNATURE} characters."),
         ]
         | None
     ) = None
     text: (
         Annotated[
-            str, Meta(description=f"The stack or the message of a failure; cut after {MAX_TEXT} characters.")
+            str, Meta(description=f"Stack trace or message of a failure; cut to {MAX_TEXT} characters.")
         ]
         | None
     ) = None
 
 
 class EventsRequest(Struct, kw_only=True):
-    """What happened on one device. Each event is judged by itself.
+    """Events of one device. Each event is accepted or refused by itself.
 
-    Instead of ``events``, the fields of one event may stand beside ``device_id`` and ``platform``.
+    Instead of ``events``, the request can have the fields of one event next to ``device_id`` and
+    ``platform``.
     """
 
     device_id: DeviceId
@@ -75,12 +82,20 @@ class EventsRequest(Struct, kw_only=True):
     events: (
         Annotated[
             list[Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/EventItem"})]],
-            Meta(min_length=1, description=f"At most {MAX_EVENTS}; the first so many of more are taken."),
+            Meta(
+                min_length=1,
+                description=f"At most {MAX_EVENTS}. Of more, the first {MAX_EVENTS} are accepted.",
+            ),
         ]
         | UnsetType
     ) = UNSET
     event: (
-        Annotated[str, Meta(description="Without `events`: the one event, with its other fields beside it.")]
+        Annotated[
+            str,
+            Meta(
+                description="Without `events`: the kind of the one event, with its other fields next to it."
+            ),
+        ]
         | UnsetType
     ) = UNSET
     app: AppSlug | None = None
@@ -88,7 +103,7 @@ class EventsRequest(Struct, kw_only=True):
         Annotated[
             msgspec.Raw,
             Meta(
-                description="What the device's clock shows: a wrong one is corrected.",
+                description="Time on the device's clock when it sends this. It corrects the times of events.",
                 extra_json_schema={"type": ["string", "null"], "format": "date-time"},
             ),
         ]
@@ -97,20 +112,20 @@ class EventsRequest(Struct, kw_only=True):
 
 
 class RefusedEvent(Struct, kw_only=True):
-    """An event that was not taken."""
+    """An event that was not accepted."""
 
-    index: Annotated[int, Meta(description="Its place in the batch, from 0.")]
+    index: Annotated[int, Meta(description="Position in the batch, from 0.")]
     event_id: str | None
     code: str
     message: str
 
 
 class EventsAnswer(Struct, kw_only=True):
-    """What was taken and what was not."""
+    """The number of accepted events, and the refused ones."""
 
     ok: bool
     taken: int
     refused: list[RefusedEvent]
-    note: Annotated[str, Meta(description="Why what was taken is not counted, where that is so.")] | None = (
+    note: Annotated[str, Meta(description="Why accepted events are not counted, if they are not.")] | None = (
         None
     )
