@@ -131,7 +131,7 @@ def _crashes(
 
 
 class Crowd(NamedTuple):
-    """What the server knows: the devices of the release and those of its control. See `ota.health.evaluate.crowd`."""
+    """What the server knows: the devices of the release and those of its control. See `ota.health.evaluate.observe`."""
 
     ways: list[Way]
     turns: list[Turn]

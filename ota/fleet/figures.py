@@ -18,7 +18,7 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
 from ota.core.versions import parse_current_version
-from ota.health.evaluate import Told
+from ota.health.evaluate import TestRecord
 from ota.models import (
     Adoption,
     CheckCount,
@@ -185,7 +185,7 @@ def silence_rates(row: ReleaseHealth | None) -> tuple[Share | None, Share | None
     return rates_of(_tests(row).get(HealthTest.SILENCE))
 
 
-def rates_of(told: Told | None) -> tuple[Share | None, Share | None]:
+def rates_of(told: TestRecord | None) -> tuple[Share | None, Share | None]:
     """The shares of failing (or silent) devices that a test has counted in the rollout and in the control."""
     if told is None:
         return None, None
@@ -276,7 +276,7 @@ def _series(moments: Sequence[datetime], rows: Sequence[tuple[datetime, str, int
     return Series(moments, [*top, OTHER] if len(top) < len(order) else top, dict(values))
 
 
-def _tests(row: ReleaseHealth | None) -> Mapping[str, Told]:
+def _tests(row: ReleaseHealth | None) -> Mapping[str, TestRecord]:
     return {each["test"]: each for each in (row.tests if row is not None else ())}
 
 

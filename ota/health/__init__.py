@@ -1,1 +1,4 @@
-"""Release health: the policy of an app and the tests that find a bad release."""
+"""Release health: an app's policy, and the tests that find a bad release.
+
+`ota.releases.watch` runs them and acts.
+"""

@@ -1,13 +1,19 @@
-"""The tests of a release: whom each of them looks at, and what it finds."""
+"""The tests of a release: the devices that each test observes, and what it finds.
+
+What makes a release halt: once a minute `ota.releases.watch` calls `observe` and `run`. A test finds the
+release bad when its evidence has reached its threshold with enough failing devices; the deciding line is
+``is_bad`` in `ota.core.health_tests`, and the numbers are those of the app's policy (`ota.health.policy`).
+`watch` records the finding, and then notifies, halts or rolls back, as the policy says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ota.core import health_members
@@ -26,19 +32,23 @@ from ota.core.lifecycle import HealthTest
 from ota.core.silence import at_risk_of_silence
 from ota.models import Release, ReleaseDevice
 
-_POINTS = 200
+_MAX_POINTS = 200
+"""Points kept of a test's curve."""
 
 
-class Found(NamedTuple):
-    """What a test says of a release."""
+class HealthFinding(NamedTuple):
+    """What one test found about a release."""
 
     test: HealthTest
     verdict: Verdict
 
 
-class Told(TypedDict):
-    """The same as it is kept. ``curve`` has at most some hundred points: ``[seconds since 1970, rollout, control, failing rollout,
-    failing control, evidence]``."""
+class TestRecord(TypedDict):
+    """A finding as it is stored.
+
+    ``curve`` has at most about 200 points ``[seconds since 1970, rollout, control, failing rollout, failing
+    control, evidence]``.
+    """
 
     test: str
     evidence: float
@@ -51,20 +61,117 @@ class Told(TypedDict):
     curve: list[list[float]]
 
 
-class Crowd(NamedTuple):
-    """The devices that enrolled in a release, and in its control, since a test began; ``drawn``: those that the draw let in.
-    ``regular`` are those that normally call, in the form in which silence is tested."""
+class ObservedDevices(NamedTuple):
+    """The devices that enrolled in a release, or in its control group, since a test began.
 
-    ways: Sequence[Way]
+    ``drawn`` are those of ``journeys`` that the draw included. ``regular`` are the regular devices of both
+    sides, in the form in which silence is tested.
+    """
+
+    journeys: Sequence[Way]
     drawn: Sequence[Way]
-    turns: Sequence[Turn]
+    control_days: Sequence[Turn]
     regular: Sequence[Member]
 
 
-def crowd(session: Session, release: Release, policy: Policy, since: datetime) -> Crowd:
-    """Those who count. An id that was not known before the release started votes in no test."""
+def observe(session: Session, release: Release, policy: Policy, since: datetime) -> ObservedDevices:
+    """Read the devices that vote. A device that was not known before the release started votes in no test."""
+    journeys, drawn, control_days, regular_days = [], [], [], []
+    regular: list[Member] = []
+    for row in session.execute(_rows(release, since)):
+        last_check = None if row.silent_at is None else row.silent_at - policy.silence
+        if row.is_control:
+            day = Turn(row.device_id, row.enrolled_at, row.crashed_at or row.failed_at, row.left_at)
+            control_days.append(day)
+            if row.is_regular:
+                regular_days.append(day._replace(failed_at=last_check))
+            continue
+        journey = _journey(row)
+        journeys.append(journey)
+        if row.is_drawn:
+            drawn.append(journey)
+        if row.is_drawn and row.is_regular and row.offered_at is not None and row.offered_at >= since:
+            regular.append(Member(row.offered_at, last_check, left_at=row.left_at))
+    regular += health_members.control(regular_days, policy)
+    return ObservedDevices(journeys, drawn, control_days, at_risk_of_silence(regular, policy.silence))
+
+
+def run(release: Release, observed: ObservedDevices, policy: Policy, now: datetime) -> list[HealthFinding]:
+    """Run each test that has devices to observe.
+
+    The tests share alpha in equal parts, so that all of them together find a good release bad with at most
+    that probability. The acceptable rate is applied to devices that have no control group: all devices if
+    there is none, else those that came when the release was open to all.
+    """
+    shared = replace(policy, alpha=policy.alpha / (3 if policy.silence else 2))
+    found = []
+    if observed.control_days:
+        rollout = (health_members.compared(each, policy) for each in observed.drawn)
+        control = health_members.control(observed.control_days, policy)
+        found.append(HealthFinding(HealthTest.CONTROL, with_control([*rollout, *control], shared, now)))
+    uncontrolled = _without_control_group(release, observed)
+    if uncontrolled or not found:
+        members = (health_members.alone(each, policy) for each in uncontrolled)
+        found.append(HealthFinding(HealthTest.ALONE, without_control(members, shared, now)))
+    if policy.silence and any(each.is_control for each in observed.regular):
+        found.append(HealthFinding(HealthTest.SILENCE, with_control(observed.regular, shared, now)))
+    return found
+
+
+def count_reported(session: Session, release: Release, policy: Policy, now: datetime) -> Reported:
+    """Count the devices that have installed the release, and those of them whose health is known.
+
+    Includes devices from before a person resumed the release.
+    """
     row = ReleaseDevice
-    query = (
+    query = select(row.installed_at, row.failed_at, row.left_at, row.healthy_at)
+    rows = session.execute(
+        query.where(row.release_id == release.id, row.is_control.is_(False), row.installed_at.is_not(None))
+    )
+    installed = [
+        Member(at, failed_at, left_at=left_at, healthy_at=healthy_at)
+        for at, failed_at, left_at, healthy_at in rows
+        if at
+    ]
+    return reported(installed, policy, now, 0.0)
+
+
+def is_suspect(release: Release, observed: ObservedDevices, policy: Policy, now: datetime) -> bool:
+    """Whether the release would be bad with reports that have not settled yet.
+
+    No plan should go on meanwhile.
+    """
+    unsettled = run(release, observed, replace(policy, settling=timedelta(0)), now)
+    return any(each.verdict.is_bad for each in unsettled)
+
+
+def leading(found: Sequence[HealthFinding]) -> HealthFinding:
+    """Return the finding that is shown first: the first bad one, else the one with the most evidence."""
+    for each in found:
+        if each.verdict.is_bad:
+            return each
+    return max(found, key=lambda each: each.verdict.evidence)
+
+
+def record_of(found: HealthFinding) -> TestRecord:
+    """Return the finding as it is stored."""
+    verdict = found.verdict
+    return TestRecord(
+        test=found.test.value,
+        evidence=verdict.evidence,
+        peak=verdict.peak,
+        threshold=verdict.threshold,
+        rollout=verdict.rollout,
+        control=verdict.control,
+        failing_rollout=verdict.failing_rollout,
+        failing_control=verdict.failing_control,
+        curve=[_plain_point(each) for each in _thinned(verdict.curve)],
+    )
+
+
+def _rows(release: Release, since: datetime) -> Select[*tuple[Any, ...]]:
+    row = ReleaseDevice
+    return (
         select(
             row.device_id,
             row.is_control,
@@ -82,127 +189,26 @@ def crowd(session: Session, release: Release, policy: Policy, since: datetime) -
         .where(row.release_id == release.id, row.enrolled_at >= since, row.is_known)
         .order_by(row.device_id, row.turn)
     )
-    ways, drawn, turns, regular, calling = [], [], [], list[Member](), []
-    for each in session.execute(query):
-        if each.is_control:
-            turn = Turn(each.device_id, each.enrolled_at, each.crashed_at or each.failed_at, each.left_at)
-            turns.append(turn)
-            if each.is_regular:
-                calling.append(turn._replace(failed_at=_last_call(each.silent_at, policy)))
-            continue
-        way = Way(
-            each.enrolled_at,
-            each.installed_at,
-            each.failed_at,
-            each.crashed_at,
-            each.left_at,
-            each.healthy_at,
-        )
-        ways.append(way)
-        if each.is_drawn:
-            drawn.append(way)
-        if each.is_drawn and each.is_regular and each.offered_at is not None and each.offered_at >= since:
-            regular.append(Member(each.offered_at, _last_call(each.silent_at, policy), left_at=each.left_at))
-    return Crowd(
-        ways,
-        drawn,
-        turns,
-        at_risk_of_silence([*regular, *health_members.control(calling, policy)], policy.silence),
-    )
 
 
-def _last_call(silent_at: datetime | None, policy: Policy) -> datetime | None:
-    return None if silent_at is None else silent_at - policy.silence
+def _journey(row: Any) -> Way:
+    return Way(row.enrolled_at, row.installed_at, row.failed_at, row.crashed_at, row.left_at, row.healthy_at)
 
 
-def run(release: Release, seen: Crowd, policy: Policy, now: datetime) -> list[Found]:
-    """Each test that can say something. They share the alpha in equal parts, so that whichever speaks, a good release is called bad
-    with that probability at most.
-
-    Against the acceptable rate are held those that nobody can be compared with: all where there is no control, else those that came when
-    the release was open to everybody.
-    """
-    shared = replace(policy, alpha=policy.alpha / (3 if policy.silence else 2))
-    found = []
-    if seen.turns:
-        beside = health_members.control(seen.turns, policy)
-        found.append(
-            Found(
-                HealthTest.CONTROL,
-                with_control(
-                    [*(health_members.compared(way, policy) for way in seen.drawn), *beside], shared, now
-                ),
-            )
-        )
+def _without_control_group(release: Release, observed: ObservedDevices) -> Sequence[Way]:
+    """The journeys that no control group can be compared with."""
+    if not observed.control_days:
+        return observed.journeys
     full_since = release.full_since
-    ways = [
-        way
-        for way in seen.ways
-        if not seen.turns or (full_since is not None and way.offered_at >= full_since)
-    ]
-    if ways or not found:
-        found.append(
-            Found(
-                HealthTest.ALONE,
-                without_control((health_members.alone(way, policy) for way in ways), shared, now),
-            )
-        )
-    if policy.silence and any(each.is_control for each in seen.regular):
-        found.append(Found(HealthTest.SILENCE, with_control(seen.regular, shared, now)))
-    return found
-
-
-def decided(session: Session, release: Release, policy: Policy, now: datetime) -> Reported:
-    """Of how many of all devices that have installed the release it is known how they do, also before a person resumed it."""
-    row = ReleaseDevice
-    query = select(row.installed_at, row.failed_at, row.left_at, row.healthy_at)
-    rows = session.execute(
-        query.where(row.release_id == release.id, row.is_control.is_(False), row.installed_at.is_not(None))
-    )
-    installed = [
-        Member(at, failed_at, left_at=left_at, healthy_at=healthy_at)
-        for at, failed_at, left_at, healthy_at in rows
-        if at
-    ]
-    return reported(installed, policy, now, 0.0)
-
-
-def is_suspect(release: Release, seen: Crowd, policy: Policy, now: datetime) -> bool:
-    """Would the release be bad with what was reported last? That may not be the whole truth yet, but no plan should go on over it."""
-    return any(
-        each.verdict.is_bad for each in run(release, seen, replace(policy, settling=timedelta(0)), now)
-    )
-
-
-def speaking(found: Sequence[Found]) -> Found:
-    """The one that is told first: the first that calls the release bad, else the one with the most evidence."""
-    for each in found:
-        if each.verdict.is_bad:
-            return each
-    return max(found, key=lambda each: each.verdict.evidence)
-
-
-def told(found: Found) -> Told:
-    verdict = found.verdict
-    return Told(
-        test=found.test.value,
-        evidence=verdict.evidence,
-        peak=verdict.peak,
-        threshold=verdict.threshold,
-        rollout=verdict.rollout,
-        control=verdict.control,
-        failing_rollout=verdict.failing_rollout,
-        failing_control=verdict.failing_control,
-        curve=[_plain_point(each) for each in _thinned(verdict.curve)],
-    )
+    return [each for each in observed.journeys if full_since is not None and each.offered_at >= full_since]
 
 
 def _thinned(curve: Sequence[Point]) -> Sequence[Point]:
-    """At most so many points, with the first, the last and the highest."""
-    if len(curve) <= _POINTS:
+    """About `_MAX_POINTS` points of the curve, with the first, the last and the highest."""
+    if len(curve) <= _MAX_POINTS:
         return curve
-    step = len(curve) / (_POINTS - 2)
-    kept = {*(int(number * step) for number in range(_POINTS - 2)), len(curve) - 1}
+    step = len(curve) / (_MAX_POINTS - 2)
+    kept = {*(int(number * step) for number in range(_MAX_POINTS - 2)), len(curve) - 1}
     kept.add(max(range(len(curve)), key=lambda place: curve[place].evidence))
     return [curve[place] for place in sorted(kept)]
 

@@ -1,4 +1,4 @@
-"""What the health tests have found about a release, as it is kept: read, started again, put into words."""
+"""The stored findings of a release's health tests: written, read, cleared for a new test, put into words."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from sqlalchemy.orm import Session
 from ota.core.health_tests import Reported
 from ota.core.lifecycle import HealthTest
 from ota.health import evaluate as health_tests
-from ota.health.evaluate import Found
+from ota.health.evaluate import HealthFinding
 from ota.health.policy import rules_of
 from ota.models import Release, ReleaseHealth
+
+_MAX_SHOWN = 1_000_000
+"""Evidence above this is shown as "more than"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found of a release as it was with this ``revision``."""
+    """What one evaluation found about a release with this ``revision``. ``since``: when the test began."""
 
     release_id: int
     revision: int
     since: datetime
-    found: Sequence[Found]
-    decided: Reported
+    found: Sequence[HealthFinding]
+    reported: Reported
     is_suspect: bool
 
 
 def restart(session: Session, release: Release, *, now: datetime) -> None:
-    """A person has decided: what was found so far is known to them, and a new test begins with the devices that come from now on."""
+    """Clear the findings after a person's decision.
+
+    A new test begins with the devices that come from now on.
+    """
     row = session.get(ReleaseHealth, release.id)
     if row is not None:
         row.since, row.rounds, row.is_bad, row.is_suspect = now, row.rounds + 1, False, False
@@ -39,13 +45,13 @@ def restart(session: Session, release: Release, *, now: datetime) -> None:
 
 
 def was_found_bad(session: Session, release: Release) -> bool:
-    """Has a test called the release bad, and nobody decided about that since?"""
+    """Whether a test has found the release bad and no person has decided since."""
     row = session.get(ReleaseHealth, release.id)
     return row is not None and row.is_bad
 
 
 def why_waiting(session: Session, release: Release) -> str | None:
-    """Why a plan must not go on because of its devices; None when nothing holds it."""
+    """Return why the release's devices hold its plan back; None if they do not."""
     rules, row = rules_of(session, release.version.app_id), session.get(ReleaseHealth, release.id)
     if row is not None and row.is_bad:
         return "The health test says that the release is bad."
@@ -57,40 +63,39 @@ def why_waiting(session: Session, release: Release) -> str | None:
     return None
 
 
-_ENDLESS = 1_000_000
-
-
 def sentence(row: ReleaseHealth) -> str:
-    """What was found, with its numbers."""
+    """Return the finding of the leading test as a sentence with its numbers."""
     test = HealthTest(row.test)
-    beside = (
-        ""
-        if test is HealthTest.ALONE
-        else f", against {row.failing_control:,} of {row.control:,} outside of it"
-    )
     happened = "devices that normally call fell silent" if test is HealthTest.SILENCE else "devices failed"
-    evidence = f"{row.peak:,.0f}" if row.peak < _ENDLESS else f"more than {_ENDLESS:,}"
-    return f"{row.failing_rollout:,} of {row.rollout:,} {happened}{beside}: evidence {evidence}, and {row.threshold:,.0f} is enough."
+    if test is not HealthTest.ALONE:
+        happened += f", against {row.failing_control:,} of {row.control:,} outside of it"
+    evidence = f"{row.peak:,.0f}" if row.peak < _MAX_SHOWN else f"more than {_MAX_SHOWN:,}"
+    return (
+        f"{row.failing_rollout:,} of {row.rollout:,} {happened}: "
+        f"evidence {evidence}, and {row.threshold:,.0f} is enough."
+    )
 
 
 def since_of(session: Session, release: Release) -> datetime:
+    """Return when the present test began."""
     row = session.get(ReleaseHealth, release.id)
     return release.starts_at if row is None else row.since
 
 
-def keep(session: Session, seen: Look, *, now: datetime) -> ReleaseHealth:
-    told = health_tests.told(health_tests.speaking(seen.found))
+def keep(session: Session, look: Look, *, now: datetime) -> ReleaseHealth:
+    """Store what a look found. ``is_bad`` and ``is_suspect`` are left to the caller."""
+    leading = health_tests.record_of(health_tests.leading(look.found))
     values: dict[str, Any] = {
-        "since": seen.since,
+        "since": look.since,
         "evaluated_at": now,
-        **{name: value for name, value in told.items() if name != "curve"},
-        "reported": seen.decided.devices,
-        "enrolled": seen.decided.enrolled,
-        "tests": [health_tests.told(each) for each in seen.found],
+        **{name: value for name, value in leading.items() if name != "curve"},
+        "reported": look.reported.devices,
+        "enrolled": look.reported.enrolled,
+        "tests": [health_tests.record_of(each) for each in look.found],
     }
-    row = session.get(ReleaseHealth, seen.release_id)
+    row = session.get(ReleaseHealth, look.release_id)
     if row is None:
-        row = ReleaseHealth(release_id=seen.release_id, is_bad=False, **values)
+        row = ReleaseHealth(release_id=look.release_id, is_bad=False, **values)
         session.add(row)
     else:
         for name, value in values.items():

@@ -1,29 +1,32 @@
-"""Noticing which devices of a release, and of its control, have ceased to call."""
+"""Note which devices of a release, and of its control group, have stopped checking."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from ota.core.health_tests import Policy, placed_at
 from ota.core.silence import KNOWN_FOR, SHARE_OF_SILENCE
 from ota.models import Device, Release, ReleaseDevice
 
-_AT_ONCE = 5_000
-"""So many silent devices are noted in one transaction; the next look goes on."""
+_BATCH = 5_000
+"""Silent devices noted in one transaction. The next look notes more."""
 
 _BEGAN = func.coalesce(ReleaseDevice.offered_at, ReleaseDevice.enrolled_at)
-"""A device of the release is watched from its offer on: one that did not survive the installation never reports that."""
+"""A device of the release is observed from its offer: one that does not survive the installation never
+reports it.
+"""
 
 
 def note(session: Session, release: Release, policy: Policy, *, since: datetime, now: datetime) -> None:
-    """Look whether devices normally call, and which have been silent for ``policy.silence``. What is noted once stays.
+    """Note which devices are regular, and which of them have been silent for ``policy.silence``. Notes stay.
 
-    A device that asks only now and then is passed over for good when it is first seen here. Nobody is silent for longer than the last
-    check of any device is old: while checks wait to be counted, all would seem to be.
+    A device that is not regular when it is first seen here is passed over for good. No device counts as
+    silent for longer than the latest check of any device is old: while checks wait to be counted, all devices
+    would seem silent.
     """
     _note_regular(session, release, policy.silence, since)
     last = session.scalar(select(func.max(Device.last_seen_at)).where(*_of_platform(release)))
@@ -32,24 +35,38 @@ def note(session: Session, release: Release, policy: Policy, *, since: datetime,
 
 
 def _note_regular(session: Session, release: Release, silence: timedelta, since: datetime) -> None:
-    calls = exists().where(
+    is_regular = exists().where(
         *_is_device(release),
         Device.longest_gap <= int(silence.total_seconds()) // SHARE_OF_SILENCE,
         Device.first_seen_at <= since - KNOWN_FOR * silence,
     )
     new = ReleaseDevice.release_id == release.id, ReleaseDevice.is_regular.is_(None), since <= _BEGAN
-    _execute(session, update(ReleaseDevice).where(*new).values(is_regular=calls))
+    _execute(session, update(ReleaseDevice).where(*new).values(is_regular=is_regular))
 
 
 def _note_silent(
     session: Session, release: Release, policy: Policy, since: datetime, last: datetime, now: datetime
 ) -> None:
-    # A device that was offered something else since then may have been silenced by that.
+    query = _silent(release, since, last - policy.silence).limit(_BATCH)
+    for device, is_control, seen_at in session.execute(query).all():
+        which = (
+            ReleaseDevice.release_id == release.id,
+            ReleaseDevice.device_id == device,
+            ReleaseDevice.is_control == is_control,
+            ReleaseDevice.silent_at.is_(None),
+        )
+        at = placed_at(seen_at + policy.silence, now, policy)
+        _execute(session, update(ReleaseDevice).where(*which).values(silent_at=at))
+
+
+def _silent(release: Release, since: datetime, before: datetime) -> Select[str, bool, datetime]:
+    """Regular devices that last checked before this moment and are not noted as silent yet."""
+    # A device that was offered something else since then could have been silenced by that.
     other = aliased(ReleaseDevice)
     moved_on = exists().where(
         other.device_id == ReleaseDevice.device_id, other.release_id != release.id, other.offered_at > _BEGAN
     )
-    query = (
+    return (
         select(ReleaseDevice.device_id, ReleaseDevice.is_control, Device.last_seen_at)
         .join(Device, and_(*_is_device(release)))
         .where(
@@ -58,22 +75,10 @@ def _note_silent(
             ReleaseDevice.silent_at.is_(None),
             ReleaseDevice.left_at.is_(None),
             since <= _BEGAN,
-            Device.last_seen_at <= last - policy.silence,
+            Device.last_seen_at <= before,
             ~moved_on,
         )
-        .limit(_AT_ONCE)
     )
-    for device, is_control, seen_at in session.execute(query).all():
-        which = (
-            ReleaseDevice.device_id == device,
-            ReleaseDevice.is_control == is_control,
-            ReleaseDevice.silent_at.is_(None),
-        )
-        at = placed_at(seen_at + policy.silence, now, policy)
-        _execute(
-            session,
-            update(ReleaseDevice).where(ReleaseDevice.release_id == release.id, *which).values(silent_at=at),
-        )
 
 
 def _of_platform(release: Release) -> tuple[ColumnElement[bool], ...]:

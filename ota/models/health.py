@@ -40,7 +40,7 @@ class ReleaseHealth(Base):
 
     ``is_bad`` stays true for as long as ``since`` does. ``is_suspect``: with what was reported last, and is not settled yet, it would be
     bad. ``test`` is the one that speaks (the one that calls the release bad, else the one with the most evidence), and the numbers beside
-    it are its own. ``tests`` are all of them, as `ota.health.evaluate.Told`.
+    it are its own. ``tests`` are all of them, as `ota.health.evaluate.TestRecord`.
     """
 
     __tablename__ = "release_health"

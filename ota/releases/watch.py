@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -20,7 +20,7 @@ from ota.errors import Conflict
 from ota.health import evaluate as health_tests
 from ota.health import findings, silence
 from ota.health.findings import Look
-from ota.health.policy import Rules, rules_of
+from ota.health.policy import WATCHED_FOR, Rules, rules_of
 from ota.history import audit
 from ota.history.audit import SYSTEM, Actor
 from ota.models import App, Release, ReleaseHealth, Version
@@ -29,9 +29,6 @@ from ota.releases import rows as release_rows
 from ota.releases.rows import summary
 
 log = logging.getLogger(__name__)
-
-WATCHED_FOR = timedelta(days=30)
-"""So long after its start a release that is open to everybody is watched."""
 
 
 def watched(session: Session, *, now: datetime) -> Sequence[int]:
@@ -67,13 +64,13 @@ def look(session: Session, release_id: int, *, now: datetime) -> Look:
     """Ask the tests once more. Reads only, and as long as there are devices: nobody has to wait for it."""
     release = release_rows.get(session, release_id)
     policy, since = rules_of(session, release.version.app_id).policy, findings.since_of(session, release)
-    seen = health_tests.crowd(session, release, policy, since)
+    seen = health_tests.observe(session, release, policy, since)
     return Look(
         release_id,
         release.revision,
         since,
         health_tests.run(release, seen, policy, now),
-        health_tests.decided(session, release, policy, now),
+        health_tests.count_reported(session, release, policy, now),
         health_tests.is_suspect(release, seen, policy, now),
     )
 

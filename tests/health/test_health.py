@@ -1,10 +1,10 @@
-"""A bad release is found and stopped, a good one is left alone, and a person has the last word."""
+"""A bad release is found and stopped, a good one goes on, and a person has the last word."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,25 +16,20 @@ from ota.core.health_tests import Policy
 from ota.core.lifecycle import HealthAction, ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction
-from ota.errors import Conflict, Invalid
+from ota.errors import Invalid, Stale
 from ota.health import policy as health_policy
 from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import AuditEvent, ReleaseDevice, ReleaseHealth
 from ota.releases import acts as release_acts
-from ota.releases import plans, watch
+from ota.releases import plans
 from ota.releases import rows as release_rows
 from ota.tasks import evaluate_health
+from tests.health import given
 from tests.releases.given import START, begin, hours, look, make
 
 LATER = START + hours(8)
 PLAN = (PlanStep(1_000, 60), PlanStep(10_000))
-
-
-@pytest.fixture
-def in_app(app: Flask) -> Iterator[Flask]:
-    with app.app_context():
-        yield app
 
 
 def fleet(
@@ -44,7 +39,7 @@ def fleet(
     control: tuple[int, int] = (0, 0),
     since: timedelta = timedelta(),
 ) -> None:
-    """Devices of a release and of its control: so many, of whom so many fail within the hours after they came."""
+    """Add devices of a release and of its control: how many, and how many of them fail within four hours."""
     with transaction() as session:
         for is_control, (devices, failing) in ((False, rollout), (True, control)):
             for number in range(devices):
@@ -66,11 +61,8 @@ def fleet(
                 )
 
 
-def evaluate(release_id: int, now: Any = LATER) -> ReleaseHealth:
-    with transaction() as session:
-        watch.evaluate(session, release_id, now=now)
-    reader().rollback()
-    return reader().get_one(ReleaseHealth, release_id)
+def evaluate(release_id: int, now: datetime = LATER) -> ReleaseHealth:
+    return given.evaluate(release_id, now)
 
 
 def choose(action: HealthAction = HealthAction.HALT, **changes: Any) -> None:
@@ -111,9 +103,7 @@ def test_a_bad_release_is_halted_with_its_numbers(in_app: Flask) -> None:
     halted = look(release)
     assert halted.state == ReleaseState.HALTED
     assert halted.reason is not None
-    assert halted.reason.startswith(
-        "60 of 300 devices failed, against 60 of 3,000 outside of it: evidence more than 1,000,000, and 200"
-    )
+    assert re.findall(r"[\d,]*\d", halted.reason) == ["60", "300", "60", "3,000", "1,000,000", "200"]
     assert acts()[-2:] == ["release.found_bad", "release.halted"]
     curves = {each["test"]: each["curve"] for each in found.tests}
     assert list(curves) == ["control"]
@@ -137,7 +127,7 @@ def test_a_release_for_everybody_is_judged_by_the_acceptable_rate(in_app: Flask)
     assert look(bad).state == ReleaseState.HALTED
 
 
-def test_what_is_only_told_is_told_once(in_app: Flask) -> None:
+def test_a_finding_that_only_notifies_is_reported_once(in_app: Flask) -> None:
     choose(HealthAction.NOTIFY)
     release = begin(make(2))
     fleet(release, rollout=(500, 100))
@@ -147,7 +137,7 @@ def test_what_is_only_told_is_told_once(in_app: Flask) -> None:
     assert acts().count("release.found_bad") == 1
 
 
-def test_it_is_rolled_back_only_where_that_is_armed(in_app: Flask) -> None:
+def test_a_bad_release_is_rolled_back_if_the_policy_says_so(in_app: Flask) -> None:
     choose(HealthAction.ROLL_BACK)
     release = begin(make(2))
     fleet(release, rollout=(500, 100))
@@ -173,7 +163,7 @@ def test_a_person_resumes_and_a_new_test_begins(in_app: Flask) -> None:
     assert look(release).state == ReleaseState.HALTED
 
 
-def test_a_paused_release_is_looked_at_and_left_to_its_person(in_app: Flask) -> None:
+def test_a_paused_release_is_evaluated_and_stays_paused(in_app: Flask) -> None:
     release = begin(make(2))
     fleet(release, rollout=(500, 100))
     with transaction() as session:
@@ -194,15 +184,10 @@ def test_a_plan_waits_for_health_and_for_reports(in_app: Flask) -> None:
         return look(release).rollout
 
     assert advance() == 1_000
-    assert (
-        plans.why_waiting(reader(), look(release), now=LATER) == "0 of 50 devices have reported how it goes."
-    )
+    assert "0 of 50 devices" in (plans.why_waiting(reader(), look(release), now=LATER) or "")
     fleet(release, rollout=(60, 30))
     evaluate(release)
-    assert (
-        plans.why_waiting(reader(), look(release), now=LATER)
-        == "The health test says that the release is bad."
-    )
+    assert "bad" in (plans.why_waiting(reader(), look(release), now=LATER) or "")
     assert advance() == 1_000
 
 
@@ -218,7 +203,7 @@ def test_enough_good_reports_let_a_plan_go_on(in_app: Flask) -> None:
     assert look(release).rollout == 10_000
 
 
-def test_the_task_looks_at_what_stands_and_may_run_twice(
+def test_the_task_evaluates_live_releases_and_can_run_twice(
     in_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ota.tasks.utcnow", lambda: LATER)
@@ -237,15 +222,15 @@ def test_the_task_looks_at_what_stands_and_may_run_twice(
     assert look(later).state == ReleaseState.ACTIVE
 
 
-def test_a_policy_is_written_down_and_compared(in_app: Flask) -> None:
+def test_a_policy_is_stored_and_its_changes_are_in_the_history(in_app: Flask) -> None:
     choose(alpha=0.05, min_reports=10)
     found = health_policy.rules_of(reader(), 1)
     assert (found.policy.alpha, found.min_reports, found.revision) == (0.05, 10, 1)
-    with transaction() as session, pytest.raises(Conflict, match="Somebody else changed the health policy"):
+    with transaction() as session, pytest.raises(Stale):
         health_policy.set_rules(
             session, SYSTEM, apps.find(session, None), Rules(Policy()), revision=0, now=START
         )
-    with transaction() as session, pytest.raises(Invalid, match="whole hours"):
+    with transaction() as session, pytest.raises(Invalid) as refused:
         health_policy.set_rules(
             session,
             SYSTEM,
@@ -253,6 +238,7 @@ def test_a_policy_is_written_down_and_compared(in_app: Flask) -> None:
             Rules(replace(Policy(), window=timedelta(minutes=90))),
             now=START,
         )
+    assert refused.value.code == "bad_policy"
     event = reader().scalars(select(AuditEvent).where(AuditEvent.action == "app.health_policy")).one()
     assert (event.before, event.after) == (
         {"alpha": 0.01, "min_reports": 0},

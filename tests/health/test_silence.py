@@ -1,8 +1,9 @@
-"""A build that does not even start reports nothing: the server sees that devices cease to call."""
+"""A build that does not even start reports nothing. The server notes that its devices stop checking."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,8 +21,8 @@ from ota.health import policy as health_policy
 from ota.health.policy import Rules
 from ota.history.audit import SYSTEM
 from ota.models import Device, ReleaseDevice, ReleaseHealth
-from ota.releases import watch
 from ota.telemetry import counting, records
+from tests.health import given
 from tests.releases.given import START, begin, hours, look, make
 
 DAY = timedelta(days=1)
@@ -30,14 +31,8 @@ Which = Callable[[int], bool]
 
 
 @pytest.fixture
-def in_app(app: Flask) -> Iterator[Flask]:
-    with app.app_context():
-        yield app
-
-
-@pytest.fixture
 def release(in_app: Flask) -> int:
-    """Open to a tenth, in an app where a day of silence is a failure."""
+    """A release open to 10 %, in an app where a day of silence is a failure."""
     with transaction() as session:
         wanted = Rules(replace(Policy(), silence=hours(24)))
         health_policy.set_rules(session, SYSTEM, apps.find(session, None), wanted, now=START)
@@ -63,8 +58,10 @@ def fleet(
     longest_gap: int = 3_600,
     now: datetime = LATER,
 ) -> None:
-    """Devices that were offered the release in its first hours, and its control. The silent ones called for the last time three hours
-    after that."""
+    """Devices that were offered the release in its first hours, and its control.
+
+    The silent ones checked for the last time three hours after that.
+    """
     with transaction() as session:
         for is_control, count, is_silent in ((False, devices, silent), (True, control, silent_control)):
             for number in range(count):
@@ -93,10 +90,7 @@ def fleet(
 
 
 def evaluate(release: int, now: datetime = LATER) -> ReleaseHealth:
-    with transaction() as session:
-        watch.evaluate(session, release, now=now)
-    reader().rollback()
-    return reader().get_one(ReleaseHealth, release)
+    return given.evaluate(release, now)
 
 
 def silent_devices() -> int:
@@ -106,23 +100,21 @@ def silent_devices() -> int:
     )
 
 
-def test_a_release_whose_devices_cease_to_call_is_halted_with_the_numbers(release: int) -> None:
+def test_a_release_whose_devices_stop_checking_is_halted_with_its_numbers(release: int) -> None:
     fleet(release, silent=every(8), silent_control=every(100))
     found = evaluate(release)
     assert (found.test, found.is_bad, look(release).state) == ("silence", True, ReleaseState.HALTED)
-    assert findings.sentence(found).startswith(
-        "25 of 200 devices that normally call fell silent, against 18 of 1,800 outside of it: evidence "
-    )
+    assert re.findall(r"[\d,]*\d", findings.sentence(found))[:4] == ["25", "200", "18", "1,800"]
     assert found.threshold == pytest.approx(300)
 
 
-def test_devices_that_cease_to_call_for_other_reasons_do_so_in_the_control_too(release: int) -> None:
+def test_devices_that_stop_checking_for_other_reasons_do_so_in_the_control_too(release: int) -> None:
     fleet(release, silent=every(20), silent_control=every(20))
     found = evaluate(release)
     assert (found.is_bad, silent_devices()) == (False, 100)
 
 
-def test_silence_is_no_failure_where_no_policy_says_so(release: int) -> None:
+def test_silence_is_no_failure_unless_the_policy_says_so(release: int) -> None:
     with transaction() as session:
         health_policy.set_rules(session, SYSTEM, apps.find(session, None), Rules(Policy()), now=START)
     fleet(release, silent=every(2))
@@ -130,7 +122,7 @@ def test_silence_is_no_failure_where_no_policy_says_so(release: int) -> None:
     assert (found.is_bad, silent_devices(), [each["test"] for each in found.tests]) == (False, 0, ["control"])
 
 
-def test_a_release_for_everybody_has_nobody_to_compare_the_silence_with(release: int) -> None:
+def test_a_release_for_all_devices_has_no_control_to_compare_silence_with(release: int) -> None:
     fleet(release, silent=every(2), control=0)
     found = evaluate(release)
     assert (found.is_bad, [each["test"] for each in found.tests]) == (False, ["alone"])
@@ -139,7 +131,7 @@ def test_a_release_for_everybody_has_nobody_to_compare_the_silence_with(release:
 @pytest.mark.parametrize(
     ("known_for", "longest_gap"), [(30 * DAY, 13 * 3600), (2 * DAY, 3600), (30 * DAY, UNKNOWN_GAP)]
 )
-def test_devices_that_call_seldom_or_are_new_say_nothing_by_their_silence(
+def test_the_silence_of_new_and_irregular_devices_counts_for_nothing(
     release: int, known_for: timedelta, longest_gap: int
 ) -> None:
     fleet(release, silent=every(2), known_for=known_for, longest_gap=longest_gap)
@@ -147,13 +139,13 @@ def test_devices_that_call_seldom_or_are_new_say_nothing_by_their_silence(
     assert silent_devices() == 0
 
 
-def test_nobody_is_silent_while_checks_wait_to_be_counted(release: int) -> None:
+def test_no_device_is_silent_while_checks_wait_to_be_counted(release: int) -> None:
     fleet(release, silent=every(8), now=START + hours(6))
     assert not evaluate(release).is_bad
     assert silent_devices() == 0
 
 
-def test_who_was_offered_something_else_since_may_be_silent_because_of_that(release: int) -> None:
+def test_a_device_that_was_offered_another_release_since_is_not_silent(release: int) -> None:
     fleet(release, silent=every(8), silent_control=every(100))
     other = begin(make(3), rollout=1_000, at=START + hours(2))
     with transaction() as session:
@@ -172,7 +164,7 @@ def test_who_was_offered_something_else_since_may_be_silent_because_of_that(rele
     assert silent_devices() == 18
 
 
-def test_what_was_noted_once_stays_when_the_device_calls_again(release: int) -> None:
+def test_noted_silence_stays_when_the_device_checks_again(release: int) -> None:
     fleet(release, silent=every(8), silent_control=every(100))
     evaluate(release)
     with transaction() as session:
@@ -181,7 +173,7 @@ def test_what_was_noted_once_stays_when_the_device_calls_again(release: int) -> 
     assert (found.is_bad, found.failing_rollout) == (True, 25)
 
 
-def test_how_often_a_device_calls_is_learned_from_its_checks(in_app: Flask, release: int) -> None:
+def test_the_longest_gap_of_a_device_is_learned_from_its_checks(in_app: Flask, release: int) -> None:
     def ask(at: datetime) -> None:
         body = b'{"platform": "android", "current_version": "1.0.0+1", "device_id": "phone"}'
         record = records.check(body, records.answer_mark(1, None, "up_to_date"), at)

@@ -75,7 +75,7 @@ def show(slug: str) -> ResponseReturnValue:
         running=[
             (name, number, charts.series_class(name, versions)) for name, number in found.running[:_RUNNING]
         ],
-        standing=health_views.standing(reader(), app, found.platform, now=now),
+        standing=health_views.offered_releases(reader(), app, found.platform, now=now),
     )
 
 

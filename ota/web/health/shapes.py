@@ -12,7 +12,7 @@ from ota.core.statistics import Share
 
 
 class ShareView(Struct, kw_only=True):
-    """A share of devices with its 95 % interval (Wilson), each from 0 to 1."""
+    """A share of devices with its 95 % interval (Wilson). Shares are from 0 to 1."""
 
     devices: int
     total: int
@@ -26,7 +26,7 @@ class ShareView(Struct, kw_only=True):
 
 
 class FailureView(Struct, kw_only=True):
-    """Failures of a version that look alike."""
+    """A failure group: failures of a version with the same kind and signature."""
 
     version: str
     version_code: int
@@ -39,7 +39,7 @@ class FailureView(Struct, kw_only=True):
 
 
 class HealthPoint(Struct, kw_only=True):
-    """One point of the test's curve: devices in the rollout and in the control, those that failed, and the evidence then."""
+    """One point of a test's curve: devices of rollout and control, those that failed, and the evidence."""
 
     at: datetime
     rollout: int
@@ -50,43 +50,46 @@ class HealthPoint(Struct, kw_only=True):
 
 
 class HealthTestView(Struct, kw_only=True):
-    """One of the sequential tests of a release at its last look: failures against the control, failures alone against the acceptable
-    rate, or silence of devices that normally call."""
+    """One sequential test of a release at its last look.
+
+    It compares failures with the control group, failures with the acceptable rate, or the silence of regular
+    devices with that of the control group.
+    """
 
     test: HealthTest
     evidence: float
     peak: float
-    threshold: Annotated[float, Meta(description="The evidence that is enough to call the release bad.")]
+    threshold: Annotated[float, Meta(description="Evidence at which the release is bad.")]
     rollout: ShareView | None
     control: ShareView | None
     curve: list[HealthPoint]
 
 
 class HealthView(HealthTestView, kw_only=True):
-    """The test that speaks, with what was found by all of them. ``has_control``: it compares with devices outside of the rollout."""
+    """The leading test, with the state of all tests. ``has_control``: it compares with the control group."""
 
     since: datetime
     evaluated_at: datetime
     is_bad: bool
     has_control: bool
     enrolled: int
-    reported: Annotated[int, Meta(description="Devices of which it is decided how they do.")]
+    reported: Annotated[int, Meta(description="Devices whose health is known.")]
 
 
 class ReleaseHealthAnswer(Struct, kw_only=True):
-    """How a release goes. ``test`` is null before the first look."""
+    """The health of a release. ``test`` is null before the first look."""
 
     ok: bool = True
     release_id: int
-    funnel: Annotated[dict[str, int], Meta(description="Devices by the stage that they have reached.")]
+    funnel: Annotated[dict[str, int], Meta(description="Number of devices that have reached each stage.")]
     test: HealthView | None
-    tests: Annotated[list[HealthTestView], Meta(description="Each test that could say something.")]
+    tests: Annotated[list[HealthTestView], Meta(description="The tests that had devices to observe.")]
     failures: list[FailureView]
     message: str
 
 
 class PolicyView(Struct, kw_only=True):
-    """When a release counts as bad, and what is done then. Revision 0: the defaults, nothing was chosen."""
+    """When a release is bad, and what the server does then. Revision 0: the defaults."""
 
     action: HealthAction
     alpha: float
@@ -100,25 +103,33 @@ class PolicyView(Struct, kw_only=True):
 
 
 class PolicyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to change."""
+    """The values to change. Omitted fields stay."""
 
     action: HealthAction | UnsetType = UNSET
     alpha: (
-        Annotated[float, Meta(description="The largest probability with which a good release is called bad.")]
+        Annotated[float, Meta(description="The largest probability with which a good release is found bad.")]
         | UnsetType
     ) = UNSET
     tolerated_ratio: (
-        Annotated[float, Meta(description="So many times the control's failures are still a good release.")]
+        Annotated[
+            float, Meta(description="How many times as often as the control group a good release can fail.")
+        ]
         | UnsetType
     ) = UNSET
     window_hours: Annotated[int, Meta(ge=1, le=2160)] | UnsetType = UNSET
     min_failing_devices: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
     acceptable_rate: (
-        Annotated[float, Meta(description="Without a control: this share of failing devices is still good.")]
+        Annotated[
+            float,
+            Meta(description="Without a control group: the share of failing devices that is still good."),
+        ]
         | UnsetType
     ) = UNSET
     min_reports: (
-        Annotated[int, Meta(ge=0, le=1_000_000, description="A plan waits for so many devices.")] | UnsetType
+        Annotated[
+            int, Meta(ge=0, le=1_000_000, description="Number of devices whose reports a plan waits for.")
+        ]
+        | UnsetType
     ) = UNSET
     silence_hours: (
         Annotated[
@@ -126,19 +137,26 @@ class PolicyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             Meta(
                 ge=0,
                 le=720,
-                description="A device that normally calls and has not for so long failed; 0: never.",
+                description="Hours of silence after which a regular device has failed; 0: never.",
             ),
         ]
         | UnsetType
     ) = UNSET
     revision: (
-        Annotated[int, Meta(ge=0, le=2**31 - 2, description="The revision that you saw; 0 for the defaults.")]
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=2**31 - 2,
+                description="The revision that the change is based on; 0 for the defaults.",
+            ),
+        ]
         | None
     ) = None
 
 
 class PolicyAnswer(Struct, kw_only=True):
-    """The policy that holds, and what it means."""
+    """The policy that applies, and what its alpha means."""
 
     ok: bool = True
     policy: PolicyView

@@ -1,4 +1,4 @@
-"""A release that was found bad and is not stopped: a person has looked at it, and a new test begins."""
+"""A release that was found bad and not stopped: a person decides, and a new test begins."""
 
 from __future__ import annotations
 
@@ -9,36 +9,30 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from ota.clock import utcnow
 from ota.core.permissions import Role
 from ota.db import reader, transaction
-from ota.models import ReleaseDevice, ReleaseHealth
+from ota.models import Release, ReleaseDevice, ReleaseHealth
 from ota.releases import rows as release_rows
-from ota.releases import watch
 from tests.conftest import EMAILS, Api, csrf_of
+from tests.health.given import evaluate
 
 pytestmark = pytest.mark.sqlite_suffices
 
 
-def evaluate(app: Flask, release_id: int) -> dict[str, Any]:
+def evaluated(app: Flask, release_id: int) -> dict[str, Any]:
     with app.app_context():
-        with transaction() as session:
-            watch.evaluate(session, release_id, now=utcnow())
-        reader().rollback()
-        row = reader().get_one(ReleaseHealth, release_id)
+        row = evaluate(release_id, utcnow())
         return {"is_bad": row.is_bad, "state": release_rows.get(reader(), release_id).state}
 
 
 def fails(app: Flask, release_id: int, numbers: range) -> None:
     at = utcnow() - timedelta(hours=3)
+    started = at - timedelta(hours=9)
     with app.app_context(), transaction() as session:
-        session.connection().exec_driver_sql(
-            f"UPDATE releases SET starts_at = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'"
-        )
-        session.connection().exec_driver_sql(
-            f"UPDATE releases SET full_since = '{at - timedelta(hours=9):%Y-%m-%d %H:%M:%S}'"
-        )
+        session.execute(update(Release).values(starts_at=started, full_since=started))
         for number in numbers:
             session.add(
                 ReleaseDevice(
@@ -62,23 +56,23 @@ def release(app: Flask, api: Api) -> int:
     return found
 
 
-def test_where_it_is_only_told_a_person_begins_a_new_test(
+def test_a_person_begins_a_new_test_of_a_release_that_goes_on(
     app: Flask, api: Api, release: int, sign_in: Callable[..., FlaskClient]
 ) -> None:
     path = f"/api/releases/{release}/test-anew"
     assert (api.post(path).status_code, api.post(path).json["code"]) == (409, "not_found_bad")
     fails(app, release, range(40))
-    assert evaluate(app, release) == {"is_bad": True, "state": "active"}
+    assert evaluated(app, release) == {"is_bad": True, "state": "active"}
     assert Api(app, Role.VIEWER).post(path).status_code == 403
     browser = sign_in(EMAILS[Role.PUBLISHER])
     page = browser.get(f"/apps/my-app/releases/{release}")
-    assert "Begin a new test" in page.text
+    assert f'/releases/{release}/test-anew"' in page.text
     revision = api.get(f"/api/releases/{release}").json["release"]["revision"]
     sent = {"csrf_token": csrf_of(page), "revision": str(revision)}
     assert browser.post(f"/apps/my-app/releases/{release}/test-anew", data=sent).status_code == 303
-    assert "began a new test of the release" in browser.get("/apps/my-app/activity").text
-    assert "Begin a new test" not in browser.get(f"/apps/my-app/releases/{release}").text
-    assert evaluate(app, release) == {"is_bad": False, "state": "active"}
+    assert "began a new test" in browser.get("/apps/my-app/activity").text
+    assert "test-anew" not in browser.get(f"/apps/my-app/releases/{release}").text
+    assert evaluated(app, release) == {"is_bad": False, "state": "active"}
 
 
 def test_a_release_that_was_found_bad_while_paused_is_tested_anew_when_it_is_resumed(
@@ -87,16 +81,16 @@ def test_a_release_that_was_found_bad_while_paused_is_tested_anew_when_it_is_res
     Api(app, Role.ADMIN).patch("/api/apps/my-app/health-policy", {"action": "halt"})
     api.post(f"/api/releases/{release}/pause")
     fails(app, release, range(40))
-    assert evaluate(app, release) == {"is_bad": True, "state": "paused"}
+    assert evaluated(app, release) == {"is_bad": True, "state": "paused"}
     api.post(f"/api/releases/{release}/resume")
-    assert evaluate(app, release) == {"is_bad": False, "state": "active"}
+    assert evaluated(app, release) == {"is_bad": False, "state": "active"}
     with app.app_context(), transaction() as session:
         session.query(ReleaseHealth).update({"since": utcnow() - timedelta(hours=4)})
-    assert evaluate(app, release) == {"is_bad": True, "state": "halted"}
+    assert evaluated(app, release) == {"is_bad": True, "state": "halted"}
 
 
-def test_a_policy_that_is_tightened_stops_what_was_found_bad_before(app: Flask, release: int) -> None:
+def test_a_stricter_policy_stops_a_release_that_was_found_bad_before(app: Flask, release: int) -> None:
     fails(app, release, range(40))
-    assert evaluate(app, release) == {"is_bad": True, "state": "active"}
+    assert evaluated(app, release) == {"is_bad": True, "state": "active"}
     Api(app, Role.ADMIN).patch("/api/apps/my-app/health-policy", {"action": "halt"})
-    assert evaluate(app, release) == {"is_bad": True, "state": "halted"}
+    assert evaluated(app, release) == {"is_bad": True, "state": "halted"}
