@@ -1,1 +1,4 @@
-"""Answers to update checks, and their explanation."""
+"""Answers to update checks, and their explanation.
+
+`ota.core.decision` decides; this room reads what it needs.
+"""

@@ -1,4 +1,10 @@
-"""Answering devices: which version, and why."""
+"""Answer update checks. Which version a device gets is decided by `ota.core.decision.decide`, called in
+`check`.
+
+`ota.web.updates.hot_path` calls these functions for every check: `stream_of` finds the compiled catalog,
+`check` asks for the decision, and `question_key` tells which questions have the same answer, so that it is
+computed once.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +28,12 @@ from ota.updates.catalog_cache import CatalogCache, Stream
 _NO_GROUPS: frozenset[int] = frozenset()
 _NO_ABIS: frozenset[str] = frozenset()
 
+_MAX_DRAWS = 8
+"""With more partial releases than this, deciding costs less than drawing a bucket for each of them."""
+
 
 class Question(Protocol):
-    """An update check as it came in, parsed but not yet looked up. What the device did not say is None."""
+    """A decoded update check. Fields that the device left out are None."""
 
     platform: str
     current_version: str
@@ -39,12 +48,11 @@ class Question(Protocol):
     def abis(self) -> Sequence[str] | None: ...
 
 
-MOST_DRAWS = 8
-"""With more partial releases than that, deciding costs less than drawing for each of them."""
-
-
 class Answer(NamedTuple):
-    """The decision, and the stream that it was made from. ``is_withdrawn``: the device runs a withdrawn version."""
+    """A decision, and the stream that it was made from.
+
+    ``is_withdrawn``: the device runs a withdrawn version.
+    """
 
     decision: Decision
     stream: Stream
@@ -52,21 +60,29 @@ class Answer(NamedTuple):
 
 
 def stream_of(streams: CatalogCache, question: Question, *, now: datetime) -> Stream:
-    """What the device's question is answered from. Raises `Invalid` or `NotFound` when there is no such platform, app or channel."""
+    """Return the stream that answers the question.
+
+    Raises `Invalid` for an unknown platform, `NotFound` for an unknown app or channel.
+    """
     return streams.stream(question.app, question.channel, apps.find_platform(question.platform), now=now)
 
 
 def groups_of(stream: Stream, question: Question, secret: str) -> frozenset[int]:
-    """The device's groups. ``secret`` is the key under which device ids are kept, see `devices.hashed`."""
+    """Return the ids of the device's groups. ``secret`` is the key of `devices.hashed`."""
     if not stream.members or not question.device_id:
         return _NO_GROUPS
     return stream.members.get(devices.hashed(secret, question.device_id), _NO_GROUPS)
 
 
-def likeness(stream: Stream, question: Question, groups: frozenset[int], *, now: datetime) -> Hashable | None:
-    """Equal for two questions that this stream answers alike. None where finding out would cost more than answering."""
+def question_key(
+    stream: Stream, question: Question, groups: frozenset[int], *, now: datetime
+) -> Hashable | None:
+    """Return a key that is equal for questions with the same answer from this stream.
+
+    None if computing the key would cost more than the answer.
+    """
     catalog = stream.catalog
-    if len(catalog.draws) > MOST_DRAWS:
+    if len(catalog.draws) > _MAX_DRAWS:
         return None
     abis = question.abis
     return (
@@ -82,8 +98,9 @@ def likeness(stream: Stream, question: Question, groups: frozenset[int], *, now:
 
 
 def check(stream: Stream, question: Question, groups: frozenset[int], *, now: datetime) -> Answer:
-    """What this device is offered. Raises `Invalid` for what can't be answered."""
-    current, device_id = _current(question), question.device_id or None
+    """Decide what the device is offered. Raises `Invalid` for a question that can't be answered."""
+    current, device_id = parsed_version(question.current_version), question.device_id or None
+    check_device_id(device_id)
     os = None if question.os_version is None else os_numbers(question.os_version)
     abis = frozenset(question.abis) if question.abis else _NO_ABIS
     query = UpdateQuery(current, device_id, question.user_initiated, groups, question.sdk, os, abis)
@@ -93,7 +110,7 @@ def check(stream: Stream, question: Question, groups: frozenset[int], *, now: da
 def latest(
     session: Session, *, app: str | None, platform: str, channel: str | None, now: datetime
 ) -> Version:
-    """The newest version that is open to everybody. Raises `NotFound` when there is none."""
+    """Return the newest version that is open to all devices. Raises `NotFound` if there is none."""
     found = apps.find(session, app)
     on = apps.find_platform(platform)
     stream = apps.find_channel(found, channel)
@@ -103,11 +120,15 @@ def latest(
     return session.get_one(Version, candidate.version_id)
 
 
-def _current(question: Question) -> CurrentVersion:
+def parsed_version(text: str) -> CurrentVersion:
+    """Parse the version that a device runs. Raises `Invalid` for a text that is none."""
     try:
-        current = parse_current_version(question.current_version)
+        return parse_current_version(text)
     except ValueError as error:
         raise Invalid.about("current_version", "bad_current_version", f"{error}") from error
-    if question.device_id is not None and len(question.device_id) > MAX_DEVICE_ID:
+
+
+def check_device_id(device_id: str | None) -> None:
+    """Raise `Invalid` for a device id that is too long."""
+    if device_id is not None and len(device_id) > MAX_DEVICE_ID:
         raise Invalid.about("device_id", "bad_device_id", f"expected at most {MAX_DEVICE_ID} characters.")
-    return current

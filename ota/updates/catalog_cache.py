@@ -1,7 +1,7 @@
-"""The compiled catalogs of every channel in memory, and the promise that they are current.
+"""The compiled catalogs of all channels in memory, and the guarantee that they are current.
 
-An answer given from here reflects the database as it was at most `STALE_AFTER` ago, or at the moment of the question when a look at
-the database takes longer than that. When it can't be read, nothing is answered.
+An answer from here reflects the database as it was at most `STALE_AFTER` seconds ago; if reading the database
+takes longer, as it was when the question arrived. If the database can't be read, no question is answered.
 """
 
 from __future__ import annotations
@@ -28,22 +28,30 @@ from ota.models import App, DeviceGroupMember, Version
 
 log = logging.getLogger(__name__)
 
-LOOK_AFTER = 0.75
-"""Seconds after the beginning of a look when the next one is due. Whoever notices looks; the others go on with what they have."""
+REFRESH_AFTER = 0.75
+"""Seconds from the start of a refresh until the next one is due.
+
+The thread that notices it refreshes; the others go on with the present view.
+"""
 
 STALE_AFTER = 1.0
-"""Seconds after the beginning of a look when nobody answers from it any more."""
+"""Seconds from the start of a refresh until its view is too old to answer from."""
 
 _EAGER_FOR = 0.3
-"""So long a look compiles what was in use. What is left is compiled when it is asked for."""
+"""Time budget in seconds for recompiling catalogs in use. The others are compiled at their next question."""
+
+EncodedAnswer = tuple[bytes, bytes]
+"""The bytes of an answer, and the mark that the journal's records of checks with this answer share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What devices on one channel of an app are answered from, on one platform; nothing of it asks the database.
+    """Everything that answers devices on one channel of an app, on one platform, without the database.
 
-    ``members`` are the groups of each device (by its keyed hash), of those groups that a release is open to. ``versions`` are detached
-    rows by their id. ``answers`` is room for the door that answers to keep what it made: it goes when anything changes.
+    ``members`` has the groups of each device, by its keyed hash, as far as releases are open to groups.
+    ``versions`` are detached rows by their id. The answers are kept by the hot path, and dropped when
+    anything changes: ``by_question`` has them by question and locale, ``by_decision`` by decision and
+    language of the notes.
     """
 
     channel_id: int
@@ -51,13 +59,14 @@ class Stream:
     catalog: Catalog
     versions: Mapping[int, Version]
     members: Mapping[str, frozenset[int]]
-    answers: dict[Hashable, tuple[bytes, bytes]] = field(default_factory=dict)
+    by_question: dict[tuple[Hashable, str | None], EncodedAnswer] = field(default_factory=dict)
+    by_decision: dict[Hashable, EncodedAnswer] = field(default_factory=dict)
 
 
 def compiled(
     session: Session, slug: str, channel: str | None, platform: Platform, *, now: datetime
 ) -> Stream:
-    """Read one stream. Raises `NotFound` when the app or the channel is not there."""
+    """Read one stream. Raises `NotFound` for an unknown app or channel."""
     channel_id = apps.find_channel_id(session, slug, channel)
     catalog = catalogs.load(session, channel_id, platform, at=now)
     wanted = {candidate.version_id for candidate in catalog.candidates}
@@ -80,11 +89,12 @@ def _members(session: Session, groups: Collection[int]) -> Mapping[str, frozense
 
 
 _Key = tuple[str | None, Platform]
+"""Channel and platform. None is the default channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class _App:
-    """An app at one revision, with the streams of it that were asked for."""
+    """An app at one revision, with those of its streams that were asked for."""
 
     app_id: int
     slug: str
@@ -94,15 +104,18 @@ class _App:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What one look at the database found, which knew of so many changes. ``by_name`` has the default app under None."""
+    """The result of one refresh. ``changes`` is the number of changes that it includes.
+
+    ``by_name`` has the default app under None as well.
+    """
 
     began: float
     changes: int
     by_name: Mapping[str | None, _App]
 
 
-class _Look:
-    """A look that is under way, for those who wait for it."""
+class _Refresh:
+    """A refresh in progress, for the threads that wait for it."""
 
     def __init__(self) -> None:
         self.is_done = threading.Event()
@@ -110,7 +123,10 @@ class _Look:
 
 
 class CatalogCache:
-    """The streams of one web process. ``open_session`` gives a session that sees one state of the database. Any thread may ask."""
+    """The streams of one web process. Any thread can ask.
+
+    ``open_session`` opens a session that sees one state of the database.
+    """
 
     def __init__(
         self,
@@ -123,43 +139,46 @@ class CatalogCache:
         self._compiling = threading.Lock()
         self._changes = 0
         self._view = _View(began=0.0, changes=-1, by_name={})
-        self._look: _Look | None = None
+        self._refresh: _Refresh | None = None
         self._fresh_until = float("-inf")
-        """Until then nobody has to think about it: the only thing that is looked at in most checks."""
+        """Until then the view is used without any lock: most checks read nothing else."""
 
     def stream(self, slug: str | None, channel: str | None, platform: Platform, *, now: datetime) -> Stream:
-        """The stream as it is now. Raises `NotFound` as `apps` does, and the database's own errors when it has to be read and can't be."""
+        """Return the current stream.
+
+        Raises `NotFound` for an unknown app or channel, and the errors of a database that can't be read.
+        """
         view = self._view if self._clock() < self._fresh_until else self._current(now)
         app = view.by_name.get(slug or None)
         found = None if app is None else app.streams.get((channel or None, platform))
         return found or self._added(slug, channel, platform, now)
 
     def expire(self) -> None:
-        """Something changed, and this process knows it: whatever was read before this moment answers nobody any more."""
+        """Stop answering from everything read so far, because this process has changed something."""
         with self._lock:
             self._changes += 1
             self._fresh_until = float("-inf")
 
     def _current(self, now: datetime) -> _View:
-        """A view that may be answered from; looks at the database, or waits for whoever does, when it must."""
+        """A view that can answer. Refreshes it if it is due, or waits for the thread that does if it must."""
         arrived = self._clock()
         while True:
             with self._lock:
                 view, is_usable = self._view, self._is_usable(self._view, arrived)
                 if is_usable and self._clock() < self._fresh_until:
                     return view
-                look, is_mine = self._look or _Look(), self._look is None
-                self._look = look
+                refresh, is_mine = self._refresh or _Refresh(), self._refresh is None
+                self._refresh = refresh
             if is_mine:
-                self._run(look, now)
+                self._run(refresh, now)
             elif is_usable:
                 return view
             else:
-                look.is_done.wait()
-            if look.error is not None:
+                refresh.is_done.wait()
+            if refresh.error is not None:
                 if is_usable and self._is_usable(view, arrived):
                     return view
-                raise look.error
+                raise refresh.error
             if self._is_usable(self._view, arrived):
                 return self._view
 
@@ -168,21 +187,21 @@ class CatalogCache:
             return False
         return view.began >= arrived or self._clock() - view.began < STALE_AFTER
 
-    def _run(self, look: _Look, now: datetime) -> None:
+    def _run(self, refresh: _Refresh, now: datetime) -> None:
         try:
             view = self._read(now)
             with self._lock:
                 self._view = view
                 if view.changes == self._changes:
-                    self._fresh_until = view.began + LOOK_AFTER
+                    self._fresh_until = view.began + REFRESH_AFTER
         except Exception as error:
-            look.error = error
+            refresh.error = error
             if isinstance(error, SQLAlchemyError):
                 log.warning("the catalogs can't be read: %s", first_line(error))
         finally:
             with self._lock:
-                self._look = None
-            look.is_done.set()
+                self._refresh = None
+            refresh.is_done.set()
 
     def _read(self, now: datetime) -> _View:
         began, changes = self._clock(), self._changes
@@ -194,13 +213,15 @@ class CatalogCache:
             ):
                 app = known.get(app_id)
                 if app is None or app.revision != revision:
-                    app = _App(app_id, slug, revision, self._again(session, app, began, now))
+                    app = _App(app_id, slug, revision, self._recompiled(session, app, began, now))
                 by_name[slug] = app
                 if is_default:
                     by_name[None] = app
         return _View(began, changes, by_name)
 
-    def _again(self, session: Session, app: _App | None, began: float, now: datetime) -> dict[_Key, Stream]:
+    def _recompiled(
+        self, session: Session, app: _App | None, began: float, now: datetime
+    ) -> dict[_Key, Stream]:
         streams: dict[_Key, Stream] = {}
         if app is None:
             return streams
@@ -210,20 +231,21 @@ class CatalogCache:
             try:
                 streams[channel, platform] = compiled(session, app.slug, channel, platform, now=now)
             except NotFound:
-                continue  # The channel has gone; whoever asks for it is told so.
+                continue  # The channel was deleted. The next question for it raises this error again.
         return streams
 
     def _added(self, slug: str | None, channel: str | None, platform: Platform, now: datetime) -> Stream:
-        """The first question about a stream: one thread compiles it."""
+        """Compile a stream at its first question, in one thread."""
         key = (channel or None, platform)
         app = self._current(now).by_name.get(slug or None)
         if app is None:
             with self._open() as session:
-                # Not there, or made elsewhere a moment ago: the next look will know it.
+                # Unknown, or created by another process a moment ago: the next refresh will know it.
                 return compiled(session, apps.find(session, slug).slug, channel, platform, now=now)
         with self._compiling:
             if key not in app.streams:
                 with self._open() as session:
-                    # Read after the app's revision was: at least as new, and compiled again if that turns out to be older.
+                    # Read after the app's revision: at least as new, and recompiled if the revision has
+                    # changed.
                     app.streams[key] = compiled(session, app.slug, channel, platform, now=now)
             return app.streams[key]

@@ -1,4 +1,4 @@
-"""What devices ask, and what they get when they ask nonsense."""
+"""Requests from devices, and the answers to malformed ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.sqlite_suffices
         ("text", "invalid_field"),
     ],
 )
-def test_a_check_that_can_not_be_read_says_what_was_expected(
+def test_a_malformed_check_is_answered_with_what_was_expected(
     client: FlaskClient, body: Any, code: str
 ) -> None:
     answer = client.post("/api/updates/check", json=body)
@@ -58,7 +58,7 @@ def test_an_unknown_app_or_channel_is_not_found(
     "raw",
     [b"", b"{", b"\xff\xfe", b'{"platform": "android",}', b"[" * 5_000, b'{"platform": "\\ud800"}', b"NaN"],
 )
-def test_what_is_not_json_is_refused_in_words(client: FlaskClient, raw: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused_with_a_code(client: FlaskClient, raw: bytes) -> None:
     answer = client.post("/api/updates/check", data=raw, content_type="application/json")
     assert (answer.status_code, answer.json["ok"]) == (400, False)
     assert answer.json["code"] in {"malformed_json", "invalid_field", "missing_field"}
@@ -72,7 +72,7 @@ def test_another_content_type_is_refused(client: FlaskClient, content_type: str)
     assert (answer.status_code, answer.json["code"]) == (415, "wrong_content_type")
 
 
-def test_texts_that_a_database_can_not_hold_are_no_accident(client: FlaskClient) -> None:
+def test_texts_that_a_database_can_not_hold_are_refused(client: FlaskClient) -> None:
     for field in ("app", "channel", "device_id", "platform"):
         body = {"platform": "android", "current_version": "1.0.0+1", field: "a\u0000b"}
         answer = client.post("/api/updates/check", json=body)

@@ -1,4 +1,4 @@
-"""The promise of the catalogs in memory, with a clock that the test moves: never older than a second, never a guess."""
+"""The guarantee of the catalogs in memory: never older than a second. The test moves the clock."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ota.history.audit import SYSTEM
 from ota.models import App, Release, Version
 from ota.releases import acts as release_acts
 from ota.updates import catalog_cache
-from ota.updates.catalog_cache import LOOK_AFTER, STALE_AFTER, CatalogCache
+from ota.updates.catalog_cache import REFRESH_AFTER, STALE_AFTER, CatalogCache
 from tests.releases.given import START, begin, channel, make
 
 ANDROID = Platform.ANDROID
 
 
 class World:
-    """A cache with its clock, and a database that can be away or slow."""
+    """A cache with its own clock, and a database that can be away or slow."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -63,17 +63,17 @@ def world(app: Flask) -> Iterator[World]:
         yield World(app)
 
 
-def test_a_change_is_seen_when_the_next_look_is_due(world: World) -> None:
+def test_a_change_is_seen_when_the_next_refresh_is_due(world: World) -> None:
     begin(make(1))
     assert world.codes() == [1]
     begin(make(2))
-    world.now += LOOK_AFTER - 0.01
+    world.now += REFRESH_AFTER - 0.01
     assert world.codes() == [1]
     world.now += 0.02
     assert world.codes() == [2]
 
 
-def test_while_it_is_current_nobody_asks_the_database(world: World, app: Flask) -> None:
+def test_a_current_cache_reads_nothing_from_the_database(world: World, app: Flask) -> None:
     begin(make(1))
     world.codes()
     statements: list[str] = []
@@ -97,16 +97,16 @@ def test_only_the_apps_that_changed_are_compiled_again(world: World, monkeypatch
         return real(session, slug, name, platform, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(catalog_cache, "compiled", noted)
-    world.now += LOOK_AFTER + 0.1
+    world.now += REFRESH_AFTER + 0.1
     world.codes()
     assert compiled == []
     begin(make(2))
-    world.now += LOOK_AFTER + 0.1
+    world.now += REFRESH_AFTER + 0.1
     assert (world.codes(), world.codes("other"), world.codes("my-app", "stable")) == ([2], [], [2])
     assert sorted(compiled, key=str) == [("my-app", "stable"), ("my-app", None)]
 
 
-def test_what_this_process_changes_is_seen_at_once(world: World) -> None:
+def test_a_change_by_this_process_is_seen_at_once(world: World) -> None:
     begin(make(1))
     world.codes()
     begin(make(2))
@@ -114,7 +114,7 @@ def test_what_this_process_changes_is_seen_at_once(world: World) -> None:
     assert world.codes() == [2]
 
 
-def test_a_database_that_is_away_for_a_moment_is_not_noticed(world: World) -> None:
+def test_a_database_that_is_away_for_less_than_a_second_does_not_matter(world: World) -> None:
     begin(make(1))
     world.codes()
     world.is_away = True
@@ -128,7 +128,7 @@ def test_a_database_that_is_away_for_a_moment_is_not_noticed(world: World) -> No
     assert world.codes() == [2]
 
 
-def test_a_known_change_is_not_answered_around_while_the_database_is_away(world: World) -> None:
+def test_after_a_known_change_old_answers_are_not_used_while_the_database_is_away(world: World) -> None:
     begin(make(1))
     world.codes()
     world.is_away = True
@@ -137,14 +137,14 @@ def test_a_known_change_is_not_answered_around_while_the_database_is_away(world:
         world.codes()
 
 
-def test_while_one_looks_the_others_go_on_and_nobody_after_a_second(world: World) -> None:
+def test_while_one_thread_refreshes_the_others_answer_for_a_second(world: World) -> None:
     begin(make(1))
     world.codes()
     begin(make(2))
     world.may_open.clear()
     with ThreadPoolExecutor(8) as pool:
-        world.now += LOOK_AFTER + 0.1
-        looker = pool.submit(world.codes)
+        world.now += REFRESH_AFTER + 0.1
+        refreshing = pool.submit(world.codes)
         while world.opened < 3:
             pass
         assert [pool.submit(world.codes).result(30) for _ in range(5)] == [[1]] * 5
@@ -152,10 +152,10 @@ def test_while_one_looks_the_others_go_on_and_nobody_after_a_second(world: World
         late = [pool.submit(world.codes) for _ in range(5)]
         assert not any(each.done() for each in late)
         world.may_open.set()
-        assert [each.result(30) for each in (looker, *late)] == [[2]] * 6
+        assert [each.result(30) for each in (refreshing, *late)] == [[2]] * 6
 
 
-def test_a_look_that_began_before_a_change_does_not_hide_it(world: World) -> None:
+def test_a_refresh_that_began_before_a_change_does_not_hide_it(world: World) -> None:
     begin(make(1))
     world.codes()
     world.now += STALE_AFTER + 1
@@ -164,7 +164,7 @@ def test_a_look_that_began_before_a_change_does_not_hide_it(world: World) -> Non
     def slow() -> Iterator[Session]:
         with world.open() as session:
             yield session
-        # Committed in this process after the look has read everything and before it is done.
+        # Committed in this process after the refresh has read everything and before it is done.
         world.cache._open = world.open
         world.now += 0.001
         begin(make(2))
@@ -174,7 +174,7 @@ def test_a_look_that_began_before_a_change_does_not_hide_it(world: World) -> Non
     assert world.codes() == [2]
 
 
-def test_an_app_or_a_channel_that_is_not_there_is_not_found_until_it_is(world: World) -> None:
+def test_an_unknown_app_or_channel_is_not_found_until_it_is_created(world: World) -> None:
     with pytest.raises(NotFound) as caught:
         world.codes("other")
     assert caught.value.code == "unknown_app"
@@ -193,7 +193,7 @@ def revision(slug: str) -> int:
         return session.query(App).filter_by(slug=slug).one().catalog_revision
 
 
-def test_another_default_app_answers_those_who_name_none(world: World) -> None:
+def test_a_new_default_app_answers_devices_that_name_none(world: World) -> None:
     begin(make(1))
     assert world.codes() == [1]
     with transaction() as session:
@@ -203,12 +203,12 @@ def test_another_default_app_answers_those_who_name_none(world: World) -> None:
         apps.make_default(session, SYSTEM, apps.find(session, "other"), now=START)
     assert (revision("my-app"), revision("other")) == (before[0] + 1, before[1] + 1)
     assert other.id
-    world.now += LOOK_AFTER + 0.1
+    world.now += REFRESH_AFTER + 0.1
     assert world.codes() == []
     assert world.codes("my-app") == [1]
 
 
-def test_every_act_on_a_release_grows_the_revision(world: World) -> None:
+def test_every_act_on_a_release_raises_the_revision(world: World) -> None:
     version_id = make(1)
     release_id = begin(version_id, rollout=1_000)
     seen = [revision("my-app")]

@@ -1,8 +1,9 @@
-"""Explain, through the API and as a page: what it says is what devices are answered."""
+"""Explain, through the API and as a page: it shows the same decision that devices get."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -30,7 +31,7 @@ ASKED = {"platform": "android"}
 
 
 def explain(api: Api, current: str | None = "1.0.0+1", **more: Any) -> dict[str, Any]:
-    """The explanation of a device's answer."""
+    """Explain the answer to a device."""
     asked = {**ASKED, **({"current_version": current} if current else {}), **more}
     answer = api.get("/api/releases/explain?" + urlencode(asked))
     assert answer.status_code == 200, answer.text
@@ -38,12 +39,8 @@ def explain(api: Api, current: str | None = "1.0.0+1", **more: Any) -> dict[str,
     return found
 
 
-def write_sightings(app: Flask) -> None:
-    drain(app)
-
-
 def random_catalog(app: Flask, dice: random.Random) -> None:
-    """A channel, its fallback, and releases of every kind."""
+    """Create a channel with a fallback, and random releases on both."""
     with app.app_context(), transaction() as session:
         now = utcnow()
         owner = apps.find(session, None)
@@ -103,7 +100,7 @@ def random_catalog(app: Flask, dice: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_explained_is_what_the_device_is_told(app: Flask, api: Api, seed: int) -> None:
+def test_the_explained_decision_is_the_one_that_devices_get(app: Flask, api: Api, seed: int) -> None:
     dice = random.Random(seed)
     random_catalog(app, dice)
     for number in range(25):
@@ -115,7 +112,7 @@ def test_what_is_explained_is_what_the_device_is_told(app: Flask, api: Api, seed
             "abis": dice.choice([["arm64-v8a"], ["x86", "x86_64"]]),
         }
         current = dice.choice(["1.0.0", "1.0.1", "1.1.0+3", "1.0.0+0", "1.0.1+1", "1.1.2+5", "9.0.0+99"])
-        told = api.check(current, **asked)
+        answer = api.check(current, **asked)
         explained = explain(
             api,
             current,
@@ -132,7 +129,7 @@ def test_what_is_explained_is_what_the_device_is_told(app: Flask, api: Api, seed
             ("reason", "reason"),
             ("message", "message"),
         ):
-            assert decision[ours] == told[theirs], (asked, current, explained)
+            assert decision[ours] == answer[theirs], (asked, current, explained)
         for name in (
             "update_available",
             "is_mandatory",
@@ -140,17 +137,17 @@ def test_what_is_explained_is_what_the_device_is_told(app: Flask, api: Api, seed
             "release_notes",
             "current_version_withdrawn",
         ):
-            assert decision[name] == told[name], (asked, current, explained)
+            assert decision[name] == answer[name], (asked, current, explained)
         assert explained["steps"][0]["rule"] == "shut_off"
 
 
-def test_the_way_to_the_decision_is_told_step_by_step(api: Api) -> None:
+def test_the_decision_is_explained_step_by_step(api: Api) -> None:
     api.published(1, "1.0.0")
     newest = api.published(2, "1.1.0")
     api.post(f"/api/releases/{newest['release']['id']}/pause")
     explained = explain(api, "0.9.0+0", device_id="device-1")
     assert (explained["decision"]["version"], explained["decision"]["channel"]) == ("1.0.0", "stable")
-    assert explained["answer"] == "The device is offered 1.0.0 (+1) on stable; its user may postpone it."
+    assert "1.0.0 (+1) on stable" in explained["answer"]
     steps = [(step["rule"], step["outcome"], step["version"]) for step in explained["steps"]]
     assert ("state", "held_back", "1.1.0") in steps
     assert ("rollout", "passed", "1.0.0") in steps
@@ -159,38 +156,36 @@ def test_the_way_to_the_decision_is_told_step_by_step(api: Api) -> None:
     assert explained["device"] is None
 
 
-def test_a_known_device_need_not_say_what_it_is(app: Flask, api: Api) -> None:
+def test_the_fields_of_a_known_device_can_be_omitted(app: Flask, api: Api) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="known", sdk=21, abis=["x86", "arm64-v8a"])
-    write_sightings(app)
+    drain(app)
     explained = explain(api, None, device_id="known")
     assert explained["query"]["current_version"] == "1.0.0+1"
     assert explained["query"]["remembered"] == ["current_version", "sdk", "abis"]
     assert (explained["query"]["sdk"], explained["query"]["abis"]) == (21, ["arm64-v8a", "x86"])
     assert (explained["device"]["app_version"], explained["device"]["sdk"]) == ("1.0.0+1", 21)
-    said = explain(api, "1.1.0+2", device_id="known", sdk=34)
-    assert (said["query"]["sdk"], said["query"]["remembered"], said["decision"]["reason"]) == (
+    newer = explain(api, "1.1.0+2", device_id="known", sdk=34)
+    assert (newer["query"]["sdk"], newer["query"]["remembered"], newer["decision"]["reason"]) == (
         34,
         ["abis"],
         "up_to_date",
     )
 
 
-def test_what_is_remembered_of_a_device_counts(app: Flask, api: Api) -> None:
+def test_remembered_fields_of_a_device_count(app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")
     with app.app_context(), transaction() as session:
         session.execute(update(Version).where(Version.id == made["version"]["id"]).values(min_sdk=24))
         catalogs.touch(session, 1)
     api.check("1.0.0+1", device_id="old-phone", sdk=21)
-    write_sightings(app)
+    drain(app)
     explained = explain(api, None, device_id="old-phone")
     assert explained["decision"]["reason"] == "os_too_old"
-    assert any(
-        "the device has Android 5.0 (API 21), which is too old" in step["text"] for step in explained["steps"]
-    )
+    assert any("Android 5.0 (API 21)" in step["text"] for step in explained["steps"])
 
 
-def test_the_members_of_a_group_are_let_in(app: Flask, api: Api) -> None:
+def test_members_of_a_group_are_offered_the_release(app: Flask, api: Api) -> None:
     made = api.published(2, "1.1.0")
     api.post(f"/api/releases/{made['release']['id']}/rollout", {"rollout": 0})
     with app.app_context(), transaction() as session:
@@ -205,10 +200,7 @@ def test_the_members_of_a_group_are_let_in(app: Flask, api: Api) -> None:
         catalogs.touch(session, 1)
     inside = explain(api, device_id="tester")
     assert (inside["decision"]["version"], inside["query"]["groups"]) == ("1.1.0", ["testers"])
-    assert any(
-        "device groups that this device is in, whatever its percentage: testers" in step["text"]
-        for step in inside["steps"]
-    )
+    assert any("testers" in step["text"] for step in inside["steps"])
     assert explain(api, device_id="stranger")["decision"]["reason"] == "not_in_rollout"
 
 
@@ -233,14 +225,14 @@ def test_channels_that_are_shut_off_are_named(app: Flask, api: Api) -> None:
     )
 
 
-def test_the_notes_come_in_the_language_that_is_asked_for(api: Api) -> None:
+def test_notes_are_in_the_requested_language(api: Api) -> None:
     made = api.published(2, "1.1.0", release_notes="News", localized_notes={"de": "Neues"})
     assert made["version"]["localized_notes"] == {"de": "Neues"}
     assert explain(api, locale="de-AT")["decision"]["release_notes"] == "Neues"
     assert explain(api, locale="fr")["decision"]["release_notes"] == "News"
 
 
-def test_a_device_on_a_withdrawn_version_is_told_so(api: Api) -> None:
+def test_a_device_on_a_withdrawn_version_is_informed(api: Api) -> None:
     bad = api.published(2, "1.1.0")
     api.post(f"/api/updates/deactivate/{bad['version']['id']}")
     explained = explain(api, "1.1.0+2")
@@ -270,7 +262,7 @@ def test_a_plus_that_became_a_space_is_still_a_plus(api: Api) -> None:
         ({**ASKED, "current_version": "1.0.0", "device_id": "x" * 201}, 400, "invalid_field", "device_id"),
     ],
 )
-def test_a_question_that_can_not_be_read_is_answered_in_words(
+def test_a_malformed_question_is_answered_with_a_code_and_a_field(
     api: Api, asked: dict[str, str], status: int, code: str, field: str
 ) -> None:
     answer = api.get("/api/releases/explain?" + urlencode(asked))
@@ -278,14 +270,14 @@ def test_a_question_that_can_not_be_read_is_answered_in_words(
     assert len(answer.json["message"]) > 20
 
 
-def test_a_viewer_may_ask_and_nobody_leaves_a_trace(app: Flask, api: Api) -> None:
+def test_a_viewer_can_ask_and_leaves_no_trace(app: Flask, api: Api) -> None:
     explain(Api(app, Role.VIEWER), device_id="asked-about")
-    write_sightings(app)
+    drain(app)
     with pytest.raises(AssertionError, match="missing_current_version"):
         explain(api, None, device_id="asked-about")
 
 
-def test_the_page_shows_the_answer_first_and_then_the_way_to_it(
+def test_the_page_shows_the_answer_first_and_then_the_steps(
     api: Api, sign_in: Callable[..., FlaskClient]
 ) -> None:
     api.published(1, "1.0.0")
@@ -301,52 +293,52 @@ def test_the_page_shows_the_answer_first_and_then_the_way_to_it(
         < page.text.index("paused by a person")
     )
     assert 'value="0.9.0+0"' in page.text
-    assert 'href="/apps/my-app/versions/2">1.1.0 (+2) on stable</a>: the release is paused' in page.text
+    assert re.search(r'href="/apps/my-app/versions/2">1.1.0 \(\+2\) on stable</a>[^<]*paused', page.text)
     assert 'aria-current="page"' in page.text
 
 
-def test_the_page_says_of_a_device_what_it_last_said(
+def test_the_page_shows_the_latest_check_of_a_device(
     app: Flask, api: Api, sign_in: Callable[..., FlaskClient]
 ) -> None:
     api.published(2, "1.1.0")
     api.check("1.0.0+1", device_id="known", sdk=34)
-    write_sightings(app)
+    drain(app)
     page = sign_in().get("/apps/my-app/explain?device_id=known").text
     assert "API level 34" in page
     assert "used here: current version, sdk" in page
 
 
 @pytest.mark.parametrize(
-    ("query", "sentence"),
+    ("query", "field"),
     [
-        ("current_version=one", "is not a version"),
-        ("device_id=never-seen", "say what it runs"),
-        ("platform=windows&current_version=1", "is not a platform"),
-        ("channel=nowhere&current_version=1", "has no channel"),
-        ("current_version=1&sdk=many", "valid integer"),
-        ("current_version=1&sdk=" + "9" * 400, "Expected a whole number"),
-        ("current_version=1&os_version=x", "Expected 17.2"),
-        ("current_version=1&abis=a%20b", "Expected names with commas"),
-        ("current_version=1&device_id=" + "x" * 201, "At most 200 characters"),
+        ("current_version=one", "current_version"),
+        ("device_id=never-seen", "current_version"),
+        ("platform=windows&current_version=1", "platform"),
+        ("channel=nowhere&current_version=1", "channel"),
+        ("current_version=1&sdk=many", "sdk"),
+        ("current_version=1&sdk=" + "9" * 400, "sdk"),
+        ("current_version=1&os_version=x", "os_version"),
+        ("current_version=1&abis=a%20b", "abis"),
+        ("current_version=1&device_id=" + "x" * 201, "device_id"),
     ],
 )
-def test_the_page_shows_what_is_wrong_in_place(
-    sign_in: Callable[..., FlaskClient], query: str, sentence: str
+def test_the_page_shows_an_error_at_its_field(
+    sign_in: Callable[..., FlaskClient], query: str, field: str
 ) -> None:
     page = sign_in().get(f"/apps/my-app/explain?{query}")
     assert page.status_code == 422
-    assert sentence in page.text.replace("&#39;", "'")
-    assert 'aria-invalid="true"' in page.text
+    invalid = [each for each in re.findall(r"<(?:input|select)[^>]*>", page.text) if "aria-invalid" in each]
+    assert [re.findall(r' name="(\w+)"', each) for each in invalid] == [[field]]
 
 
-def test_what_is_typed_is_escaped(sign_in: Callable[..., FlaskClient]) -> None:
+def test_entered_text_is_escaped(sign_in: Callable[..., FlaskClient]) -> None:
     page = sign_in().get("/apps/my-app/explain?current_version=1.0.0%2B1&device_id=%3Cscript%3E")
     assert page.status_code == 200
     assert "<script>" not in page.text.replace('<script src="', "")
     assert "&lt;script&gt;" in page.text
 
 
-def test_nothing_is_written_by_asking(app: Flask, api: Api) -> None:
+def test_asking_writes_nothing(app: Flask, api: Api) -> None:
     api.published(2, "1.1.0")
     with app.app_context():
         before = reader().get_one(App, 1).catalog_revision

@@ -1,4 +1,4 @@
-"""Update checks from memory, through both doors: the front that answers what goes well, and Flask behind it."""
+"""Update checks from memory, through both doors: the front that answers plain checks, and Flask behind it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PLAIN: dict[str, Any] = {"platform": "android", "current_version": "0.9.0+0", "d
 
 
 def both(client: FlaskClient, behind: Client, **request: Any) -> tuple[int, bytes, set[tuple[str, str]]]:
-    """Ask both doors the same; answers what they agree on."""
-    seen = [
+    """Ask both doors the same question; return the answer, which must be equal."""
+    answers = [
         (found.status_code, found.data, set(found.headers))
         for found in (each.post(PATH, **request) for each in (client, behind))
     ]
-    assert seen[0] == seen[1]
-    return seen[0]
+    assert answers[0] == answers[1]
+    return answers[0]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def both(client: FlaskClient, behind: Client, **request: Any) -> tuple[int, byte
         {"locale": "no language" * 20},
         {"something": {"new": [1, 2]}},
         {"device_id": "é" * 200},
-        # What is refused.
+        # Refused ones.
         {"platform": "windows"},
         {"platform": None},
         {"current_version": "banana"},
@@ -117,7 +117,7 @@ def test_another_path_or_method_is_not_the_fronts(client: FlaskClient) -> None:
     assert client.get("/api/system/health").status_code == 200
 
 
-def test_a_plain_check_asks_neither_flask_nor_the_database(api: Api, app: Flask) -> None:
+def test_a_plain_check_uses_neither_flask_nor_the_database(api: Api, app: Flask) -> None:
     api.published()
     assert api.check()["version_code"] == 1
     statements: list[str] = []
@@ -128,7 +128,7 @@ def test_a_plain_check_asks_neither_flask_nor_the_database(api: Api, app: Flask)
     for number in range(50):
         assert api.check(device_id=f"device {number}")["version_code"] == 1
     front.behind = flask
-    # At most the look that falls due after 0.75 s.
+    # At most those of the refresh that is due after 0.75 s.
     assert all("catalog_revision" in each for each in statements)
 
 
@@ -162,7 +162,7 @@ def test_a_change_in_the_same_process_is_seen_at_once(api: Api) -> None:
     assert api.check()["release_notes"] == "Other words"
 
 
-def test_a_failure_is_answered_by_flask_in_its_words(api: Api, app: Flask, behind: Client) -> None:
+def test_a_failure_is_answered_by_flask(api: Api, app: Flask, behind: Client) -> None:
     api.published()
     api.check()
     with app.app_context(), transaction() as session:
@@ -200,17 +200,17 @@ def test_members_of_a_group_are_known_by_their_keyed_hash(api: Api, app: Flask, 
     assert api.check(device_id=None)["version_code"] == 1
 
 
-def test_a_device_on_a_withdrawn_version_is_told(api: Api) -> None:
+def test_a_device_on_a_withdrawn_version_is_informed(api: Api) -> None:
     api.published()
     bad = api.published(2, "1.1.0")
     assert api.check("1.1.0+2")["current_version_withdrawn"] is False
     api.post(f"/api/updates/deactivate/{bad['version']['id']}")
-    told = api.check("1.1.0+2")
-    assert (told["current_version_withdrawn"], told["update_available"]) == (True, False)
+    answer = api.check("1.1.0+2")
+    assert (answer["current_version_withdrawn"], answer["update_available"]) == (True, False)
     assert api.check("1.0.0+1")["current_version_withdrawn"] is False
     api.published(3, "1.2.0")
-    told = api.check("1.1.0+2")
-    assert (told["current_version_withdrawn"], told["version_code"]) == (True, 3)
+    answer = api.check("1.1.0+2")
+    assert (answer["current_version_withdrawn"], answer["version_code"]) == (True, 3)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_device_on_a_withdrawn_version_is_told(api: Api) -> None:
         ("x" * 5_000, "What is new"),
     ],
 )
-def test_notes_come_in_the_language_that_the_device_wants(
+def test_notes_are_in_the_language_of_the_device(
     api: Api, app: Flask, locale: str | None, notes: str
 ) -> None:
     made = api.published(release_notes="What is new")

@@ -1,1 +1,1 @@
-"""Doors for update checks and their explanation."""
+"""Doors for update checks, and for their explanation."""

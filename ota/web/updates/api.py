@@ -1,4 +1,4 @@
-"""What devices ask: open to everybody, shapes as in the seed."""
+"""Requests from devices, open to all. The shapes are those of the published protocol (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ blueprint = Blueprint("client_api", __name__)
     )
 )
 def check(raw: bytes) -> bytes:
-    """Whether there is a newer version for this device, and why or why not."""
+    """Return the version that this device is offered, or why it is offered none."""
     return hot_path().answer(raw, utcnow(), request.remote_addr or "")
 
 
@@ -44,7 +44,7 @@ def check(raw: bytes) -> bytes:
     )
 )
 def latest(query: LatestQuery) -> LatestAnswer:
-    """The newest version that is open to everybody; 404 when there is none."""
+    """Return the newest version that is open to all devices, 404 if there is none."""
     version = update_answers.latest(
         reader(), app=query.app, platform=query.platform, channel=query.channel, now=utcnow()
     )

@@ -1,4 +1,4 @@
-"""Asking beforehand: why a device is answered as it is, and what a release would do."""
+"""Explain the answer to a device, and preview the reach of a release. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ blueprint = Blueprint("manage_explain", __name__)
     )
 )
 def explain(query: ExplainQuery) -> ExplainAnswer:
-    """What a device is answered, decided by what answers devices, with every rule that was looked at on the way."""
+    """Return the answer to a device, from the code that answers devices, with every rule that was applied."""
     inquiry = Inquiry(
         platform=query.platform,
         current_version=with_plus(query.current_version),
@@ -64,13 +64,11 @@ def explain(query: ExplainQuery) -> ExplainAnswer:
     )
 )
 def preview_version(version_id: int, body: ReleaseRequest) -> PreviewAnswer:
-    """How many of the active devices a release that is started so would be offered to. Nothing is changed."""
+    """Return how many active devices would be offered a release with these terms. Nothing is changed."""
     session, now = reader(), utcnow()
     version = versions.get(session, version_id)
-    channel, rollout = (
-        apps.find_channel(version.app, body.channel),
-        None if body.rollout is UNSET else body.rollout,
-    )
+    channel = apps.find_channel(version.app, body.channel)
+    rollout = None if body.rollout is UNSET else body.rollout
     release = previews.draft(session, version, channel, rollout=rollout, terms=terms_of(body), now=now)
     return preview_answer(previews.preview(session, release, now))
 
@@ -86,6 +84,6 @@ def preview_version(version_id: int, body: ReleaseRequest) -> PreviewAnswer:
     )
 )
 def preview_release(release_id: int, query: PreviewQuery) -> PreviewAnswer:
-    """How many of the active devices a release would be offered to with another rollout. Nothing is changed."""
+    """Return how many active devices would be offered a release at another rollout. Nothing is changed."""
     release = previews.check_stands(release_rows.get(reader(), release_id))
     return preview_answer(previews.preview(reader(), release, utcnow(), query.rollout))

@@ -1,4 +1,4 @@
-"""Asking why a device is answered as it is, and what a release would do."""
+"""Pages that explain the answer to a device, and fragments that preview the reach of a release."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from ota.web.updates.explain_views import explain_answer, preview_sentence
 
 blueprint = Blueprint("admin_explain", __name__, url_prefix="/apps/<slug>")
 
-_NOT_FORGED: dict[str, Any] = {"csrf": False}
-"""Asking changes nothing, and the address of a question may be passed on."""
+_WITHOUT_CSRF: dict[str, Any] = {"csrf": False}
+"""These forms change nothing, and the address of a question can be shared."""
 
 
 class ExplainForm(Form):
@@ -70,19 +70,13 @@ class ExplainForm(Form):
 @blueprint.get("/explain")
 @page(Access.VIEW)
 def show(slug: str) -> ResponseReturnValue:
-    """Why one device is offered what it is offered. The question is in the address, but for the id of a device that was looked up:
-    its hash stands for it there."""
+    """Explain the answer to one device.
+
+    The question is in the address. For a device that was looked up its hash is there, and not its id.
+    """
     app = app_in_view(slug)
-    form = ExplainForm(request.args, meta=_NOT_FORGED)
-    form.channel.choices = [channel.name for channel in app.channels]
-    form.platform.data = form.platform.data or Platform.ANDROID.value
-    form.channel.data = form.channel.data or apps.find_channel(app, None).name
-    form.current_version.data = with_plus(form.current_version.data)
-    device = request.args.get("device") if not form.device_id.data else None
-    device_id = looked_up(device) if device else form.device_id.data
-    if device and device_id is None:
-        form.form_errors.append("The id of this device is not kept. Enter it, or look the device up again.")
-        device = None
+    form = _form(app)
+    device, device_id = _device(form)
     found = _explained(app, form, device_id) if request.args and not form.form_errors else None
     view = explain_answer(found, device_id=device_id, locale=None) if found else None
     page_ = render_page(
@@ -94,7 +88,7 @@ def show(slug: str) -> ResponseReturnValue:
 @blueprint.get("/versions/<int:version_id>/preview")
 @page(Access.VIEW)
 def preview_version(slug: str, version_id: int) -> ResponseReturnValue:
-    """How many devices a release would reach: a fragment that the dialog loads."""
+    """Preview a release of a version: a fragment that the dialog loads."""
     app = app_in_view(slug)
     version = versions.get(reader(), version_id, app=app)
     form = _rollout_form(100)
@@ -108,7 +102,7 @@ def preview_version(slug: str, version_id: int) -> ResponseReturnValue:
 @blueprint.get("/releases/<int:release_id>/preview")
 @page(Access.VIEW)
 def preview_release(slug: str, release_id: int) -> ResponseReturnValue:
-    """How many devices a release would reach with another rollout: a fragment that its slider loads."""
+    """Preview a release at another rollout: a fragment that its slider loads."""
     app = app_in_view(slug)
     release = release_rows.get(reader(), release_id, app=app)
     try:
@@ -117,11 +111,43 @@ def preview_release(slug: str, release_id: int) -> ResponseReturnValue:
         return _fragment(wrong=error.message), 422
 
 
+def _form(app: App) -> ExplainForm:
+    form = ExplainForm(request.args, meta=_WITHOUT_CSRF)
+    form.channel.choices = [channel.name for channel in app.channels]
+    form.platform.data = form.platform.data or Platform.ANDROID.value
+    form.channel.data = form.channel.data or apps.find_channel(app, None).name
+    form.current_version.data = with_plus(form.current_version.data)
+    return form
+
+
+def _device(form: ExplainForm) -> tuple[str | None, str | None]:
+    """The hash of a device that was looked up, and the device's id, from the look-up or the form."""
+    device = request.args.get("device")
+    if form.device_id.data or not device:
+        return None, form.device_id.data
+    device_id = looked_up(device)
+    if device_id is None:
+        form.form_errors.append("The id of this device is not kept. Enter it, or look the device up again.")
+        return None, None
+    return device, device_id
+
+
 def _explained(app: App, form: ExplainForm, device_id: str | None) -> Explained | None:
-    """The explanation; None with the reason in the form where it can't be given."""
+    """The explanation; None with an error in the form if the question can't be answered."""
     if not form.validate():
         return None
-    inquiry = Inquiry(
+    device_hash = hashed(device_id) if device_id else None
+    try:
+        return explaining.explain_answer(
+            reader(), _inquiry(app, form, device_id), device_hash=device_hash, now=utcnow()
+        )
+    except OtaError as error:
+        show_error(form, error)
+        return None
+
+
+def _inquiry(app: App, form: ExplainForm, device_id: str | None) -> Inquiry:
+    return Inquiry(
         platform=form.platform.data,
         channel=form.channel.data,
         app=app.slug,
@@ -132,17 +158,11 @@ def _explained(app: App, form: ExplainForm, device_id: str | None) -> Explained 
         os_version=form.os_version.data,
         abis=tuple(each.strip() for each in (form.abis.data or "").split(",") if each.strip()),
     )
-    device_hash = hashed(device_id) if device_id else None
-    try:
-        return explaining.explain_answer(reader(), inquiry, device_hash=device_hash, now=utcnow())
-    except OtaError as error:
-        show_error(form, error)
-        return None
 
 
 def _rollout_form(percent: float) -> RolloutForm:
     given = request.args if request.args.get("rollout") else None
-    return RolloutForm(given, meta=_NOT_FORGED, rollout=percent)
+    return RolloutForm(given, meta=_WITHOUT_CSRF, rollout=percent)
 
 
 def _preview(form: RolloutForm, release: Release) -> ResponseReturnValue:

@@ -14,13 +14,17 @@ _ABIS = r"^[0-9A-Za-z_-]{1,20}(,[0-9A-Za-z_-]{1,20}){0,7}$(?!\n)"
 
 
 class ExplainQuery(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A device's question, as a check would put it. What is left out is taken from what the device last said of itself."""
+    """A question as a check asks it. Omitted fields are taken from the device's latest check."""
 
     platform: PlatformText
     current_version: (
         Annotated[
             str,
-            Meta(max_length=200, description="Needed for a device that never asked.", examples=["1.0.0+1"]),
+            Meta(
+                max_length=200,
+                description="Required for a device that has never checked.",
+                examples=["1.0.0+1"],
+            ),
         ]
         | None
     ) = None
@@ -36,7 +40,10 @@ class ExplainQuery(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[
             str,
             Meta(
-                max_length=200, pattern=_ABIS, description="With commas.", examples=["arm64-v8a,armeabi-v7a"]
+                max_length=200,
+                pattern=_ABIS,
+                description="Names separated by commas.",
+                examples=["arm64-v8a,armeabi-v7a"],
             ),
         ]
         | None
@@ -45,7 +52,10 @@ class ExplainQuery(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StepView(Struct, kw_only=True):
-    """One rule that was looked at. ``outcome`` is passed, held_back or info; without a release it is about the question or several."""
+    """One applied rule. ``outcome`` is passed, held_back or info.
+
+    Without a release it concerns several, or the question.
+    """
 
     rule: str
     outcome: str
@@ -57,7 +67,7 @@ class StepView(Struct, kw_only=True):
 
 
 class DecisionView(Struct, kw_only=True):
-    """What the device is answered."""
+    """The answer to the device."""
 
     update_available: bool
     reason: Reason
@@ -72,7 +82,7 @@ class DecisionView(Struct, kw_only=True):
 
 
 class KnownDeviceView(Struct, kw_only=True):
-    """What the device last said of itself."""
+    """The device as of its latest check."""
 
     app_version: str
     sdk: int | None
@@ -83,7 +93,7 @@ class KnownDeviceView(Struct, kw_only=True):
 
 
 class QueryView(Struct, kw_only=True):
-    """The question as it was understood. ``remembered``: fields that were taken from what the device last said."""
+    """The completed question. ``remembered``: fields that were taken from the device's latest check."""
 
     app: str
     platform: str
@@ -99,7 +109,7 @@ class QueryView(Struct, kw_only=True):
 
 
 class CatalogView(Struct, kw_only=True):
-    """What was chosen from: channels that were looked at, those left out because they are shut off, and how many live releases."""
+    """The considered channels, those left out because they are shut off, and the number of live releases."""
 
     channels: list[str]
     shut_off: list[str]
@@ -107,34 +117,36 @@ class CatalogView(Struct, kw_only=True):
 
 
 class ExplainAnswer(Struct, kw_only=True):
-    """The decision, and the way to it in the order in which the rules were looked at."""
+    """The decision, and the rules that led to it, in their order."""
 
     ok: bool = True
-    answer: Annotated[str, Meta(description="The decision in a sentence, for people.")]
+    answer: Annotated[str, Meta(description="The decision as a sentence.")]
     decision: DecisionView
     steps: list[StepView]
     query: QueryView
     catalog: CatalogView
-    device: Annotated[KnownDeviceView, Meta(description="Null for a device that is not known.")] | None
+    device: Annotated[KnownDeviceView, Meta(description="Null for an unknown device.")] | None
 
 
 class PreviewQuery(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Another rollout than the release has."""
+    """The rollout to preview. Default: that of the release."""
 
     rollout: BasisPoints | None = None
 
 
 class PreviewAnswer(Struct, kw_only=True):
-    """Of so many active devices so many would be offered it now."""
+    """How many of the active devices would be offered the release now."""
 
     ok: bool = True
     active: int
     offered: int
-    mandatory: Annotated[int, Meta(description="Of the offered: as a mandatory update.")]
-    current: Annotated[int, Meta(description="Run it already, or something newer.")]
-    held_back: Annotated[
-        dict[str, int], Meta(description="The others, by reason; also newer_release and floor_first.")
+    mandatory: Annotated[
+        int, Meta(description="Of the offered devices: those for which the update is mandatory.")
     ]
-    is_simulated: Annotated[bool, Meta(description="No device is known, so the active ones were made up.")]
-    is_sampled: Annotated[bool, Meta(description="Counted on a sample and scaled.")]
+    current: Annotated[int, Meta(description="Devices that run this version or a newer one.")]
+    held_back: Annotated[
+        dict[str, int], Meta(description="The other devices, by reason; also newer_release and floor_first.")
+    ]
+    is_simulated: Annotated[bool, Meta(description="No device is known, so made-up ones were counted.")]
+    is_sampled: Annotated[bool, Meta(description="Counted on a sample and scaled up.")]
     message: str

@@ -1,4 +1,4 @@
-"""From an explained decision, or a preview, to what callers see."""
+"""Explanations and previews as callers see them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ota.web.views import BLOCKED, MESSAGES, notes_for
 
 
 def explain_answer(found: Explained, *, device_id: str | None, locale: str | None) -> ExplainAnswer:
-    """The explanation as programs see it."""
+    """Return the explanation as programs see it."""
     return ExplainAnswer(
         answer=found.explanation.answer,
         decision=_decision(found, locale),
@@ -34,6 +34,7 @@ def explain_answer(found: Explained, *, device_id: str | None, locale: str | Non
 
 
 def preview_answer(found: Preview) -> PreviewAnswer:
+    """Return the preview as programs see it."""
     return PreviewAnswer(
         active=found.active,
         offered=found.offered,
@@ -47,10 +48,13 @@ def preview_answer(found: Preview) -> PreviewAnswer:
 
 
 def preview_sentence(found: Preview) -> str:
-    """The preview in a sentence."""
+    """Return the preview as a sentence."""
     if found.is_simulated:
         share = f"{100 * found.offered / found.active:.3g}" if found.active else "0"
-        return f"No device of this app is known yet. Of devices that run what was offered before, about {share} % would get it now."
+        return (
+            "No device of this app is known yet. "
+            f"Of devices that run what was offered before, about {share} % would get it now."
+        )
     devices = "active device" if found.active == 1 else "active devices"
     return f"Of your {found.active:,} {devices}, about {found.offered:,} would get it now."
 

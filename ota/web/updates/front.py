@@ -1,6 +1,6 @@
-"""What stands before Flask for one address: an update check that goes well is answered without it.
+"""The WSGI application before Flask: it answers successful update checks without it.
 
-Everything else, also of that address, goes on to Flask with its body: whatever is refused is refused there, in one way.
+All other requests go on to Flask, and so do checks that fail: errors are answered in one place.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ PATH = "/api/updates/check"
 
 
 class Front:
-    """A WSGI application before another one."""
+    """Answers plain update checks, and passes other requests to the application behind it."""
 
     def __init__(self, app: Flask, settings: Settings, behind: WSGIApplication) -> None:
         self._answer = hot_path(app).answer
         self.behind = behind
-        """What is asked when there is more to say than a plain answer."""
-
+        """The application that answers all other requests."""
         self._proxies = settings.trusted_proxies
         self._headers = [("Content-Type", JSON), *NOT_KEPT.items(), *headers(settings).items()]
 
@@ -44,7 +43,7 @@ class Front:
                 raise EOFError
             body = self._answer(raw, utcnow(), _address(environ, self._proxies))
         except Exception:
-            # Asked once more, where failures are turned into answers.
+            # Flask answers again, and turns the error into an answer.
             environ["wsgi.input"] = BytesIO(raw)
             return self.behind(environ, start_response)
         start_response("200 OK", [*self._headers, ("Content-Length", str(len(body)))])
@@ -52,16 +51,19 @@ class Front:
 
 
 def _address(environ: WSGIEnvironment, proxies: int) -> str:
-    """Who asks, as far as the proxies that are trusted say so: read as Werkzeug's ``ProxyFix`` reads it, which stands behind this."""
+    """The client's address, from the trusted proxies.
+
+    Reads the header as Werkzeug's ``ProxyFix`` does in Flask.
+    """
     if proxies:
-        named = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        if len(named) >= proxies and (found := named[-proxies].strip()):
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if len(forwarded) >= proxies and (found := forwarded[-proxies].strip()):
             return str(found)
     return environ.get("REMOTE_ADDR") or ""
 
 
 def _is_plain(environ: WSGIEnvironment) -> bool:
-    """Is it a JSON body of a known and small size, and nothing beside it?"""
+    """Whether the request has a JSON body of a known, small size, and no query."""
     length, content_type = environ.get("CONTENT_LENGTH") or "", environ.get("CONTENT_TYPE") or ""
     return (
         (content_type == JSON or content_type.startswith(JSON + ";"))
@@ -75,5 +77,5 @@ def _is_plain(environ: WSGIEnvironment) -> bool:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Stand before everything that is there already."""
+    """Put the front before the application."""
     app.wsgi_app = Front(app, settings, app.wsgi_app)  # type: ignore[method-assign]
