@@ -19,7 +19,7 @@ from ota.storage.local import LocalStore
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The WSGI application. Without settings they are read from the environment."""
+    """Return the WSGI application. Without ``settings`` they are read from the environment."""
     if settings is None:
         logs.set_up()
         settings = from_environment()
@@ -40,18 +40,18 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def serve() -> Flask:
-    """The WSGI application for a web process that keeps running."""
+    """Return the WSGI application for a web process that keeps running."""
     app = create_app()
     settings = part(Settings, app)
     if settings.web_affinity:
         affinity.stay_on_one_core(settings.data_path / "tmp")
-    # What is there now stays: the garbage collector looking through it once more would let every check wait for some 30 ms.
+    # These objects stay: a garbage collection that scans them again would delay every check by about 30 ms.
     gc.freeze()
     return app
 
 
 def main() -> int:
-    """Serve until told to stop. Answers the exit status."""
+    """Serve until SIGTERM or SIGINT. Return the exit status."""
     logs.set_up()
     try:
         settings = from_environment()
@@ -63,10 +63,10 @@ def main() -> int:
     except (SettingsError, supervisor.NotStartable, OSError, SQLAlchemyError) as error:
         print(f"Not started. {error}", file=sys.stderr)
         return 2
-    part(Incoming, app).discard_parts()  # Nobody is receiving yet: what is there was cut off.
+    part(Incoming, app).discard_parts()  # No upload is being received yet: these were cut off.
     cli.print_welcome(settings, first)
     environ = {**os.environ, "TMPDIR": str(settings.data_path / "tmp"), "PYTHONUNBUFFERED": "1"}
-    supervisor.Supervisor(supervisor.commands(settings, address), environ).run()
+    supervisor.Supervisor(supervisor.children(settings, address), environ).run()
     os.close(lock)
     return 0
 

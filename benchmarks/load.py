@@ -55,7 +55,7 @@ def serving(settings: Settings, environ: dict[str, str], target: str) -> Iterato
     """One web process with the options that the program itself uses, and this application in it."""
     command = [
         target if part == "app:serve" else part
-        for part in supervisor.commands(settings, "127.0.0.1")[0].command
+        for part in supervisor.children(settings, "127.0.0.1")[0].command
     ]
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **environ, "OTA_PORT": str(settings.port)}

@@ -11,13 +11,13 @@ database = current_app.extensions["migrate"].db
 
 
 def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
-    """Migrations stand alone: they name plain types, never ours, which may change."""
+    """Write plain types into migrations instead of the application's own, which can change."""
     return "sa.DateTime()" if kind == "type" and type(item).__name__ == "UtcDateTime" else False
 
 
 def run() -> None:
-    """All or nothing. SQLite rebuilds tables in batches, for which foreign keys have to rest."""
-    # The option makes SQLite take its write lock at once, see ota/db.py.
+    """Run all migrations or none. SQLite rebuilds tables in batches, which needs foreign keys off."""
+    # The option makes SQLite take its write lock at the start, see ota/db.py.
     with database.engine.connect().execution_options(ota_write=True) as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if is_sqlite:
@@ -43,7 +43,7 @@ def run() -> None:
             if is_sqlite:
                 connection.connection.dbapi_connection.execute("PRAGMA foreign_keys = ON")
             else:
-                connection.invalidate()  # Not back into the pool without its time limit.
+                connection.invalidate()  # It has no time limit, so it must not return to the pool.
 
 
 if context.is_offline_mode():

@@ -1,4 +1,4 @@
-"""What a fresh installation needs before it can be used: tables, a first administrator, a token, an app."""
+"""Prepare a new installation: tables, a first administrator, a token, an app."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREPARATION_LOCK = 0x07A_07A
 
 @dataclass(frozen=True, slots=True)
 class FirstAccess:
-    """What the first start prints once. A field is None where the operator chose the value in the settings."""
+    """First administrator's access, printed once. A field is None if the operator set the value."""
 
     email: str
     password: str | None
@@ -32,7 +32,7 @@ class FirstAccess:
 
 
 def prepare(app: Flask, settings: Settings) -> FirstAccess | None:
-    """Bring the database up to date and make the first administrator if there is nobody yet. Safe to run every start."""
+    """Migrate the database and create the first administrator if there is no account. Safe at every start."""
     with app.app_context(), _one_at_a_time():
         upgrade()
         return _first_access(settings)
@@ -46,7 +46,7 @@ def migrate_database() -> None:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Of several servers that start on one PostgreSQL, only one prepares it; a SQLite file has one server."""
+    """Let one of several servers that start on one PostgreSQL prepare it. A SQLite file has one server."""
     if db.engine.dialect.name != "postgresql":
         yield
         return
@@ -57,7 +57,7 @@ def _one_at_a_time() -> Iterator[None]:
             yield
         finally:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _PREPARATION_LOCK})
-            connection.invalidate()  # Not back into the pool without its time limit.
+            connection.invalidate()  # It has no time limit, so it must not return to the pool.
 
 
 def _first_access(settings: Settings) -> FirstAccess | None:

@@ -1,4 +1,4 @@
-"""Commands for the operator of the machine: ``flask --app app <command>``, and what the start prints."""
+"""Commands for the operator, ``flask --app app <command>``, and the text that the start prints."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def init_app(app: Flask) -> None:
 
 
 def print_welcome(settings: Settings, first: FirstAccess | None) -> None:
-    """Say where the server is and, on the first start only, how to get in."""
+    """Print the server's address and, at the first start only, the first administrator's access."""
     lines = ["", f"  Serving on {settings.public_url} (API documentation: {settings.public_url}/docs)"]
     if first is not None:
         lines += ["", "  First administrator. This is shown once:", f"    e-mail    {first.email}"]
@@ -42,14 +42,15 @@ def print_welcome(settings: Settings, first: FirstAccess | None) -> None:
     if not settings.base_url and settings.host not in {"127.0.0.1", "localhost", "::1"}:
         lines += [
             "",
-            "  OTA_BASE_URL is not set: devices would be sent to the address above. Set it to the public one.",
+            "  OTA_BASE_URL is not set: devices would be sent to the address above. "
+            "Set it to the public one.",
         ]
     print("\n".join([*lines, ""]), flush=True)
 
 
 @click.command("prepare")
 def prepare() -> None:
-    """Migrate the database and make the first administrator, as the start does."""
+    """Migrate the database and create the first administrator, as the start does."""
     from flask import current_app
 
     settings = part(Settings)
@@ -60,7 +61,7 @@ def prepare() -> None:
 @click.argument("email")
 @click.option("--role", type=ROLES, default=Role.VIEWER.value, show_default=True)
 def create_user(email: str, role: str) -> None:
-    """Make a person with a new password, which is printed once."""
+    """Create a person with a new password, which is printed once."""
     password = secrets.token_urlsafe(12)
 
     def act() -> None:
@@ -89,9 +90,9 @@ def reset_password(email: str) -> None:
 @click.argument("email")
 @click.argument("name")
 @click.option("--role", type=ROLES, default=Role.PUBLISHER.value, show_default=True)
-@click.option("--days", type=int, default=None, help="Days until it expires; never without it.")
+@click.option("--days", type=int, default=None, help="Days until it expires. Without it, it never expires.")
 def create_token(email: str, name: str, role: str, days: int | None) -> None:
-    """Make an API token for a person. It is printed once."""
+    """Create an API token for a person. It is printed once."""
     secret = ""
 
     def act() -> None:

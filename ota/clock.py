@@ -1,4 +1,4 @@
-"""The one place that reads the clock, so that tests can hold it still."""
+"""The only place that reads the clock, so that tests can hold it still."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utcnow() -> datetime:
-    """The present moment, aware, in UTC, to the microsecond."""
+    """Return the current time: aware, UTC, to the microsecond."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The database: engine set-up, the one way to write, and compare-and-set."""
+"""The database: engine set-up, transactions, and compare-and-set."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ db = SQLAlchemy(metadata=Base.metadata)
 migrate = Migrate(directory=str(ROOT / "migrations"))
 
 MAX_ID = 2**31 - 1
-"""The largest primary key; asking the database for more is an error on some, so nobody asks."""
+"""Largest primary key. PostgreSQL raises an error for a larger one, so callers check first."""
 
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
-"""What is raised when the database does not answer."""
+"""Errors raised when the database does not answer."""
 
 BUSY_TIMEOUT_MS = 15_000
 _WRITE = "ota_write"
 _LAST_ACTS = "ota_last_acts"
 _LISTENERS = "ota_commit_listeners"
-# A server that is gone, or busy beyond use, is an error within seconds and not a request that hangs.
+# A server that is away or overloaded causes an error within seconds instead of a request that hangs.
 _POSTGRESQL = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
@@ -43,12 +43,12 @@ _POSTGRESQL = {
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Bind the database that the settings name to the application."""
+    """Bind the database of the settings to the application."""
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.sqlalchemy_url
     is_sqlite = settings.sqlalchemy_url.startswith("sqlite")
-    # Every web thread may hold a connection for the moment of its query; none is held while a download runs.
+    # Each web thread can hold a connection during a query; none is held while a download runs.
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        # A SQLite connection costs little to keep and much to open; one beyond the pool's size is opened every time.
+        # SQLite connections are cheap to keep and expensive to open; those beyond the pool are not kept.
         "pool_size": settings.web_threads if is_sqlite else 8,
         "max_overflow": 8 if is_sqlite else 32,
         "pool_timeout": 10,
@@ -56,9 +56,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         "connect_args": {} if is_sqlite else _POSTGRESQL,
     }
     db.init_app(app)
-    app.teardown_appcontext(
-        _put_session_away
-    )  # Before Flask-SQLAlchemy does it, which fails with the database.
+    # Registered before Flask-SQLAlchemy's own teardown, which would raise if the connection was lost.
+    app.teardown_appcontext(_remove_session)
     migrate.init_app(app, db, render_as_batch=True, compare_type=True)
     if is_sqlite:
         with app.app_context():
@@ -67,10 +66,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """The one way to write: commits when the block ends well, rolls back when it raises.
+    """Open the only kind of transaction that writes. Commits at the end of the block; an error rolls back.
 
-    Whatever was read before is read again inside, so that a decision never rests on a stale row. On SQLite the write
-    lock is taken at once (``BEGIN IMMEDIATE``). Blocks don't nest: a nested one raises ``RuntimeError``.
+    Rows that were read before are read again inside, so that no decision rests on a stale row. On SQLite the
+    write lock is taken at the start (``BEGIN IMMEDIATE``). Blocks do not nest: a nested one raises
+    ``RuntimeError``.
     """
     session = db.session()
     if session.info.get(_WRITE):
@@ -94,20 +94,20 @@ def transaction() -> Iterator[Session]:
 
 
 def before_commit(session: Session, key: tuple[str, int], act: Callable[[], None]) -> None:
-    """Do this as the last thing of the transaction, once for each key, in the order of the keys."""
+    """Run ``act`` at the end of the transaction: once for each key, in the order of the keys."""
     session.info[_LAST_ACTS][key] = act
 
 
 def after_commit(app: Flask, listener: Callable[[Collection[tuple[str, int]]], None]) -> None:
-    """Tell the listener after each transaction of this process which keys `before_commit` was given in it."""
+    """Call the listener after each transaction of this process with the keys given to `before_commit`."""
     app.extensions.setdefault(_LISTENERS, []).append(listener)
 
 
 @contextmanager
 def snapshot() -> Iterator[Session]:
-    """A session of its own that sees one state of the database, whatever is committed meanwhile. For reading."""
+    """Open a separate session for reading that sees one state of the database, despite commits meanwhile."""
     with Session(db.engine) as session:
-        # On SQLite every transaction is like that.
+        # On SQLite every transaction reads one state.
         session.connection(
             execution_options={}
             if db.engine.dialect.name == "sqlite"
@@ -117,16 +117,16 @@ def snapshot() -> Iterator[Session]:
 
 
 def reader() -> Session:
-    """The session of this request or task, for reading."""
+    """Return the session of this request or task, for reading."""
     return db.session()
 
 
-def _put_session_away(_: BaseException | None) -> None:
-    """A database that goes away after everything was read and written spoils no answer."""
+def _remove_session(_: BaseException | None) -> None:
+    """Close the session. If the database went away after all work was done, the answer is still sent."""
     try:
         db.session.remove()
     except DBAPIError as error:
-        log.warning("a connection was lost at the end of its use: %s", first_line(error))
+        log.warning("a connection was lost while its session was closed: %s", first_line(error))
         db.session.registry.clear()
 
 
@@ -137,10 +137,12 @@ def compare_and_set(
     expected: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> bool:
-    """Write ``values`` to the row with this primary key only if it still has the expected values. True when it was written.
+    """Write ``values`` to the row with this primary key if it still has the expected values.
 
-    An expected value may be a set or frozenset: any of its members will do. If the session holds the row, it is read
-    again at the next access; other objects of the session stay as they were read.
+    Returns whether the row was written.
+
+    An expected value can be a set or frozenset, which matches any of its members. If the session holds the
+    row, it is read again at the next access; other objects of the session stay as they were read.
     """
     session.flush()
     statement = update(model).values(**values)
@@ -158,14 +160,14 @@ def compare_and_set(
 
 
 def first_line(error: Exception) -> str:
-    """What a database error says, without the statement and its values: one line for the log."""
+    """Return one line for the log: the database's message, without the statement and its values."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
 
 
 def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
-        # The driver must not begin transactions by itself: "begin" below decides which kind.
+        # The driver must not begin transactions itself: `begin` below chooses the kind.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

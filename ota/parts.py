@@ -1,4 +1,4 @@
-"""The parts that an application is made of, found by their type: settings, stores, limits, the journal."""
+"""Parts of an application, found by their type: settings, stores, limits, the journal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _KEY = "ota_parts"
 
 
 def add_part(app: Flask, kind: type[T], part: T) -> None:
-    """Make a part known to the application. Each kind has one part; adding it again replaces it."""
+    """Register a part with the application. Each kind has one part; adding it again replaces it."""
     parts: dict[type, object] = app.extensions.setdefault(_KEY, {})
     parts[kind] = part
 
 
 def part(kind: type[T], app: Flask | None = None) -> T:
-    """Return the part of this kind of the given application, or of the current one. Raises `KeyError` if it has none."""
+    """Return a part of ``app``, or of the current application. Raises `KeyError` if there is none."""
     return cast(T, (app or current_app).extensions[_KEY][kind])

@@ -1,4 +1,4 @@
-"""What the Celery worker does. Each task is a door: it calls one function and may run twice."""
+"""Tasks of the Celery worker. Each task calls one verb and can run twice without harm."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _MAX_BATCHES = 200
 
 @shared_task(name=queue.PROCESS_UPLOAD)
 def process_upload(upload_id: str) -> None:
-    """Measure, read, store one upload and make its version."""
-    with database_may_be_away():  # The row is sent again when its lease has run out.
+    """Measure, read and store one upload, and create its version."""
+    with database_may_be_away():  # The upload is sent again when its lease has expired.
         process(current_app._get_current_object(), upload_id)  # type: ignore[attr-defined]
 
 
 @contextmanager
 def database_may_be_away() -> Iterator[None]:
-    """A periodic task comes again: a database that does not answer is one line in the log, not a traceback each time."""
+    """Log one line if the database does not answer, instead of a traceback: a periodic task runs again."""
     try:
         yield
     except DBAPIError as error:
@@ -51,7 +51,7 @@ def database_may_be_away() -> Iterator[None]:
 
 @shared_task(name="ota.resend_stalled")
 def resend_stalled() -> None:
-    """Send the uploads again whose message was lost or whose worker died."""
+    """Send uploads again whose message was lost or whose worker died."""
     show_life(current_app)
     lease = timedelta(seconds=current_app.config["OTA_LEASE_SECONDS"])
     stalled: Sequence[str] = ()
@@ -63,14 +63,14 @@ def resend_stalled() -> None:
 
 @shared_task(name="ota.heartbeat")
 def heartbeat() -> None:
-    """Note that scheduler, broker and worker are alive."""
+    """Record that scheduler, broker and worker work together."""
     with database_may_be_away(), transaction() as session:
         machine_heartbeat.beat(session, machine_heartbeat.WORKER, now=utcnow())
 
 
 @worker_ready.connect
 def announce(sender: Any, **_: Any) -> None:
-    """A worker that has just started need not wait for the scheduler to be known."""
+    """Record a started worker at once, before the scheduler's first heartbeat."""
     with sender.app.flask_app.app_context():
         show_life(current_app)
         heartbeat.run()
@@ -78,14 +78,17 @@ def announce(sender: Any, **_: Any) -> None:
 
 @shared_task(name="ota.forget_devices")
 def forget_devices() -> None:
-    """Delete what is known of devices that no longer ask."""
+    """Delete devices that have stopped checking for updates."""
     with database_may_be_away(), transaction() as session:
         devices.forget_old(session, now=utcnow())
 
 
 @shared_task(name="ota.advance_plans")
 def advance_plans() -> None:
-    """Open releases further whose soak has passed; one transaction for each, so that none waits for another's trouble."""
+    """Take the next step of each plan whose soak has passed.
+
+    One transaction each, so that no plan delays another.
+    """
     with database_may_be_away():
         for release_id in plans.due(reader(), now=utcnow()):
             with transaction() as session:
@@ -94,7 +97,7 @@ def advance_plans() -> None:
 
 @shared_task(name="ota.evaluate_health")
 def evaluate_health() -> None:
-    """Look at what the devices of each release reported, and stop one that is bad; a short transaction for each."""
+    """Evaluate the health tests of each started release and halt a bad one. One short transaction each."""
     with database_may_be_away():
         for release_id in watch.watched(reader(), now=utcnow()):
             watch.look_once(release_id)
@@ -102,14 +105,14 @@ def evaluate_health() -> None:
 
 @shared_task(name="ota.roll_up")
 def roll_up() -> None:
-    """Write down what the devices run today."""
+    """Store today's adoption: the number of active devices by version."""
     with database_may_be_away(), transaction() as session:
         adoption.note_adoption(session, now=utcnow())
 
 
 @shared_task(name="ota.prune_telemetry")
 def prune_telemetry() -> None:
-    """Delete reports that are older than they are kept; a transaction for each batch, so that counting goes on meanwhile."""
+    """Delete expired reports. One transaction for each batch, so that counting continues meanwhile."""
     with database_may_be_away():
         for _ in range(_MAX_BATCHES):
             with transaction() as session:
@@ -120,7 +123,7 @@ def prune_telemetry() -> None:
 
 @shared_task(name="ota.warn_expiring")
 def warn_expiring() -> None:
-    """Tell people of provisioning profiles that are about to expire; one transaction for each app."""
+    """Send the alert ``profile.expiring`` for profiles that expire soon. One transaction for each app."""
     with database_may_be_away():
         for app_id in expiring_profiles.candidates(reader()):
             with transaction() as session:
@@ -129,14 +132,14 @@ def warn_expiring() -> None:
 
 @shared_task(name="ota.forget_deliveries")
 def forget_deliveries() -> None:
-    """Delete what was sent more than 30 days ago."""
+    """Delete finished deliveries that are more than 30 days old."""
     with database_may_be_away(), transaction() as session:
         deliveries.forget_old(session, now=utcnow())
 
 
 @shared_task(name="ota.sweep_incoming")
 def sweep_incoming() -> None:
-    """Delete files in the quarantine that no upload waits for: a process died while it received them."""
+    """Delete files in the quarantine that belong to no upload, because their web process died."""
     with database_may_be_away():
         keep = uploads.unfinished_ids(reader())
         part(Incoming).sweep(keep, ABANDONED_AFTER_SECONDS)

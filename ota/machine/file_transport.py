@@ -1,7 +1,8 @@
 """Celery's filesystem transport with messages that appear whole or not at all.
 
-kombu's own opens a file, then locks it, then writes: whoever reads in between finds an empty message and its worker ends.
-Here a message is written beside the queue and renamed into it, and a reader takes it by renaming: of two readers one wins.
+kombu's transport opens a file, then locks it, then writes: a reader in between finds an empty message, and
+its worker ends. Here a message is written under another name and renamed into the queue. A reader takes a
+message by renaming it, so that one of two readers gets it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ SCHEME = "files"
 TRANSPORT_ALIASES[SCHEME] = f"{__name__}:Transport"
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]
+class FileChannel(filesystem.Channel):  # type: ignore[misc]
     """One direct exchange, any number of writers and readers on one machine."""
 
     def get_table(self, exchange: str) -> list[Any]:
-        """The queues of an exchange; none while nobody has bound one."""
+        """Return the queues of an exchange: none before one is bound."""
         with suppress(ValueError):
             return list(super().get_table(exchange))
         return []
@@ -62,24 +63,22 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
             try:
                 return loads(raw.decode())
             except ValueError:
-                log.warning(
-                    "a damaged message was dropped: %s. The periodic task sends what it spoke of again.", name
-                )
+                log.warning("dropped the damaged message %s; the periodic task sends its upload again", name)
         raise Empty
 
 
 class Transport(filesystem.Transport):  # type: ignore[misc]
-    """What Celery is told to use."""
+    """The transport for the scheme `SCHEME`."""
 
-    Channel = Channel
+    Channel = FileChannel
 
 
 def _write_whole(path: Path, text: str) -> None:
-    beside = path.with_name(f"{uuid.uuid4().hex}.part")
+    draft = path.with_name(f"{uuid.uuid4().hex}.part")
     try:
-        beside.write_text(text)
-        beside.rename(path)
+        draft.write_text(text)
+        draft.rename(path)
     except OSError as error:
         with suppress(OSError):
-            beside.unlink()
-        raise ChannelError(f"the message folder can't be written: {error.strerror}") from error
+            draft.unlink()
+        raise ChannelError(f"the message folder cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Signs of life: is the database there, when was a worker last seen?"""
+"""Heartbeats: whether the database answers, and when a worker was last known to work."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ WORKER_IS_LATE_AFTER = timedelta(seconds=90)
 
 
 def check_database(session: Session) -> None:
-    """Raises what the database raises when it doesn't answer."""
+    """Query the database. Raises its own error if it does not answer."""
     session.execute(text("SELECT 1"))
 
 
 def beat(session: Session, component: str, *, now: datetime) -> None:
-    """Note that a part of the server is alive."""
+    """Record that a component of the server is alive."""
     session.merge(Heartbeat(component=component, seen_at=now))
 
 
 def last_seen(session: Session, component: str) -> datetime | None:
+    """Return when the component was last known to be alive, or None."""
     heartbeat = session.get(Heartbeat, component)
     return heartbeat.seen_at if heartbeat else None

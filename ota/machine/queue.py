@@ -1,4 +1,4 @@
-"""Celery: one application, two brokers. A message is only a hint; the rows say what has to be done."""
+"""Celery: one application, two brokers. A message is only a hint; the rows decide what has to be done."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ log = logging.getLogger(__name__)
 
 SOFT_TIME_LIMIT = 540
 HARD_TIME_LIMIT = 600
-# Redis gives a message back when it was not acknowledged for so long: longer than the longest task.
+# Redis delivers a message again after this time without acknowledgment. Longer than the longest task.
 _VISIBILITY_TIMEOUT = HARD_TIME_LIMIT + 60
+_DAY = 86_400.0
 
 PROCESS_UPLOAD = "ota.process_upload"
 
 
 def init_app(app: Flask, settings: Settings) -> Celery:
-    """Make the Celery application that runs tasks inside this Flask application."""
+    """Create the Celery application that runs tasks inside this Flask application."""
 
     class FlaskTask(Task):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -46,18 +47,21 @@ def init_app(app: Flask, settings: Settings) -> Celery:
 
 
 def enqueue(app: Flask, task: str, *args: Any) -> bool:
-    """Send a message, after the commit. False when the broker is down: the periodic task will send it again."""
+    """Send a message, after the commit.
+
+    Return False if the broker is down: the periodic task sends it again.
+    """
     celery: Celery = app.extensions["celery"]
     try:
         celery.send_task(task, args=args, retry=False)
-    except Exception as error:  # Each transport fails with classes of its own; none may fail the caller.
-        log.warning("%s%r was not sent, the periodic task will do it: %s", task, args, error)
+    except Exception as error:  # Each transport has its own errors; none of them fails the caller.
+        log.warning("%s%r was not sent; the periodic task sends it again: %s", task, args, error)
         return False
     return True
 
 
 def check_broker(app: Flask) -> None:
-    """Raises what the broker raises when it can't be reached."""
+    """Connect to the broker. Raises its own error if it cannot be reached."""
     celery: Celery = app.extensions["celery"]
     with celery.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
@@ -85,44 +89,34 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "timezone": "UTC",
         "beat_schedule_filename": str(settings.data_path / "beat-schedule"),
         "beat_max_loop_interval": 5,
-        "beat_schedule": {
-            "resend-stalled": {
-                "task": "ota.resend_stalled",
-                "schedule": settings.resend_interval,
-                "options": {"expires": 30},
-            },
-            "advance-plans": {"task": "ota.advance_plans", "schedule": 15.0, "options": {"expires": 60}},
-            "evaluate-health": {"task": "ota.evaluate_health", "schedule": 60.0, "options": {"expires": 60}},
-            "warn-expiring": {
-                "task": "ota.warn_expiring",
-                "schedule": 86_400.0,
-                "options": {"expires": 3600},
-            },
-            "forget-deliveries": {
-                "task": "ota.forget_deliveries",
-                "schedule": 86_400.0,
-                "options": {"expires": 3600},
-            },
-            "heartbeat": {"task": "ota.heartbeat", "schedule": 20.0, "options": {"expires": 60}},
-            "forget-devices": {
-                "task": "ota.forget_devices",
-                "schedule": 86_400.0,
-                "options": {"expires": 3600},
-            },
-            "roll-up": {"task": "ota.roll_up", "schedule": 300.0, "options": {"expires": 300}},
-            "prune-telemetry": {
-                "task": "ota.prune_telemetry",
-                "schedule": 3600.0,
-                "options": {"expires": 600},
-            },
-            "sweep-incoming": {"task": "ota.sweep_incoming", "schedule": 3600.0, "options": {"expires": 600}},
-        },
+        "beat_schedule": _schedule(settings),
     }
 
 
+def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the periodic tasks, in the order of Celery's configuration."""
+    return {
+        "resend-stalled": _every(settings.resend_interval, "ota.resend_stalled", expires=30),
+        "advance-plans": _every(15.0, "ota.advance_plans", expires=60),
+        "evaluate-health": _every(60.0, "ota.evaluate_health", expires=60),
+        "warn-expiring": _every(_DAY, "ota.warn_expiring", expires=3600),
+        "forget-deliveries": _every(_DAY, "ota.forget_deliveries", expires=3600),
+        "heartbeat": _every(20.0, "ota.heartbeat", expires=60),
+        "forget-devices": _every(_DAY, "ota.forget_devices", expires=3600),
+        "roll-up": _every(300.0, "ota.roll_up", expires=300),
+        "prune-telemetry": _every(3600.0, "ota.prune_telemetry", expires=600),
+        "sweep-incoming": _every(3600.0, "ota.sweep_incoming", expires=600),
+    }
+
+
+def _every(seconds: float, task: str, *, expires: int) -> dict[str, Any]:
+    """Return a schedule entry. A message that waited longer than ``expires`` seconds is dropped."""
+    return {"task": task, "schedule": seconds, "options": {"expires": expires}}
+
+
 def _redis_options() -> dict[str, Any]:
-    # kombu looks for unacknowledged messages every interval x throttle seconds (100 by default) and gives back those
-    # older than the visibility timeout (an hour by default): all three have to be set.
+    # Every interval x throttle seconds (100 by default) kombu redelivers unacknowledged messages that are
+    # older than the visibility timeout (an hour by default), so all three have to be set.
     return {
         "visibility_timeout": _VISIBILITY_TIMEOUT,
         "unacked_restore_interval": 5,
@@ -130,7 +124,7 @@ def _redis_options() -> dict[str, Any]:
         "socket_connect_timeout": 2,
         "socket_timeout": 30,
         "socket_keepalive": True,
-        # Sending to a broker that is down gives up at once: the upload is safe and is sent again later.
+        # Give up at once if the broker is down: the upload is stored and its message is sent again later.
         "max_retries": 1,
         "interval_start": 0,
         "interval_step": 0.1,

@@ -1,4 +1,4 @@
-"""One foreground program for one machine: web server, worker and scheduler, started, watched and stopped together."""
+"""The supervisor: one foreground program that starts, watches and restarts the processes of one machine."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ log = logging.getLogger("ota.machine.supervisor")
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
 STEADY_AFTER = 60.0
-"""A child that has run so many seconds is steady: its next death starts the back-off anew."""
+"""Seconds after which a child counts as steady. When it dies later, its back-off starts at the first step."""
 
 STARTUP_GRACE = 10.0
 STOP_TIMEOUT = 25.0
 SENDER_SILENT_AFTER = 60.0
 _PR_SET_PDEATHSIG = 1
+_CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "celery_worker")
+_NO_CHATTER = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 class NotStartable(RuntimeError):
-    """The program can't serve: its data folder or its address is taken or can't be used."""
+    """The program cannot serve: its data folder or its address is taken or unusable."""
 
 
 @dataclass
 class Child:
-    """A process that shall always run."""
+    """A process that is kept running."""
 
     name: str
     command: Sequence[str]
@@ -46,15 +48,18 @@ class Child:
     restart_at: float = 0.0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     sign_of_life: Path | None = None
-    """A file that the child touches while it works; None for a child whose life is its process."""
+    """File that the child touches while it works. None: the child is alive as long as its process is."""
 
     silent_after: float = 0.0
+    """Seconds without a sign of life after which the child is killed."""
 
 
 def free_address(settings: Settings) -> str:
-    """The numeric address to listen on. Raises `NotStartable` when the host is unknown or the port is taken.
+    """Return the numeric address to listen on.
 
-    The web server shares its port between processes, so it would not notice a stranger on the same port.
+    Raises `NotStartable` if the host is unknown or the port is taken.
+
+    The web server shares its port between processes, so it would not notice another program on the same port.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -65,74 +70,67 @@ def free_address(settings: Settings) -> str:
             probe.bind(address)
     except OSError as error:
         raise NotStartable(
-            f"OTA_HOST and OTA_PORT: can't listen on {settings.host} port {settings.port}: {error.strerror or error}."
+            f"OTA_HOST and OTA_PORT: can't listen on {settings.host} port {settings.port}: "
+            f"{error.strerror or error}."
         ) from error
     return str(address[0])
 
 
-def commands(settings: Settings, address: str) -> list[Child]:
-    """The children, in the order in which they start."""
-    python = sys.executable
-    celery = [python, "-m", "celery", "--quiet", "-A", "celery_worker"]
-    web = [
-        python,
+def children(settings: Settings, address: str) -> list[Child]:
+    """Return the children, in the order in which they start.
+
+    ``address`` is the one that the web server listens on.
+    """
+    return [
+        Child("web", _web_server(settings, address)),
+        Child(
+            "worker",
+            [*_CELERY, "worker", "--loglevel", "INFO", *_NO_CHATTER],
+            sign_of_life=settings.worker_sign_path,
+            silent_after=6 * settings.resend_interval,
+        ),
+        Child("beat", [*_CELERY, "beat", "--loglevel", "WARNING", "--pidfile", ""]),
+        Child("drain", [sys.executable, "-m", "ota.programs.count_reports"]),
+        Child(
+            "deliver",
+            [sys.executable, "-m", "ota.programs.send_alerts"],
+            sign_of_life=settings.sender_sign_path,
+            silent_after=SENDER_SILENT_AFTER,
+        ),
+    ]
+
+
+def _web_server(settings: Settings, address: str) -> list[str]:
+    options = {
+        "--interface": "wsgi",
+        "--host": address,
+        "--port": settings.port,
+        "--workers": settings.web_workers,
+        "--blocking-threads": settings.web_threads,
+        "--blocking-threads-idle-timeout": 60,
+        "--backlog": 2048,
+        "--http": 1,
+        "--workers-kill-timeout": 10,
+        "--log-level": "error",
+    }
+    given = [str(part) for option in options.items() for part in option]
+    return [
+        sys.executable,
         "-m",
         "granian",
-        "--interface",
-        "wsgi",
         "--factory",
-        "app:serve",
-        "--host",
-        address,
-        "--port",
-        str(settings.port),
-        "--workers",
-        str(settings.web_workers),
-        "--blocking-threads",
-        str(settings.web_threads),
-        "--blocking-threads-idle-timeout",
-        "60",
-        "--backlog",
-        "2048",
-        "--http",
-        "1",
+        *given,
         "--respawn-failed-workers",
-        "--workers-kill-timeout",
-        "10",
-        "--log-level",
-        "error",
         "--no-ws",
-    ]
-    worker = [
-        *celery,
-        "worker",
-        "--loglevel",
-        "INFO",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-    ]
-    beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]
-    watched = Child(
-        "worker", worker, sign_of_life=settings.worker_sign_path, silent_after=6 * settings.resend_interval
-    )
-    sender = Child(
-        "deliver",
-        [python, "-m", "ota.programs.send_alerts"],
-        sign_of_life=settings.sender_sign_path,
-        silent_after=SENDER_SILENT_AFTER,
-    )
-    return [
-        Child("web", web),
-        watched,
-        Child("beat", beat),
-        Child("drain", [python, "-m", "ota.programs.count_reports"]),
-        sender,
+        "app:serve",
     ]
 
 
 def lock_data_folder(folder: Path) -> int:
-    """Hold the data folder for this program. Raises `NotStartable`; the lock goes with the process."""
+    """Lock the data folder for this process and return the descriptor.
+
+    Raises `NotStartable` if it is locked.
+    """
     descriptor = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,7 +141,7 @@ def lock_data_folder(folder: Path) -> int:
 
 
 class Supervisor:
-    """Runs children until it is told to stop; restarts those that die, waiting longer each time."""
+    """Runs children until it has to stop. Restarts those that die, after a longer wait each time."""
 
     def __init__(
         self, children: Sequence[Child], environ: dict[str, str], clock: Callable[[], float] = time.monotonic
@@ -154,7 +152,7 @@ class Supervisor:
         self._is_stopping = False
 
     def run(self) -> None:
-        """Returns after SIGTERM or SIGINT, when every child has gone."""
+        """Run the children. Return after SIGTERM or SIGINT, when all of them have ended."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         try:
@@ -165,7 +163,7 @@ class Supervisor:
             self.stop_children()
 
     def look_after_children(self) -> None:
-        """Start what is due and note what has died."""
+        """Start the children that are due, note those that died, and kill those that are silent."""
         now = self._clock()
         for child in self._children:
             if child.process is None:
@@ -180,7 +178,7 @@ class Supervisor:
                 _signal_group(child, signal.SIGKILL, leader_only=False)
 
     def stop_children(self) -> None:
-        """Ask every child to finish what it does; kill what is left of their process groups in the end."""
+        """Ask every child to finish its work. Kill the rest of their process groups at the deadline."""
         running = [child for child in self._children if child.process is not None]
         for child in running:
             _signal_group(child, signal.SIGTERM, leader_only=True)
@@ -205,7 +203,7 @@ class Supervisor:
     def _note_death(self, child: Child, now: float) -> None:
         assert child.process is not None
         status = child.process.returncode
-        # Its own children (pool processes, web workers) must not linger beside the next one.
+        # Its own children (pool processes, web workers) must not run alongside the next one.
         _signal_group(child, signal.SIGKILL, leader_only=False)
         if now - child.started_at > STEADY_AFTER:
             child.backoff = FIRST_BACKOFF
@@ -214,8 +212,8 @@ class Supervisor:
         child.backoff = min(child.backoff * 2, LONGEST_BACKOFF)
 
     def _is_silent(self, child: Child, now: float) -> bool:
-        # A pool whose idle process was killed can wait forever for a lock that died with it: the process lives, the
-        # work stands still. Only its silence tells.
+        # A pool whose idle process was killed can wait forever for a lock that died with it: the process
+        # lives but does no work. Only its silence shows that.
         if child.sign_of_life is None or now - child.started_at < child.silent_after + STARTUP_GRACE:
             return False
         try:
@@ -236,6 +234,6 @@ def _signal_group(child: Child, number: signal.Signals, *, leader_only: bool) ->
 
 
 def _die_with_parent() -> None:
-    # Linux: when the supervisor itself is killed, its children are told to stop.
+    # On Linux the children get SIGTERM if the supervisor itself is killed.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,1 +1,1 @@
-"""Programs that run as processes of their own."""
+"""Programs that run as separate processes."""

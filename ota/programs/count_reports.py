@@ -1,4 +1,4 @@
-"""Counting what devices report: ``python -m ota.programs.count_reports`` runs until it is told to stop. One per machine."""
+"""Count what devices report: ``python -m ota.programs.count_reports``. One process per machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     lock = os.open(settings.journal_path / "drain.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # Another one of this machine: wait until it ends.
+    fcntl.flock(lock, fcntl.LOCK_EX)  # Waits until another process of this machine ends.
     Drainer(app).run(stop)
     return 0
 

@@ -1,6 +1,7 @@
-"""Sending alerts: ``python -m ota.programs.send_alerts`` goes on until it is told to stop.
+"""Send alerts: ``python -m ota.programs.send_alerts``.
 
-A process of its own, so that nothing else ever waits for a stranger who does not answer. One is enough; several share the work.
+A separate process, so that no other work waits for a receiver that does not answer. One is enough; several
+share the work.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ def main() -> None:
     with app.app_context():
         Sender(settings, alive=settings.sender_sign_path.touch).run(stop)
     logging.shutdown()
-    os._exit(
-        0
-    )  # Who is still waited for by now has had the time that there is: their deliveries are tried again.
+    # Exit without waiting for receivers that have not answered yet: their deliveries are tried again.
+    os._exit(0)
 
 
 if __name__ == "__main__":

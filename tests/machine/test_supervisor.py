@@ -16,7 +16,7 @@ from ota.machine.supervisor import (
     Child,
     NotStartable,
     Supervisor,
-    commands,
+    children,
     lock_data_folder,
 )
 
@@ -103,7 +103,7 @@ def test_a_data_folder_has_one_master(tmp_path: Path) -> None:
 
 
 def test_the_children_are_web_worker_scheduler_counter_and_sender() -> None:
-    children = commands(from_environment({"OTA_WEB_THREADS": "9", "OTA_WEB_WORKERS": "3"}), "127.0.0.1")
-    assert [child.name for child in children] == ["web", "worker", "beat", "drain", "deliver"]
-    assert "granian" in children[0].command
-    assert {"--blocking-threads", "9", "--workers", "3"} <= set(children[0].command)
+    started = children(from_environment({"OTA_WEB_THREADS": "9", "OTA_WEB_WORKERS": "3"}), "127.0.0.1")
+    assert [child.name for child in started] == ["web", "worker", "beat", "drain", "deliver"]
+    assert "granian" in started[0].command
+    assert {"--blocking-threads", "9", "--workers", "3"} <= set(started[0].command)
