@@ -1,4 +1,4 @@
-"""A real Celery worker process on a real broker, whose reading of packages waits at a gate that the test opens."""
+"""A real Celery worker process on a real broker. Reading a package waits at a gate that the test opens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GATE = "OTA_TEST_GATE"
 
 
 def wait_then_read(path: Path) -> PackageFacts:
-    """Say that the work has begun, then wait until the gate is gone."""
+    """Mark the work as begun, then read the package once the gate is gone."""
     gate = Path(os.environ[GATE])
     (gate.parent / f"begun-{os.getpid()}").touch()
     while gate.exists():

@@ -1,4 +1,4 @@
-"""A server's processes around one data folder, started and killed as the tests need."""
+"""Processes of a server on one data folder, started and killed by the tests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from tests.conftest import Api, make_cast, settings_for
 
 LEASE = 3
 GATE = "OTA_TEST_GATE"
-"""Names the file that `tests.machine.broker` waits for to go away. That module changes its process: it is never imported here."""
+"""Variable with the file whose removal `tests.machine.broker` waits for.
+
+That module patches its process, so it is never imported here.
+"""
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something to become true."""
+    """Wait until the condition is true. Fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -32,7 +35,7 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 class Worker:
-    """Worker and scheduler as processes of their own, with a log to read when a test fails."""
+    """Worker and scheduler as separate processes, with a log to read when a test fails."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.gate = folder / "gate"
@@ -73,11 +76,11 @@ class Worker:
                 )
 
     def has_begun(self) -> bool:
-        """Has the worker started on a package?"""
+        """Return whether the worker has begun to read a package."""
         return any(self._folder.glob("begun-*"))
 
     def kill_everything(self) -> None:
-        """kill -9, the whole process group: no chance to say goodbye."""
+        """Send SIGKILL to the whole process groups, which cannot clean up."""
         for process in self._processes:
             try:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -89,7 +92,7 @@ class Worker:
             mark.unlink()
 
     def kill_child(self) -> None:
-        """kill -9 the pool process alone, the one that does the work."""
+        """Send SIGKILL to the pool process that does the work, and to no other."""
         for mark in self._folder.glob("begun-*"):
             os.kill(int(mark.name.removeprefix("begun-")), signal.SIGKILL)
             mark.unlink()
@@ -100,7 +103,7 @@ class Worker:
 
 @pytest.fixture(params=["filesystem", "redis"])
 def queue_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """The same server on each broker, with a short lease."""
+    """Settings of the same server on each broker, with a short lease."""
     redis_url = request.getfixturevalue("redis_server").url if request.param == "redis" else ""
     return settings_for(tmp_path / "data", redis_url=redis_url, lease_seconds=LEASE)
 

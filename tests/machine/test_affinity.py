@@ -1,4 +1,4 @@
-"""Web processes stay on cores of their own."""
+"""Each web process stays on its own core."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from ota.machine.affinity import stay_on_one_core
 waiting = threading.Event()
 threading.Thread(target=waiting.wait, daemon=True).start()
 core = stay_on_one_core(Path(sys.argv[1]))
-print(core, *(sorted(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")), sep="|", flush=True)
+threads = [sorted(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")]
+print(core, *threads, sep="|", flush=True)
 sys.stdin.read()
 """
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -28,7 +29,7 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 @contextmanager
 def process(folder: Path) -> Iterator[list[str]]:
-    """A process that has chosen its core; answers what it says of it and of its threads."""
+    """Run a process that binds itself to a core. Yield its core, then the cores of each of its threads."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder)],
         cwd=ROOT,
@@ -44,18 +45,18 @@ def process(folder: Path) -> Iterator[list[str]]:
 @pytest.mark.skipif(len(CORES) < 2, reason="there is only one core")
 def test_each_process_takes_a_core_with_all_its_threads_and_gives_it_back(tmp_path: Path) -> None:
     with ExitStack() as running:
-        said = [running.enter_context(process(tmp_path)) for _ in range(len(CORES) + 1)]
-    assert [each[0] for each in said] == [*(str(core) for core in CORES), "None"]
-    for core, *threads in said[:-1]:
+        reported = [running.enter_context(process(tmp_path)) for _ in range(len(CORES) + 1)]
+    assert [each[0] for each in reported] == [*(str(core) for core in CORES), "None"]
+    for core, *threads in reported[:-1]:
         assert len(threads) >= 2
         assert set(threads) == {f"[{core}]"}
-    assert set(said[-1][1:]) == {str(CORES)}
+    assert set(reported[-1][1:]) == {str(CORES)}
     with process(tmp_path) as again:
         assert again[0] == str(CORES[0])
 
 
-def test_whoever_wants_to_can_turn_it_off() -> None:
+def test_affinity_can_be_turned_off() -> None:
     assert from_environment({}).web_affinity is True
     assert from_environment({"OTA_WEB_AFFINITY": "false"}).web_affinity is False
-    with pytest.raises(SettingsError, match="OTA_WEB_AFFINITY: expected true or false"):
+    with pytest.raises(SettingsError, match="OTA_WEB_AFFINITY"):
         from_environment({"OTA_WEB_AFFINITY": "perhaps"})

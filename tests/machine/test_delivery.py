@@ -1,4 +1,4 @@
-"""The row is the truth: whatever is killed, lost or doubled, an upload ends ready exactly once."""
+"""The row is the truth: whatever is killed, lost or sent twice, an upload becomes ready exactly once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from flask import Flask
 
+from app import create_app
 from ota.config import Settings
 from ota.machine import queue
 from tests.builders.packages import apk
-from tests.conftest import Api
-from tests.machine.conftest import Worker, until
+from tests.conftest import Api, make_cast, settings_for
+from tests.machine.conftest import LEASE, Worker, until
 from tests.servers import RedisServer
 
 
@@ -145,10 +146,6 @@ def test_many_uploads_on_two_workers_are_each_processed_once(
 def test_uploads_are_taken_while_redis_is_down_and_processed_when_it_is_back(
     tmp_path: Any, redis_server: RedisServer
 ) -> None:
-    from app import create_app
-    from tests.conftest import make_cast, settings_for
-    from tests.machine.conftest import LEASE
-
     settings = settings_for(tmp_path / "data", redis_url=redis_server.url, lease_seconds=LEASE)
     app = create_app(settings)
     make_cast(app, settings)

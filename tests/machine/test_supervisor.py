@@ -1,4 +1,4 @@
-"""Looking after children, with real processes and a clock that the test holds."""
+"""The supervisor, with real processes and a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ota.machine.supervisor import (
 
 
 class Clock:
-    """Moves only when told to."""
+    """Moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -53,7 +53,7 @@ def test_a_child_that_keeps_dying_waits_longer_each_time() -> None:
     assert waits == [1, 2, 4, 8, 16, LONGEST_BACKOFF, LONGEST_BACKOFF]
 
 
-def test_a_child_that_was_steady_starts_the_waiting_anew() -> None:
+def test_a_child_that_was_steady_starts_again_with_the_shortest_wait() -> None:
     child, clock = Child("short", [sys.executable, "-c", ""], backoff=16), Clock()
     supervisor = Supervisor([child], dict(os.environ), clock)
     supervisor.look_after_children()
@@ -96,7 +96,7 @@ def test_stopping_takes_the_whole_group_along(tmp_path: Path) -> None:
 
 def test_a_data_folder_has_one_master(tmp_path: Path) -> None:
     held = lock_data_folder(tmp_path)
-    with pytest.raises(NotStartable, match="already serves"):
+    with pytest.raises(NotStartable, match="data folder"):
         lock_data_folder(tmp_path)
     os.close(held)
     os.close(lock_data_folder(tmp_path))

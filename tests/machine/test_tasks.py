@@ -33,7 +33,7 @@ def test_a_heartbeat_makes_the_worker_known(app: Flask, api: Api) -> None:
     assert api.client.get("/api/system/health").json["components"]["worker"]["state"] == "late"
 
 
-def test_what_stayed_behind_is_sent_again(app: Flask, api: Api) -> None:
+def test_an_upload_with_an_expired_lease_is_sent_again(app: Flask, api: Api) -> None:
     upload_id = api.send(apk()).json["upload"]["id"]
     before = len(messages(app))
     with app.app_context():
