@@ -1,1 +1,1 @@
-"""What happened: the audit log, and the outbox that alerts are written to in the same transaction."""
+"""The history of acts, and the outbox that holds their alerts. Both are written in the act's transaction."""

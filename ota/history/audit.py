@@ -1,4 +1,4 @@
-"""The audit log: every act that changes something leaves a row, in the same transaction or not at all."""
+"""The audit log: every act that changes something writes a row in its own transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ota.models import AuditEvent
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person, a token, or the server itself. ``label`` is what the history shows."""
+    """Author of an act: a person, a token, or the server itself. The history shows ``label``."""
 
     label: str
     role: Role
@@ -39,9 +39,11 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Note an act. ``subject`` is its type and id; ``before`` and ``after`` hold only what changed and never a secret.
+    """Record an act.
 
-    Those who chose to be told about acts of this kind are sent it, once the transaction is committed.
+    ``subject`` is a type and an id; ``before`` and ``after`` hold only changes and no secrets.
+
+    The act is also put into the outbox for receivers that chose its kind; it is sent after the commit.
     """
     event = AuditEvent(
         at=now,
@@ -66,7 +68,7 @@ def history(
     limit: int = 100,
     offset: int = 0,
 ) -> Sequence[AuditEvent]:
-    """The newest events first, of everything, one app, or some things (type and id)."""
+    """Return events, the newest first: all, or those of an app or of some subjects (type and id)."""
     query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit).offset(offset)
     if app_id is not None:
         query = query.where(AuditEvent.app_id == app_id)

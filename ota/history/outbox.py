@@ -1,4 +1,7 @@
-"""The outbox: an act that people want to be told about leaves its deliveries in the same transaction, or not at all."""
+"""The outbox: the deliveries of an act's alerts, written in the transaction of the act itself.
+
+`ota.core.alerts.OF_ACTION` names the acts that are alerts. `ota.alerts.sender` sends the deliveries.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,11 @@ from ota.models import AlertRecipient, App, AuditEvent, Delivery, Release, Uploa
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an alert says: a sentence for people, and the same for programs. ``page`` is where to look, below the app's own address."""
+class AlertText:
+    """Content of an alert: a sentence for people and facts for programs.
+
+    ``page`` is a path below the app's address.
+    """
 
     message: str
     facts: dict[str, Any]
@@ -26,41 +32,41 @@ class Told:
 
 
 def announce(session: Session, event: AuditEvent) -> None:
-    """Tell those who chose it about an act of the history. Most acts are told to nobody."""
+    """Put a delivery into the outbox for each receiver of the app that chose acts of this kind."""
     kind = OF_ACTION.get(event.action)
     if kind is None or event.app_id is None:
         return
-    webhooks, recipients = _listeners(session, event.app_id, kind)
+    webhooks, recipients = _receivers(session, event.app_id, kind)
     if not webhooks and not recipients:
         return
     app = session.get_one(App, event.app_id)
-    told = _TELLERS[event.subject_type](session, app, kind, event)
+    text = _TEXTS[event.subject_type](session, app, kind, event)
     for webhook in webhooks:
-        put(session, app, kind, told, actor=event.actor, now=event.at, webhook_id=webhook.id)
+        put(session, app, kind, text, actor=event.actor, now=event.at, webhook_id=webhook.id)
     for recipient in recipients:
-        put(session, app, kind, told, actor=event.actor, now=event.at, recipient_id=recipient.id)
+        put(session, app, kind, text, actor=event.actor, now=event.at, recipient_id=recipient.id)
 
 
 def put(
     session: Session,
     app: App,
     kind: AlertKind,
-    told: Told,
+    text: AlertText,
     *,
     actor: str,
     now: datetime,
     webhook_id: int | None = None,
     recipient_id: int | None = None,
 ) -> Delivery:
-    """Leave one delivery, due at once: the process that sends looks for it every half second."""
+    """Put one delivery into the outbox, due at once. The sender looks for it every half second."""
     payload = {
         "event": kind.value,
         "at": now.isoformat(),
         "app": {"slug": app.slug, "name": app.name},
         "actor": actor,
-        "message": told.message,
-        "path": f"/apps/{app.slug}/{told.page}",
-        "facts": told.facts,
+        "message": text.message,
+        "path": f"/apps/{app.slug}/{text.page}",
+        "facts": text.facts,
     }
     delivery = Delivery(
         key=secrets.token_hex(16),
@@ -78,10 +84,10 @@ def put(
     return delivery
 
 
-def _listeners(
+def _receivers(
     session: Session, app_id: int, kind: AlertKind
 ) -> tuple[Sequence[Webhook], Sequence[AlertRecipient]]:
-    # Held until the commit, so that none is deleted under the delivery: the act must not fail over that.
+    # Locked until the commit: a receiver deleted meanwhile would make the act fail with its delivery.
     held: dict[str, Any] = {"read": True, "key_share": True}
     webhooks = session.scalars(
         select(Webhook)
@@ -95,34 +101,33 @@ def _listeners(
         .order_by(AlertRecipient.id)
         .with_for_update(**held)
     )
-    return [each for each in webhooks if kind in each.events], [
-        each for each in recipients if kind in each.events
-    ]
+    chosen = [webhook for webhook in webhooks if kind in webhook.events]
+    return chosen, [recipient for recipient in recipients if kind in recipient.events]
 
 
-def _of_upload(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+def _upload_text(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> AlertText:
     upload = session.get_one(Upload, event.subject_id)
     facts: dict[str, Any] = {"upload_id": upload.id, "file_name": upload.file_name}
     if kind is AlertKind.UPLOAD_REJECTED:
         facts |= {"reason_code": upload.reason_code, "reason": upload.reason}
-        return Told(
+        return AlertText(
             f"{app.name}: the upload {upload.file_name} was rejected. {upload.reason}",
             facts,
             f"uploads/{upload.id}",
         )
     version = session.get_one(Version, (event.after or {})["version_id"])
-    facts |= _of_a_version(version)
+    facts |= _version_facts(version)
     again = ", which was there before" if upload.is_repeat else ""
     message = f"{app.name}: {upload.file_name} is ready. It became version {_named(version)}{again}."
-    return Told(message, facts, f"versions/{version.id}")
+    return AlertText(message, facts, f"versions/{version.id}")
 
 
-def _of_release(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+def _release_text(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> AlertText:
     release = session.get_one(Release, int(event.subject_id))
     version, channel = release.version, release.channel.name
     reason = (event.after or {}).get("reason") or release.reason
     facts = {
-        **_of_a_version(version),
+        **_version_facts(version),
         "release_id": release.id,
         "channel": channel,
         "state": str(release.state),
@@ -130,7 +135,7 @@ def _of_release(session: Session, app: App, kind: AlertKind, event: AuditEvent) 
         "starts_at": release.starts_at.isoformat(),
         "reason": reason,
     }
-    return Told(
+    return AlertText(
         f"{app.name}: {_release_sentence(kind, event, release, reason)}", facts, f"releases/{release.id}"
     )
 
@@ -151,11 +156,11 @@ def _release_sentence(kind: AlertKind, event: AuditEvent, release: Release, reas
     return f"{event.actor} {_VERBS[kind]} {named}." + (f" {reason}" if reason else "")
 
 
-def _of_version(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+def _expiring_profile_text(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> AlertText:
     version, after = session.get_one(Version, int(event.subject_id)), event.after or {}
     names: list[str] = after["versions"]
     facts = {
-        **_of_a_version(version),
+        **_version_facts(version),
         "versions": names,
         "expires_at": after["expires_at"],
         "within_days": after["within_days"],
@@ -163,29 +168,29 @@ def _of_version(session: Session, app: App, kind: AlertKind, event: AuditEvent) 
     ends, plural = datetime.fromisoformat(after["expires_at"]), len(names) > 1
     verb = "expired" if ends <= event.at else "expires"
     named = f"{', '.join(names[:-1])} and {names[-1]}" if plural else names[0]
-    return Told(
-        f"{app.name}: the provisioning profile of {named} {verb} on {ends:%Y-%m-%d}. From then on phones neither install nor "
-        f"open {'them' if plural else 'it'}: build with a new profile and publish that.",
+    return AlertText(
+        f"{app.name}: the provisioning profile of {named} {verb} on {ends:%Y-%m-%d}. From then on phones "
+        f"neither install nor open {'them' if plural else 'it'}: build with a new profile and publish that.",
         facts,
         f"versions/{version.id}",
     )
 
 
-def _of_switch(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> Told:
+def _switch_text(session: Session, app: App, kind: AlertKind, event: AuditEvent) -> AlertText:
     channel = (event.after or {}).get("name") if event.subject_type == "channel" else None
     what = f"the channel {channel}" if channel else "the app"
     if kind is AlertKind.SHUT_OFF:
-        said = f"{event.actor} shut {what} off. Its devices are offered nothing until it is turned on again."
+        act = f"shut {what} off. Its devices are offered nothing until it is turned on again."
     else:
-        said = f"{event.actor} turned {what} on again."
-    return Told(f"{app.name}: {said}", {"channel": channel}, "channels")
+        act = f"turned {what} on again."
+    return AlertText(f"{app.name}: {event.actor} {act}", {"channel": channel}, "channels")
 
 
 def _named(version: Version) -> str:
     return f"{version.version} (+{version.version_code})"
 
 
-def _of_a_version(version: Version) -> dict[str, Any]:
+def _version_facts(version: Version) -> dict[str, Any]:
     return {
         "version_id": version.id,
         "version": version.version,
@@ -194,12 +199,12 @@ def _of_a_version(version: Version) -> dict[str, Any]:
     }
 
 
-_TELLERS = {
-    "upload": _of_upload,
-    "release": _of_release,
-    "version": _of_version,
-    "app": _of_switch,
-    "channel": _of_switch,
+_TEXTS = {
+    "upload": _upload_text,
+    "release": _release_text,
+    "version": _expiring_profile_text,
+    "app": _switch_text,
+    "channel": _switch_text,
 }
 _VERBS = {
     AlertKind.HALTED: "halted",

@@ -1,4 +1,4 @@
-"""People: logging in, passwords, roles."""
+"""People: login, passwords, roles."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ota.people import passwords
 
 MIN_PASSWORD = 10
 
-# Verified when the account is unknown, so that the answer takes as long as for a known one.
+# Verified if the account is unknown, so that the answer takes as long as for a known one.
 _DUMMY_HASH = passwords.hashed("no such account", at_least=MIN_PASSWORD)
 
 
 def authenticate(session: Session, email: str, password: str, *, now: datetime, address: str | None) -> User:
-    """The person with this address and password. Raises `Forbidden` with one sentence for every kind of failure."""
+    """Return the person with this address and password. Raises `Forbidden`, the same for every failure."""
     user = session.scalar(select(User).where(User.email == _normal(email)))
     matches = passwords.matches(user.password_hash if user else _DUMMY_HASH, password)
     if user is None or not matches or not user.is_enabled:
@@ -38,7 +38,10 @@ def authenticate(session: Session, email: str, password: str, *, now: datetime, 
 
 
 def create(session: Session, actor: Actor, *, email: str, password: str, role: Role, now: datetime) -> User:
-    """A new person. Raises `Invalid` for an unusable address or password, `Conflict` when the address is taken."""
+    """Create a person.
+
+    Raises `Invalid` for an unusable address or password, `Conflict` for a taken address.
+    """
     email = _normal(email)
     if len(email) > 254 or not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise Invalid("bad_email", "Expected an e-mail address such as name@example.com.", field="email")
@@ -63,21 +66,30 @@ def create(session: Session, actor: Actor, *, email: str, password: str, role: R
 def change_password(
     session: Session, actor: Actor, user: User, *, current: str, new: str, now: datetime
 ) -> None:
-    """Change one's own password. All other sessions end. Raises `Invalid` when the current one is wrong."""
+    """Change the person's own password and end all sessions.
+
+    Raises `Invalid` if ``current`` does not match.
+    """
     if not passwords.matches(user.password_hash, current):
         raise Invalid("wrong_password", "The current password is wrong.", field="current")
     _set_password(session, actor, user, new, now)
 
 
 def reset_password(session: Session, actor: Actor, email: str, new: str, *, now: datetime) -> User:
-    """Give a person a new password; for the command line, where the operator owns the machine."""
+    """Set a new password without the current one.
+
+    For the command line, where the operator owns the machine.
+    """
     user = find(session, email)
     _set_password(session, actor, user, new, now)
     return user
 
 
 def set_role(session: Session, actor: Actor, user: User, role: Role, *, now: datetime) -> None:
-    """Change what a person may do. Nobody changes their own role; one enabled admin always remains."""
+    """Change a person's role and end their sessions.
+
+    Raises `Forbidden` for the own role, and `Conflict` for the last enabled administrator.
+    """
     _refuse_self(actor, user)
     if user.role == role:
         return
@@ -97,7 +109,10 @@ def set_role(session: Session, actor: Actor, user: User, role: Role, *, now: dat
 
 
 def set_enabled(session: Session, actor: Actor, user: User, is_enabled: bool, *, now: datetime) -> None:
-    """Let a person in or lock them out. Locking out ends their sessions and stops their tokens at once."""
+    """Enable or disable an account. Disabling ends its sessions and stops its tokens at once.
+
+    Raises `Forbidden` for the own account, and `Conflict` for the last enabled administrator.
+    """
     _refuse_self(actor, user)
     if user.is_enabled == is_enabled:
         return
@@ -111,13 +126,13 @@ def set_enabled(session: Session, actor: Actor, user: User, is_enabled: bool, *,
 
 
 def end_sessions(session: Session, actor: Actor, user: User, *, now: datetime) -> None:
-    """Log a person out everywhere."""
+    """Log a person out on all machines."""
     user.session_epoch += 1
     audit.record(session, actor, "user.logged_out", ("user", user.id), now=now)
 
 
 def get(session: Session, user_id: int) -> User:
-    """Raises `NotFound`."""
+    """Return the person with this id. Raises `NotFound`."""
     user = session.get(User, user_id) if user_id <= MAX_ID else None
     if user is None:
         raise NotFound("unknown_user", "There is no such person.")
@@ -125,7 +140,7 @@ def get(session: Session, user_id: int) -> User:
 
 
 def find(session: Session, email: str) -> User:
-    """Raises `NotFound`."""
+    """Return the person with this address. Raises `NotFound`."""
     user = session.scalar(select(User).where(User.email == _normal(email)))
     if user is None:
         raise NotFound("unknown_user", f"Nobody has the address {email}.")
@@ -133,10 +148,12 @@ def find(session: Session, email: str) -> User:
 
 
 def everybody(session: Session) -> Sequence[User]:
+    """Return all people, ordered by address."""
     return session.scalars(select(User).order_by(User.email)).all()
 
 
 def has_any(session: Session) -> bool:
+    """Return whether there is an account."""
     return session.scalar(select(User.id).limit(1)) is not None
 
 
@@ -158,7 +175,7 @@ def _refuse_self(actor: Actor, user: User) -> None:
 
 
 def _refuse_last_admin(session: Session, user: User) -> None:
-    # Locked, so that two administrators can't take each other's role at the same moment.
+    # Locked, so that two administrators cannot remove each other's role at the same moment.
     admins = (
         select(User.id).where(User.role == Role.ADMIN, User.is_enabled).order_by(User.id).with_for_update()
     )

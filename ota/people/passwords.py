@@ -1,4 +1,4 @@
-"""Keeping and checking passwords: argon2id, never anything longer than a person types."""
+"""Passwords: hashed with argon2id, and limited in length, so that no login costs too much work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _hasher = PasswordHasher()
 
 
 def hashed(password: str, *, at_least: int) -> str:
-    """What is stored of a new password. Raises `Invalid` for one that is too short or too long."""
+    """Return the hash of a new password. Raises `Invalid` for one that is too short or too long."""
     if not at_least <= len(password) <= MAX_PASSWORD:
         raise Invalid(
             "bad_password", f"A password has {at_least} to {MAX_PASSWORD} characters.", field="password"
@@ -22,6 +22,7 @@ def hashed(password: str, *, at_least: int) -> str:
 
 
 def matches(password_hash: str, password: str) -> bool:
+    """Return whether the password has this hash."""
     if len(password) > MAX_PASSWORD:
         return False
     try:
@@ -31,5 +32,5 @@ def matches(password_hash: str, password: str) -> bool:
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Was it hashed with weaker parameters than are used now?"""
+    """Return whether the hash has weaker parameters than new ones."""
     return _hasher.check_needs_rehash(password_hash)

@@ -32,9 +32,10 @@ def create(
     lifetime_days: int | None = None,
     secret: str | None = None,
 ) -> tuple[ApiToken, str]:
-    """A new token and its secret, which can't be read again later.
+    """Create a token. Return it with its secret, which cannot be read again.
 
-    A token never may more than its owner. ``secret`` is for one that the operator chose in the settings.
+    ``secret`` is the operator's choice from the settings; otherwise it is random. Raises `Invalid` for an
+    unusable name or lifetime, and `Forbidden` for a role above the owner's.
     """
     name = name.strip()
     if not 1 <= len(name) <= 80:
@@ -64,9 +65,9 @@ def create(
 
 
 def authenticate(session: Session, secret: str, *, now: datetime) -> ApiToken:
-    """The usable token with this secret. Raises `Unauthenticated` otherwise, with one sentence for every case.
+    """Return the usable token with this secret. Raises `Unauthenticated`, the same for every failure.
 
-    Looked up by the hash of the secret, so the time it takes tells nothing about stored ones.
+    The lookup uses the hash of the secret, so its time reveals nothing about stored secrets.
     """
     query = select(ApiToken).options(joinedload(ApiToken.user)).where(ApiToken.token_hash == _hash(secret))
     token = session.scalar(query)
@@ -78,23 +79,27 @@ def authenticate(session: Session, secret: str, *, now: datetime) -> ApiToken:
 
 
 def effective_role(token: ApiToken) -> Role:
-    """What the token may do now: its own role, or its owner's where that has become lower."""
+    """Return the token's role, or its owner's role if that is lower."""
     return lower_of(Role(token.role), Role(token.user.role))
 
 
 def needs_note_of_use(token: ApiToken, now: datetime) -> bool:
-    """Has it been long enough that the time of its last use should be written down again?"""
+    """Return whether the time of the token's last use is due to be updated."""
     return token.last_used_at is None or now - token.last_used_at > _USE_IS_NOTED_EVERY
 
 
 def note_use(session: Session, token_id: int, *, now: datetime) -> None:
+    """Set the time of the token's last use, if the token still exists."""
     token = session.get(ApiToken, token_id)
     if token is not None:
         token.last_used_at = now
 
 
 def revoke(session: Session, actor: Actor, token_id: int, *, now: datetime) -> ApiToken:
-    """Stop a token from the next request on. Its owner and administrators may. Fine when it is revoked already."""
+    """Stop a token from the next request on. Does nothing if it is revoked already.
+
+    Raises `NotFound`, also for callers who are neither its owner nor an administrator.
+    """
     token = session.get(ApiToken, token_id) if token_id <= MAX_ID else None
     if token is None or (token.user_id != actor.user_id and not may(actor.role, Access.ADMIN)):
         raise NotFound("unknown_token", "There is no such token.")
@@ -107,7 +112,7 @@ def revoke(session: Session, actor: Actor, token_id: int, *, now: datetime) -> A
 
 
 def visible_to(session: Session, user: User) -> Sequence[ApiToken]:
-    """A person's own tokens; an administrator sees everybody's."""
+    """Return the person's tokens, or all tokens if the person is an administrator. Usable ones first."""
     query = (
         select(ApiToken)
         .options(joinedload(ApiToken.user))

@@ -1,4 +1,4 @@
-"""Who did what."""
+"""The history: who did what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = 100
 @blueprint.get("/apps/<slug>/activity")
 @page(Access.VIEW)
 def index(slug: str) -> ResponseReturnValue:
-    """The newest acts on one app."""
+    """List the newest acts on an app."""
     app = app_in_view(slug)
     start = start_of_page()
     events = audit.history(reader(), app_id=app.id, limit=PAGE + 1, offset=start)

@@ -1,4 +1,4 @@
-"""Logging in and out, and one's own password."""
+"""Pages for login, logout, and the own password."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ blueprint = Blueprint("account", __name__)
 @blueprint.route("/login", methods=["GET", "POST"])
 @page(Access.PUBLIC)
 def login() -> ResponseReturnValue:
-    """Show the form, or let somebody in."""
+    """Show the login form, or log a person in."""
     form = LoginForm()
     if not form.validate_on_submit():
         return render_page("frame/login.html", form=form), 422 if form.errors else 200
-    part(LoginLimits).note_try(request.remote_addr or "", form.email.data)
+    address, email = request.remote_addr, form.email.data
+    part(LoginLimits).note_try(address or "", email)
     try:
         with transaction() as writing:
-            user = accounts.authenticate(
-                writing, form.email.data, form.password.data, now=utcnow(), address=request.remote_addr
-            )
+            user = accounts.authenticate(writing, email, form.password.data, now=utcnow(), address=address)
     except Forbidden as error:
         show_error(form, error)
         return render_page("frame/login.html", form=form), 422
@@ -47,7 +46,7 @@ def login() -> ResponseReturnValue:
 @blueprint.post("/logout")
 @page(Access.VIEW)
 def logout() -> ResponseReturnValue:
-    """End all sessions of this person, also on other machines."""
+    """End all sessions of this person, on all machines."""
     with transaction() as writing:
         accounts.end_sessions(writing, actor(), accounts.get(writing, current_user.id), now=utcnow())
     logout_user()
@@ -58,7 +57,7 @@ def logout() -> ResponseReturnValue:
 @blueprint.route("/account", methods=["GET", "POST"])
 @page(Access.VIEW)
 def settings() -> ResponseReturnValue:
-    """Change one's own password; all other sessions end."""
+    """Change the own password. All other sessions end."""
     form = PasswordForm()
     if not form.validate_on_submit():
         return render_page("people/account.html", form=form), 422 if form.errors else 200
@@ -77,16 +76,14 @@ def settings() -> ResponseReturnValue:
 
 
 def _own_address(target: str | None) -> str:
-    # Only a path on this server: an address elsewhere would send people to a look-alike after they logged in.
+    """Return the target if it is a path on this server: another address could lead to a look-alike."""
+    return target if target and _is_own_path(target) else url_for("admin_apps.home")
+
+
+def _is_own_path(target: str) -> bool:
     try:
-        parts = urlsplit(target or "")
+        parts = urlsplit(target)
     except ValueError:
-        return url_for("admin_apps.home")
-    is_own = (
-        target is not None
-        and not parts.scheme
-        and not parts.netloc
-        and target.startswith("/")
-        and target[1:2] not in {"/", "\\"}
-    )
-    return target if is_own and target else url_for("admin_apps.home")
+        return False
+    is_path = target.startswith("/") and target[1:2] not in {"/", "\\"}
+    return is_path and not parts.scheme and not parts.netloc

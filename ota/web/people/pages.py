@@ -23,37 +23,31 @@ blueprint = Blueprint("admin_people", __name__, url_prefix="/people")
 @blueprint.get("")
 @page(Access.ADMIN)
 def index() -> ResponseReturnValue:
-    """Everybody who has an account."""
+    """List all accounts."""
     return _page(PersonForm())
 
 
 @blueprint.post("")
 @page(Access.ADMIN)
 def create() -> ResponseReturnValue:
-    """Let somebody in, with a password that is shown once."""
+    """Create an account with a random password that is shown once."""
     form = PersonForm()
-    if form.validate_on_submit():
-        password = secrets.token_urlsafe(12)
-        try:
-            with transaction() as session:
-                user = accounts.create(
-                    session,
-                    actor(),
-                    email=form.email.data,
-                    password=password,
-                    role=Role(form.role.data),
-                    now=utcnow(),
-                )
-            return _page(PersonForm(formdata=None), new_person=user, password=password)
-        except OtaError as error:
-            show_error(form, error)
-    return _page(form), 422
+    if not form.validate_on_submit():
+        return _page(form), 422
+    email, password, role = form.email.data, secrets.token_urlsafe(12), Role(form.role.data)
+    try:
+        with transaction() as session:
+            user = accounts.create(session, actor(), email=email, password=password, role=role, now=utcnow())
+    except OtaError as error:
+        show_error(form, error)
+        return _page(form), 422
+    return _page(PersonForm(formdata=None), new_person=user, password=password)
 
 
 @blueprint.post("/<int:user_id>/role")
 @page(Access.ADMIN)
 def set_role(user_id: int) -> ResponseReturnValue:
-    """Change what somebody may do."""
+    """Change a person's role."""
     form = RoleForm()
     if form.validate_on_submit():
         with transaction() as session:
@@ -68,13 +62,12 @@ def set_role(user_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:user_id>/<any(enable, disable):verb>")
 @page(Access.ADMIN)
 def set_enabled(user_id: int, verb: str) -> ResponseReturnValue:
-    """Let somebody in again, or lock them out at once."""
+    """Enable an account, or disable it at once."""
     with transaction() as session:
         user = accounts.get(session, user_id)
         accounts.set_enabled(session, actor(), user, verb == "enable", now=utcnow())
-    flash(
-        f"{user.email} may {'log in again' if user.is_enabled else 'no longer log in; sessions and tokens have stopped'}."
-    )
+    state = "log in again" if user.is_enabled else "no longer log in; sessions and tokens have stopped"
+    flash(f"{user.email} may {state}.")
     return redirect(url_for("admin_people.index"), 303)
 
 

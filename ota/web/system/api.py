@@ -1,4 +1,4 @@
-"""Is the server well? For load balancers and for people."""
+"""Health of the server itself, for load balancers and people."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ota.web.shapes import ComponentView, HealthAnswer
 log = logging.getLogger(__name__)
 blueprint = Blueprint("health", __name__)
 
-# Without these devices can't be served; without the others only new uploads wait.
+# Devices need these components. Without the others only new uploads wait.
 _VITAL = {"database", "storage"}
 
 
 @blueprint.get("/api/system/health")
 @operation(Operation(access=Access.PUBLIC, summary="Health", tag=SYSTEM, answer=HealthAnswer))
 def health() -> tuple[HealthAnswer, int]:
-    """The state of each part. 503 when one is down that devices need."""
+    """Return the state of each component, and 503 if one that devices need is down."""
     components = {
         "database": _probe("database", lambda: machine_heartbeat.check_database(reader())),
         "storage": _probe("storage", part(ArtifactStore).check),
@@ -47,21 +47,19 @@ def health() -> tuple[HealthAnswer, int]:
 def _probe(name: str, check: Callable[[], None]) -> ComponentView:
     try:
         check()
-    except (
-        Exception
-    ) as error:  # Whatever a part fails with, the answer is that it is down; the log has the rest.
+    except Exception as error:  # A component is down whatever its error is. The log has the error.
         log.warning("%s is down: %s", name, error)
         return ComponentView(state="down", detail="does not answer; see the server's log")
     return ComponentView(state="up")
 
 
-def _worker(is_database_up: bool) -> ComponentView:
+def _worker(*, is_database_up: bool) -> ComponentView:
     if not is_database_up:
         return ComponentView(state="unknown", detail="its sign of life is in the database")
     try:
         seen_at = machine_heartbeat.last_seen(reader(), machine_heartbeat.WORKER)
     except SQLAlchemyError as error:
-        log.warning("the worker's sign of life can't be read: %s", error)
+        log.warning("the worker's heartbeat cannot be read: %s", error)
         return ComponentView(
             state="unknown", detail="its sign of life can't be read; is the database migrated?"
         )
