@@ -1,4 +1,10 @@
-"""Provisioning profiles that come to their end while a build with them is still offered."""
+"""The alert ``profile.expiring``: a provisioning profile ends soon while devices are still offered its build.
+
+Once a day `ota.tasks.warn_expiring` calls `warn` for each app. `EXPIRY_WARNINGS` (3 and 14 days) decides when
+an alert is due. `warn` records the act `ACTION`; `ota.core.alerts.OF_ACTION` maps it to
+`AlertKind.PROFILE_EXPIRING`; and `ota.history.outbox` writes its text and a delivery for each receiver that
+chose the kind.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +25,11 @@ from ota.history.audit import SYSTEM
 from ota.models import App, AuditEvent, Channel, Release, Version
 
 ACTION = "version.profile_expiring"
+"""Act in the history. It is both the alert's trigger and the note that the alert went out."""
 
 
 def candidates(session: Session) -> Sequence[int]:
-    """The ids of the apps with a release for iOS."""
+    """Return the ids of apps with a live release for iOS."""
     query = select(Version.app_id).join(Release, Release.version_id == Version.id)
     return session.scalars(
         query.where(Release.platform == Platform.IOS, Release.state.in_(LIVE_STATES)).distinct()
@@ -30,33 +37,40 @@ def candidates(session: Session) -> Sequence[int]:
 
 
 def warn(session: Session, app_id: int, *, now: datetime) -> int:
-    """Note that profiles of versions that devices are still offered are about to expire; answers how many profiles were told.
+    """Record an act for each profile that expires soon and whose versions devices can still be offered.
 
-    Versions with the same end are told together, once for each threshold.
+    Versions whose profiles end at the same time share one alert for each threshold. Returns the number of
+    alerts.
     """
-    # Locked, so that of two workers the second one sees the first one's notes. Nobody who only tells about the app waits for it.
+    # Locked, so that the second of two workers sees the acts of the first. Other acts on the app do not wait
+    # for it.
     session.scalar(select(App.id).where(App.id == app_id).with_for_update(key_share=True))
-    told = 0
+    warned = 0
     for ends, versions in sorted(_by_end(session, app_id, now).items()):
         days = expiry_warning(ends - now)
-        if days is None or _is_told(session, app_id, ends, days):
+        if days is None or _has_warned(session, app_id, ends, days):
             continue
-        names = [f"{version.version} (+{version.version_code})" for version in versions]
-        after = {
-            "version": ", ".join(names),
-            "versions": names,
-            "expires_at": ends.isoformat(),
-            "within_days": days,
-        }
-        audit.record(
-            session, SYSTEM, ACTION, ("version", versions[-1].id), now=now, app_id=app_id, after=after
-        )
-        told += 1
-    return told
+        _record(session, app_id, versions, ends, days, now)
+        warned += 1
+    return warned
+
+
+def _record(
+    session: Session, app_id: int, versions: Sequence[Version], ends: datetime, days: int, now: datetime
+) -> None:
+    names = [f"{version.version} (+{version.version_code})" for version in versions]
+    after = {
+        "version": ", ".join(names),
+        "versions": names,
+        "expires_at": ends.isoformat(),
+        "within_days": days,
+    }
+    subject = ("version", versions[-1].id)
+    audit.record(session, SYSTEM, ACTION, subject, now=now, app_id=app_id, after=after)
 
 
 def _by_end(session: Session, app_id: int, now: datetime) -> Mapping[datetime, Sequence[Version]]:
-    """The versions that some device may still be offered, the lowest code first, by the end of their profile."""
+    """Return the versions that devices can be offered, lowest code first, by the end of their profile."""
     channels = session.scalars(select(Channel.id).where(Channel.app_id == app_id)).all()
     offered = {
         candidate.version_id
@@ -73,10 +87,9 @@ def _by_end(session: Session, app_id: int, now: datetime) -> Mapping[datetime, S
     return found
 
 
-def _is_told(session: Session, app_id: int, ends: datetime, days: int) -> bool:
-    notes = session.scalars(
+def _has_warned(session: Session, app_id: int, ends: datetime, days: int) -> bool:
+    """Return whether an alert for this end, at this threshold or a nearer one, is in the history."""
+    acts = session.scalars(
         select(AuditEvent.after).where(AuditEvent.app_id == app_id, AuditEvent.action == ACTION)
     )
-    return any(
-        note["within_days"] <= days for note in notes if note and note["expires_at"] == ends.isoformat()
-    )
+    return any(act["within_days"] <= days for act in acts if act and act["expires_at"] == ends.isoformat())

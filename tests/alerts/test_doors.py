@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from ota.alerts import deliveries, sender
+from ota.alerts import tries
 from ota.alerts.transports import http
 from ota.clock import utcnow
 from ota.config import Settings
@@ -20,8 +20,9 @@ from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.models import Webhook
 from ota.parts import part
+from tests.alerts.given import deliver_due
 from tests.conftest import EMAILS, Api, csrf_of
-from tests.receivers import Receiver, receive_webhooks
+from tests.receivers import Receiver
 
 pytestmark = pytest.mark.sqlite_suffices
 
@@ -31,13 +32,6 @@ PAGE = "/apps/my-app/alerts"
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, webhook_private=True)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = receive_webhooks()
-    yield found
-    found.close()
 
 
 @pytest.fixture
@@ -52,7 +46,7 @@ def browser(sign_in: Callable[..., FlaskClient]) -> FlaskClient:
 
 def deliver(app: Flask) -> int:
     with app.app_context():
-        return sender.deliver_due(part(Settings, app))
+        return deliver_due(part(Settings, app))
 
 
 def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api, receiver: Receiver) -> None:
@@ -163,14 +157,11 @@ def test_a_wrong_form_is_shown_again_with_the_sentence(browser: FlaskClient) -> 
         f"{PAGE}/webhooks",
         data={"csrf_token": token, "webhook-url": "nonsense", "webhook-events": ["release.halted"]},
     )
-    assert (
-        wrong.status_code,
-        "Expected an address such as https://hooks.example.com/updates" in wrong.text,
-    ) == (422, True)
+    assert (wrong.status_code, "Expected an address" in wrong.text) == (422, True)
     none = browser.post(
         f"{PAGE}/webhooks", data={"csrf_token": token, "webhook-url": "https://hooks.example.com"}
     )
-    assert (none.status_code, "hoose at least one event" in none.text) == (422, True)
+    assert (none.status_code, "at least one event" in none.text) == (422, True)
     mail = browser.post(
         f"{PAGE}/recipients",
         data={"csrf_token": token, "recipient-email": "a b", "recipient-events": ["release.halted"]},
@@ -217,7 +208,7 @@ def test_a_secret_is_renewed_and_a_webhook_deleted_on_its_page(
     assert browser.get(where).status_code == 404
 
 
-def test_recipients_come_and_go_and_are_told_when_no_mail_server_is_set(browser: FlaskClient) -> None:
+def test_recipients_come_and_go_and_the_page_shows_when_no_mail_server_is_set(browser: FlaskClient) -> None:
     form = {
         "csrf_token": csrf_of(browser.get(PAGE)),
         "recipient-email": "team@example.com",
@@ -256,7 +247,7 @@ def test_recipients_come_and_go_by_program(app: Flask, api: Api) -> None:
         assert call.status_code == 403
     made = admin.post("/api/recipients", {"email": "team@example.com", "events": ["release.halted"]})
     assert (made.status_code, made.json["recipient"]["events"]) == (201, ["release.halted"])
-    assert "before OTA_SMTP_URL is set" in made.json["message"]
+    assert "OTA_SMTP_URL" in made.json["message"]
     found = admin.get("/api/recipients").json
     assert ([each["email"] for each in found["recipients"]], found["has_mail"]) == (
         ["team@example.com"],
@@ -346,7 +337,7 @@ def test_what_is_just_being_sent_is_called_so(
     webhook_id = admin.post("/api/webhooks", {"url": receiver.url}).json["webhook"]["id"]
     delivery_id = admin.post(f"/api/webhooks/{webhook_id}/test").json["delivery"]["id"]
     with app.app_context(), transaction() as session:
-        assert deliveries.claim(session, delivery_id, now=utcnow())
+        assert tries.claim(session, delivery_id, now=utcnow())
     shown = browser.get(PAGE).text
     assert ("sending" in shown, "failed so far" in shown) == (True, False)
     assert admin.get("/api/deliveries").json["deliveries"][0]["is_being_sent"] is True

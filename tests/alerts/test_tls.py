@@ -1,4 +1,4 @@
-"""Webhooks and e-mail over TLS: with a certificate that holds they arrive, with any other nothing is said to the other side."""
+"""Webhooks and e-mail over TLS: they arrive with a valid certificate, and nothing is sent with any other."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def receiver(tls: ssl.SSLContext) -> Iterator[Receiver]:
 
 @pytest.fixture(params=["smtps", "smtp"])
 def postbox(request: pytest.FixtureRequest, tls: ssl.SSLContext) -> Iterator[tuple[str, Receiver]]:
-    """A mail server with TLS at once, and one that begins without."""
+    """A mail server with TLS from the start, and one with STARTTLS."""
     found = receive_mail(tls, starts_plain=request.param == "smtp")
     yield request.param, found
     found.close()
@@ -84,7 +84,7 @@ def test_a_webhook_arrives_over_https(receiver: Receiver) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_webhook(receiver: Receiver) -> None:
-    with pytest.raises(http.NotSent, match=r"localhost could not be reached: .*CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(http.NotSent, match="CERTIFICATE_VERIFY_FAILED"):
         http.post(f"https://localhost:{receiver.port}/hook", b"{}", {}, allows_private=True)
     assert receiver.requests == []
 
@@ -99,7 +99,7 @@ def test_the_certificate_of_another_name_gets_no_webhook(receiver: Receiver) -> 
 @pytest.mark.usefixtures("trusted")
 def test_mail_and_password_go_through_tls(postbox: tuple[str, Receiver]) -> None:
     scheme, receiver = postbox
-    assert mail.send(f"{scheme}://user:p%40ss@localhost:{receiver.port}", LETTER) == "localhost took it."
+    assert mail.send(f"{scheme}://user:p%40ss@localhost:{receiver.port}", LETTER)
     assert receiver.mails[0]["Subject"] == "Hello"
     assert "AUTH PLAIN " + b64encode(b"\0user\0p@ss").decode() in receiver.envelopes
     assert ("STARTTLS" in receiver.envelopes) == (scheme == "smtp")

@@ -1,1 +1,1 @@
-"""Sending to strangers: HTTP requests and e-mail. Nothing here knows of databases or settings."""
+"""Transports of alerts: HTTP requests and e-mail. They use neither the database nor the settings."""

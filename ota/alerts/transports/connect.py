@@ -1,4 +1,4 @@
-"""Connections to strangers: tried in turn within one limit, and ended at their deadline whatever the other side does."""
+"""Connections to receivers: tried in turn within one limit, and closed at a deadline in any case."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from collections.abc import Sequence
 
 
 def addresses_of(host: str, port: int) -> list[str]:
-    """The addresses that a name leads to, each once. Raises `OSError` or `UnicodeError` where it leads to none."""
+    """Return the addresses of a host, each once.
+
+    Raises `OSError` or `UnicodeError` if the name does not resolve.
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def connect(addresses: Sequence[str], port: int, deadline: float) -> socket.socket:
-    """To the first address that answers. Each may take an equal share of the time that is left, so that a dead one leaves some to the next.
+    """Connect to the first address that answers, before ``deadline`` (of the monotonic clock).
 
-    Raises `OSError`, that of the last one.
+    Each address gets an equal share of the time left, so that a dead one leaves time for the next. Raises
+    `OSError`, the error of the last address.
     """
     problem: OSError = TimeoutError("timed out")
     for number, address in enumerate(addresses):
@@ -26,7 +30,7 @@ def connect(addresses: Sequence[str], port: int, deadline: float) -> socket.sock
         if left <= 0:
             break
         try:
-            # An address and no name: nothing is looked up again.
+            # A numeric address, so that no name is resolved again.
             wire = socket.create_connection((address, port), timeout=left / (len(addresses) - number))
         except OSError as error:
             problem = error
@@ -37,17 +41,20 @@ def connect(addresses: Sequence[str], port: int, deadline: float) -> socket.sock
 
 
 class Guard:
-    """Ends a connection at its deadline: a timeout of the socket begins anew with every byte that arrives."""
+    """Closes a connection at its deadline.
+
+    A socket's own timeout starts again with every byte that arrives.
+    """
 
     def __init__(self, wire: socket.socket, deadline: float) -> None:
-        self._handle = (
-            wire.dup()
-        )  # TLS takes the socket over; this handle stays and means the same connection.
+        # TLS takes the socket over; this handle stays valid and belongs to the same connection.
+        self._handle = wire.dup()
         self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._end)
         self._timer.daemon = True
         self._timer.start()
 
     def close(self) -> None:
+        """Stop watching the connection."""
         self._timer.cancel()
         self._timer.join()
         self._handle.close()

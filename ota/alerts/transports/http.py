@@ -1,4 +1,7 @@
-"""One signed POST to an address that somebody typed in: bounded in time and size, and never into the server's own network."""
+"""One signed POST to an address that a person entered.
+
+Limited in time and size, never into the own network.
+"""
 
 from __future__ import annotations
 
@@ -14,38 +17,41 @@ from ota.alerts.transports.connect import Guard, addresses_of, connect
 from ota.core.addresses import is_public
 
 TIMEOUT = 10.0
-"""Seconds for the whole exchange, from the first connection to the last byte that is read. Finding the address comes before it."""
+"""Seconds for the whole exchange, from the first connection to the last byte read. Resolving comes before."""
 
 MAX_READ = 4096
+"""Bytes of an answer that are read."""
 
 
 class NotSent(Exception):
-    """There was no answer. The message says why."""
+    """There was no answer. The message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the receiver answered: its status and the beginning of the body."""
+class HttpAnswer:
+    """A receiver's answer: its status and the beginning of its body."""
 
     status: int
     text: str
 
     @property
-    def is_welcome(self) -> bool:
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA-256 over the timestamp, a dot and the body, as it stands in ``X-OTA-Signature``."""
+    """Return the value of ``X-OTA-Signature``: HMAC-SHA-256 over the timestamp, a dot and the body."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def post(
     url: str, body: bytes, headers: dict[str, str], *, allows_private: bool, timeout: float = TIMEOUT
-) -> Answer:
-    """Send it. No redirect is followed and no proxy asked. Raises `NotSent`.
+) -> HttpAnswer:
+    """Send the request. Follow no redirect and use no proxy. Raises `NotSent`.
 
-    The address that the connection goes to is the very one that was looked at: a name that leads elsewhere a moment later does not matter.
+    The connection goes to the same numeric address that was checked, so a name that resolves to another
+    address a moment later does no harm.
     """
     parts = urlsplit(url)
     host, is_secure = parts.hostname or "", parts.scheme == "https"
@@ -61,7 +67,7 @@ def post(
             connection.sock = ssl.create_default_context().wrap_socket(wire, server_hostname=host)
         connection.request("POST", target, body, {"Host": parts.netloc, **headers})
         with connection.getresponse() as answer:
-            return Answer(answer.status, _beginning(answer))
+            return HttpAnswer(answer.status, _beginning(answer))
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
             raise NotSent(f"There was no answer within {timeout:g} seconds.") from error
@@ -73,7 +79,7 @@ def post(
 
 
 def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
-    """The addresses that a name leads to. Raises `NotSent` when there is none, or one that must not be reached."""
+    """Return the addresses of a host. Raises `NotSent` if there is none, or if one of them is not allowed."""
     try:
         addresses = addresses_of(host, port)
     except (OSError, UnicodeError) as error:
@@ -81,7 +87,8 @@ def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
     for address in addresses:
         if not allows_private and not is_public(address):
             raise NotSent(
-                f"{host} leads to {address}, which is not a public address. OTA_WEBHOOK_PRIVATE=true allows those."
+                f"{host} leads to {address}, which is not a public address. "
+                "OTA_WEBHOOK_PRIVATE=true allows those."
             )
     if not addresses:
         raise NotSent(f"{host} has no address.")
@@ -89,7 +96,7 @@ def resolve(host: str, port: int, *, allows_private: bool) -> list[str]:
 
 
 def _beginning(answer: http.client.HTTPResponse) -> str:
-    """What can be had of the body. The status came before and counts in any case."""
+    """Return the beginning of the body, or nothing if it cannot be read: the status counts in any case."""
     try:
         return answer.read(MAX_READ).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException, ValueError):

@@ -1,4 +1,4 @@
-"""One plain text e-mail through the server that the settings name."""
+"""One e-mail in plain text through the given mail server."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from ota.alerts.transports.connect import Guard, addresses_of, connect
 
 TIMEOUT = 10.0
-"""Seconds that the mail server has for each of its answers."""
+"""Seconds for each answer of the mail server."""
 
 LIMIT = 30.0
-"""Seconds for all of them together."""
+"""Seconds for the whole conversation."""
 
 MAX_SUBJECT = 150
-
 
 _GOODBYE = 2.0
 
 
 class NotMailed(Exception):
-    """The mail server did not take it. The message says why.
+    """The mail server did not accept the mail. The message gives the reason.
 
-    ``is_down``: it would take no other mail either. ``is_final``: it will never take this one.
+    ``is_down``: it would accept no other mail either. ``is_final``: it will never accept this one.
     """
 
     def __init__(self, message: str, *, is_down: bool = False, is_final: bool = False) -> None:
@@ -42,7 +41,7 @@ class NotMailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What is sent. ``key`` is the same in all tries, so that mail programs see one mail."""
+    """A mail to send. ``key`` is the same in all tries, so that mail programs show one mail."""
 
     sender: str
     recipient: str
@@ -53,7 +52,10 @@ class Mail:
 
 
 def compose(mail: Mail) -> EmailMessage:
-    """The message. A line break in what people typed can't become a header: they are taken out, and the library refuses the rest."""
+    """Return the message.
+
+    Line breaks are removed from the subject, so that people's input cannot add headers.
+    """
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, mail.recipient
     message["Subject"] = textwrap.shorten(_one_line(mail.subject), MAX_SUBJECT, placeholder=" ...")
@@ -65,45 +67,51 @@ def compose(mail: Mail) -> EmailMessage:
 
 
 def send(server_url: str, mail: Mail, *, limit: float = LIMIT) -> str:
-    """Hand it to ``smtp://user:password@host:587`` or ``smtps://...``; answers what the server said. Raises `NotMailed`.
+    """Send a mail through ``smtp://user:password@host:587`` or ``smtps://...``. Raises `NotMailed`.
 
-    With ``smtp`` the connection is encrypted when the server offers that; a password is never sent without. ``limit``: seconds for the
-    whole of it, once the server's address is known.
+    Returns a sentence for the delivery's answer. With ``smtp`` the connection is encrypted if the server
+    offers that; a password is never sent without encryption. ``limit``: seconds for the conversation, after
+    the server's address was resolved.
     """
     parts = urlsplit(server_url)
     is_secure, context = parts.scheme == "smtps", ssl.create_default_context()
     server = _Secure(context=context, timeout=TIMEOUT) if is_secure else _Plain(timeout=TIMEOUT)
     server.limit = limit
-    where = f"{parts.hostname}:{parts.port or (465 if is_secure else 587)}"
+    port = parts.port or (465 if is_secure else 587)
     try:
         message = compose(mail)
-        server.begin(parts.hostname or "", parts.port or (465 if is_secure else 587))
+        server.begin(parts.hostname or "", port)
         _log_in(server, parts, context, is_secure=is_secure)
         server.send_message(message)
         server.say_goodbye()
-    except smtplib.SMTPRecipientsRefused as error:
-        code, answer = next(iter(error.recipients.values()))
-        raise NotMailed(
-            f"{where} does not take e-mail for {mail.recipient}: {code} {_text(answer)}", is_final=code >= 500
-        ) from error
-    except smtplib.SMTPDataError as error:
-        raise NotMailed(
-            f"{where} did not take the e-mail: {error.smtp_code} {_text(error.smtp_error)}"
-        ) from error
-    except smtplib.SMTPResponseException as error:
-        said = _without(_text(error.smtp_error), unquote(parts.username or ""), unquote(parts.password or ""))
-        raise NotMailed(f"{where} did not take the e-mail: {error.smtp_code} {said}", is_down=True) from error
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        why = (
-            f"there was no answer within {limit:g} seconds"
-            if server.is_late()
-            else str(error) or type(error).__name__
-        )
-        raise NotMailed(f"{where} did not take the e-mail: {why}.", is_down=True) from error
+        raise _refusal(error, server, parts, f"{parts.hostname}:{port}", mail.recipient) from error
     finally:
         server.close()
         server.end_guard()
     return f"{parts.hostname} took it."
+
+
+def _refusal(error: Exception, server: _Plain, parts: SplitResult, where: str, recipient: str) -> NotMailed:
+    """Return the error for the caller.
+
+    A refused recipient is final, and anything before the mail means down.
+    """
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, answer = next(iter(error.recipients.values()))
+        sentence = f"{where} does not take e-mail for {recipient}: {code} {_text(answer)}"
+        return NotMailed(sentence, is_final=code >= 500)
+    refused = f"{where} did not take the e-mail:"
+    if isinstance(error, smtplib.SMTPDataError):
+        return NotMailed(f"{refused} {error.smtp_code} {_text(error.smtp_error)}")
+    if isinstance(error, smtplib.SMTPResponseException):
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        text = _without_password(_text(error.smtp_error), user, password)
+        return NotMailed(f"{refused} {error.smtp_code} {text}", is_down=True)
+    problem = str(error) or type(error).__name__
+    if server.is_late():
+        problem = f"there was no answer within {server.limit:g} seconds"
+    return NotMailed(f"{refused} {problem}.", is_down=True)
 
 
 def _log_in(server: _Plain, parts: SplitResult, context: ssl.SSLContext, *, is_secure: bool) -> None:
@@ -115,35 +123,41 @@ def _log_in(server: _Plain, parts: SplitResult, context: ssl.SSLContext, *, is_s
     if parts.username is None:
         return
     if not is_secure:
-        said = f"{parts.hostname} offers no encryption, so the password is not sent to it. Use smtps, or leave the password out."
-        raise NotMailed(said, is_down=True)
+        raise NotMailed(
+            f"{parts.hostname} offers no encryption, so the password is not sent to it. "
+            "Use smtps, or leave the password out.",
+            is_down=True,
+        )
     server.login(unquote(parts.username), unquote(parts.password or ""))
 
 
 class _Plain(smtplib.SMTP):
-    """A conversation with a mail server that ends in time: the library bounds each read, and a server may dribble."""
+    """A conversation with a mail server that ends at a deadline. The library limits only each single read."""
 
     limit = LIMIT
     _guard: Guard | None = None
     _deadline = float("inf")
 
     def is_late(self) -> bool:
+        """Return whether the deadline has passed."""
         return time.monotonic() >= self._deadline
 
     def begin(self, host: str, port: int) -> None:
+        """Connect. Raises `SMTPConnectError` if the server does not greet."""
         self._host = host  # The name that the server's certificate must have.
-        code, said = self.connect(host, port)
+        code, answer = self.connect(host, port)
         if code != 220:
-            raise smtplib.SMTPConnectError(code, said)
+            raise smtplib.SMTPConnectError(code, answer)
 
     def say_goodbye(self) -> None:
-        """The mail has been taken: what the server says to that no longer matters."""
+        """Quit. The mail was accepted, so errors no longer matter."""
         with contextlib.suppress(OSError, smtplib.SMTPException, ValueError):
             if self.sock is not None:
                 self.sock.settimeout(_GOODBYE)
             self.quit()
 
     def end_guard(self) -> None:
+        """Stop watching the deadline."""
         if self._guard is not None:
             self._guard.close()
 
@@ -157,18 +171,20 @@ class _Plain(smtplib.SMTP):
 
 
 class _Secure(smtplib.SMTP_SSL, _Plain):
-    """The same with TLS from the beginning."""
+    """The same with TLS from the start."""
 
 
-def _text(said: bytes | str) -> str:
-    return _one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)
+def _text(answer: bytes | str) -> str:
+    return _one_line(answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer)
 
 
-def _without(said: str, user: str, password: str) -> str:
-    """What a server says, unless it repeats the password."""
-    secrets = {password, *(b64encode(each.encode()).decode() for each in (password, f"\0{user}\0{password}"))}
-    return "(its answer repeats the password)" if password and any(each in said for each in secrets) else said
+def _without_password(answer: str, user: str, password: str) -> str:
+    """Return a server's answer, unless it repeats the password, plain or encoded."""
+    encoded = (b64encode(text.encode()).decode() for text in (password, f"\0{user}\0{password}"))
+    if password and any(secret in answer for secret in (password, *encoded)):
+        return "(its answer repeats the password)"
+    return answer
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

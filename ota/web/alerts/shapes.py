@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from ota.alerts.receivers import MAX_URL
+from ota.alerts.fields import MAX_URL
 from ota.core.alerts import CHOSEN
 from ota.db import MAX_ID
 from ota.web.shapes import AppSlug, Revision
