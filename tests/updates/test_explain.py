@@ -329,6 +329,7 @@ def test_the_page_shows_an_error_at_its_field(
     assert page.status_code == 422
     invalid = [each for each in re.findall(r"<(?:input|select)[^>]*>", page.text) if "aria-invalid" in each]
     assert [re.findall(r' name="(\w+)"', each) for each in invalid] == [[field]]
+    assert re.search(rf'<p class="wrong" id="{field}-wrong">[^<]+</p>', page.text)
 
 
 def test_entered_text_is_escaped(sign_in: Callable[..., FlaskClient]) -> None:

@@ -139,7 +139,7 @@ def test_a_database_that_goes_away_in_the_middle_spoils_no_answer(
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(accept, "sender", last_word)
+        patched.setattr(accept, "find_sender", last_word)
         event = {"event_id": "1", "event": "installed", "version": "1.1.0+2"}
         answer = api.client.post(
             "/api/updates/events", json={"device_id": "phone", "platform": "android", "events": [event]}
