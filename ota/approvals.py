@@ -1,4 +1,10 @@
-"""Acts that wait for another person: proposed by one, approved by somebody else, then done as proposed."""
+"""Proposals: acts that wait for another person's approval, as the two-person rule of their channel requires.
+
+Who can approve: any person or token with the publish role, except the author, whichever account token or page
+the author uses (`_check_other_person`). The act itself raises `NeedsApproval` (`ota.apps.two_person`);
+`or_propose` turns that into a proposal, and `approve` does the act as it was proposed, in the same
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +34,13 @@ from ota.releases import rows as release_rows
 from ota.releases.edits import ReleaseEdit
 from ota.releases.terms import Terms
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 def or_propose(
-    session: Session, actor: Actor, act: Callable[[], Outcome], *, now: datetime
-) -> Outcome | Proposal:
-    """Do the act, or keep it as a proposal where its channel asks for another person. Raises what the act raises."""
+    session: Session, actor: Actor, act: Callable[[], Result], *, now: datetime
+) -> Result | Proposal:
+    """Do the act, or propose it if its channel requires another person. Raises the errors of the act."""
     try:
         return act()
     except NeedsApproval as need:
@@ -42,16 +48,13 @@ def or_propose(
 
 
 def approve(session: Session, actor: Actor, proposal: Proposal, *, now: datetime) -> str:
-    """Say yes to somebody else's proposal, and do it in the same transaction. Answers a sentence about what was done.
+    """Do the act that another person proposed. Return a sentence about the result.
 
-    Raises `Forbidden` for one's own, `Conflict` when it is decided already, or what the act raises: then it stays open.
+    Raises `Forbidden` for the actor's own proposal, `Conflict` when it is already decided, and the errors of
+    the act. The proposal then stays open, because the transaction is rolled back.
     """
+    _check_other_person(actor, proposal)
     proposal_id, author, kind, payload = proposal.id, proposal.proposed_by, proposal.kind, proposal.payload
-    if actor.user_id is None or actor.user_id == proposal.proposed_by_id:
-        raise Forbidden(
-            "own_proposal",
-            "You proposed this yourself, with this account or one of its tokens. Another person has to approve it.",
-        )
     _decide(session, actor, proposal, ProposalState.APPROVED, now=now)
     both = replace(actor, label=f"{author}, approved by {actor.label}"[:254])
     done = _ACTS[kind](session, both, payload, Approval(proposal_id), now)
@@ -60,14 +63,17 @@ def approve(session: Session, actor: Actor, proposal: Proposal, *, now: datetime
 
 
 def decline(session: Session, actor: Actor, proposal: Proposal, *, now: datetime) -> None:
-    """Say no. The author takes their own proposal back with it."""
+    """Decline a proposal.
+
+    For its author, this takes it back. Raises `Conflict` when it is already decided.
+    """
     is_own = actor.user_id == proposal.proposed_by_id
     _decide(session, actor, proposal, ProposalState.WITHDRAWN if is_own else ProposalState.DECLINED, now=now)
     _record(session, actor, proposal, "taken_back" if is_own else "declined", now=now)
 
 
 def get(session: Session, proposal_id: int, *, app: App | None = None) -> Proposal:
-    """Raises `NotFound`, also when the proposal belongs to another app than the given one."""
+    """Return a proposal. Raises `NotFound`, also when it belongs to an app other than the given one."""
     proposal = session.get(Proposal, proposal_id) if proposal_id <= MAX_ID else None
     if proposal is None or (app is not None and proposal.app_id != app.id):
         raise NotFound("unknown_proposal", f"There is no proposal with the id {proposal_id}.")
@@ -75,11 +81,21 @@ def get(session: Session, proposal_id: int, *, app: App | None = None) -> Propos
 
 
 def listed(session: Session, app: App, *, only_open: bool = False, limit: int = 50) -> Sequence[Proposal]:
-    """The app's proposals, the last one first."""
+    """Return the app's proposals, the newest first."""
     query = select(Proposal).where(Proposal.app_id == app.id).options(joinedload(Proposal.channel))
     if only_open:
         query = query.where(Proposal.state == ProposalState.OPEN)
     return session.scalars(query.order_by(Proposal.id.desc()).limit(limit)).all()
+
+
+def _check_other_person(actor: Actor, proposal: Proposal) -> None:
+    """Raise `Forbidden` unless the actor acts for a person, and for another one than the author."""
+    if actor.user_id is None or actor.user_id == proposal.proposed_by_id:
+        raise Forbidden(
+            "own_proposal",
+            "You proposed this yourself, with this account or one of its tokens. "
+            "Another person has to approve it.",
+        )
 
 
 def _propose(session: Session, actor: Actor, need: NeedsApproval, *, now: datetime) -> Proposal:
@@ -106,7 +122,7 @@ def _decide(
     session: Session, actor: Actor, proposal: Proposal, state: ProposalState, *, now: datetime
 ) -> None:
     values = {"state": state, "decided_at": now, "decided_by": actor.label, "decided_by_id": actor.user_id}
-    # Of a hundred clicks at once one writes; the database itself refuses an approval by the author.
+    # Only one of several decisions at the same moment is written. A constraint also refuses the author.
     if not compare_and_set(session, Proposal, {"id": proposal.id}, {"state": ProposalState.OPEN}, values):
         raise _decided(proposal)
 
@@ -214,3 +230,4 @@ _ACTS: dict[str, Callable[[Session, Actor, Mapping[str, Any], Approval, datetime
     "end_experiment": _end,
     "channel": _channel,
 }
+"""How each kind of proposal is done once it is approved."""

@@ -1,1 +1,1 @@
-"""A/B experiments between versions."""
+"""Experiments: versions compared on the devices of a channel."""

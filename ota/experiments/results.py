@@ -1,4 +1,4 @@
-"""How the arms of an experiment do, counted from their devices."""
+"""Results of experiments, counted from the journeys of devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ota.models import Experiment, ReleaseDevice
 
 
 def of(session: Session, experiment: Experiment) -> list[Result]:
-    """One result for each arm, in the order of ``experiment.arms``; also after the experiment has ended."""
+    """Return one result for each of ``experiment.arms``, also after the experiment has ended."""
     ids = [arm.id for arm in experiment.arms]
     window = health_policy.rules_of(session, experiment.app_id).policy.window
     tried_at = func.coalesce(ReleaseDevice.installed_at, ReleaseDevice.failed_at)
@@ -36,7 +36,12 @@ def of(session: Session, experiment: Experiment) -> list[Result]:
 def _is_within(
     session: Session, later: InstrumentedAttribute[Any], earlier: ColumnElement[Any], span: timedelta
 ) -> ColumnElement[bool]:
-    """No more than ``span`` lies between two times; databases count seconds in different words. Not true where one is missing."""
+    """Return the condition that two times are at most ``span`` apart.
+
+    It is not true where one of them is NULL.
+
+    PostgreSQL and SQLite differ in how they subtract times.
+    """
     if session.get_bind().dialect.name == "postgresql":
         seconds: ColumnElement[Any] = extract("epoch", later - earlier)
     else:

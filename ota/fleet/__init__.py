@@ -1,1 +1,1 @@
-"""The fleet as a whole: adoption by version and the figures on the fleet page."""
+"""The fleet: adoption by version, and the figures on the fleet page."""

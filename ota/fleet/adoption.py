@@ -1,4 +1,4 @@
-"""Adoption: how many active devices run each version, written down each day."""
+"""Adoption: the number of active devices by version, stored for each day."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from ota.devices.devices import ACTIVE_WITHIN
 from ota.models import Adoption, Device, Version
 from ota.telemetry.hourly_counts import insert
 
-MOST = 50
-"""So many versions that the app does not know have a row of their own each day and platform, those that most devices run."""
+MAX_UNKNOWN = 50
+"""Versions unknown to the app that get their own row per day and platform: those on the most devices."""
 
 OTHER = "other"
+"""The version under which the remaining devices are counted."""
 
 _KEY = ("app_id", "platform", "app_version")
 _Key = tuple[int, str, str]
 
 
 def note_adoption(session: Session, *, now: datetime) -> None:
-    """Write down how many active devices run each version today. Twice a day, or twice at once, it says the same."""
+    """Store the number of active devices by version for today.
+
+    Can run twice, also at the same time, without harm.
+    """
     today = now.date()
     query = select(Device.app_id, Device.platform, Device.app_version, func.count()).where(
         Device.last_seen_at > now - ACTIVE_WITHIN
@@ -31,9 +35,9 @@ def note_adoption(session: Session, *, now: datetime) -> None:
     found = _bounded(session, {(row[0], row[1], row[2]): row[3] for row in rows_of})
     for row in session.scalars(select(Adoption).where(Adoption.day == today)):
         if (row.app_id, row.platform, row.app_version) not in found:
-            session.delete(row)  # Nobody runs it since the last look.
+            session.delete(row)  # No device has run it since it was last counted today.
     session.flush()
-    # In one order everywhere, so that two writers never wait for each other.
+    # Sorted, so that two writers lock the rows in the same order and cannot deadlock.
     rows = [
         {**dict(zip(_KEY, key, strict=True)), "day": today, "devices": found[key]} for key in sorted(found)
     ]
@@ -47,16 +51,19 @@ def note_adoption(session: Session, *, now: datetime) -> None:
 
 
 def _bounded(session: Session, found: dict[_Key, int]) -> dict[_Key, int]:
-    """The app's own versions, the largest of the others, and the rest together: anybody can make up versions."""
+    """Return counts of the app's versions and of the largest unknown ones; the rest is `OTHER`.
+
+    Devices can invent versions.
+    """
     own = set[_Key]()
     for app_id, platform, name, code in session.execute(
         select(Version.app_id, Version.platform, Version.version, Version.version_code)
     ):
         own |= {(app_id, platform, name), (app_id, platform, f"{name}+{code}")}
-    strangers = defaultdict[tuple[int, str], list[_Key]](list)
+    unknown = defaultdict[tuple[int, str], list[_Key]](list)
     for key in sorted(found.keys() - own, key=lambda key: (-found[key], key)):
-        strangers[key[:2]].append(key)
-    rest = {key for keys in strangers.values() for key in keys[MOST:]}
+        unknown[key[:2]].append(key)
+    rest = {key for keys in unknown.values() for key in keys[MAX_UNKNOWN:]}
     bounded = Counter[_Key]()
     for key, devices in found.items():
         bounded[(key[0], key[1], OTHER) if key in rest else key] += devices

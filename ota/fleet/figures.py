@@ -1,6 +1,6 @@
-"""The figures about an app's devices, read from what was counted by hour and by day, never from single reports.
+"""Figures about an app's devices, read from hourly and daily counts, never from single reports.
 
-Platforms are never put together: a share of Android phones and one of iPhones have no mean that says anything.
+Figures always belong to one platform: an average over Android and iOS devices means nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ota.core.lifecycle import HealthTest
@@ -31,13 +31,17 @@ from ota.models import (
 )
 
 TOP = 8
+"""Names that a series shows before the rest is put together."""
+
 OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Numbers over time: for each moment (the start of a span) and name how many. ``names`` are in the order in which they are drawn,
-    `OTHER` last."""
+    """Numbers over time, by moment (the start of a span) and name.
+
+    ``names`` are in drawing order, `OTHER` last.
+    """
 
     moments: Sequence[datetime]
     names: Sequence[str]
@@ -50,7 +54,7 @@ class Series:
         return sum(self.at(moment, name) for name in self.names)
 
     def rows(self) -> list[tuple[datetime, str, int]]:
-        """Moment, name and number, without those of which there are none."""
+        """Return moment, name and number, without zeros."""
         return [
             (moment, name, self.at(moment, name))
             for moment in self.moments
@@ -61,7 +65,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failures of one version that look alike. ``devices`` and ``events`` are those of the time that was asked about."""
+    """A failure group of one version. ``devices`` and ``events`` are those of the requested period."""
 
     version: str
     version_code: int
@@ -75,9 +79,13 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """Everything that is told of a platform. ``unseen`` by days: so many known devices have not asked for so long. Of
-    the ``failures``, ``devices`` are those that had it for the first time in these days."""
+class FleetFigures:
+    """The figures of one platform.
+
+    ``running`` has the active devices by version on the day ``counted_on``. ``known`` devices have checked
+    and were not forgotten; ``unseen`` counts those without a check for that number of days. ``devices`` of
+    ``failures`` are those that failed for the first time in the period.
+    """
 
     platform: Platform
     days: int
@@ -98,13 +106,13 @@ def fleet(
     days: int,
     now: datetime,
     most_failures: int | None = 10,
-) -> Fleet:
-    """The figures of the last ``days`` days; ``most_failures`` of what fails, all of it with None."""
+) -> FleetFigures:
+    """Return the figures of the last ``days`` days, with at most ``most_failures`` failure groups."""
     counted_on = session.scalar(
         select(func.max(Adoption.day)).where(Adoption.app_id == app_id, Adoption.platform == platform)
     )
     known, unseen = _unseen(session, app_id, platform, now)
-    return Fleet(
+    return FleetFigures(
         platform,
         days,
         adoption=adoption(session, app_id, platform, days=days, now=now),
@@ -120,21 +128,22 @@ def fleet(
 
 
 def adoption(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
-    """How many active devices ran each version at the end of each day: the `TOP` versions, the newest first, the rest together."""
+    """Return the active devices by version at the end of each day.
+
+    The `TOP` versions have a name, the newest first; the rest is `OTHER`.
+    """
     first = now.date() - timedelta(days=days - 1)
     query = select(Adoption.day, Adoption.app_version, Adoption.devices).where(
         Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day >= first
     )
     rows = [(_midnight(row.day), row.app_version, row.devices) for row in session.execute(query)]
     found = _series([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
-    rest = [name for name in found.names if name == OTHER]
-    return replace(
-        found, names=[*sorted((name for name in found.names if name != OTHER), key=age, reverse=True), *rest]
-    )
+    versions = sorted((name for name in found.names if name != OTHER), key=age, reverse=True)
+    return replace(found, names=[*versions, *(name for name in found.names if name == OTHER)])
 
 
 def age(version: str) -> tuple[object, ...]:
-    """What devices say they run, in order: by build, without one by name, and what can't be read first."""
+    """Return the sort key of a version: unreadable ones first, then by version code or, without it, name."""
     try:
         found = parse_current_version(version)
     except ValueError:
@@ -143,7 +152,7 @@ def age(version: str) -> tuple[object, ...]:
 
 
 def running(session: Session, app_id: int, platform: Platform, on: date | None) -> Sequence[tuple[str, int]]:
-    """How many active devices ran each version on that day, the most first."""
+    """Return the active devices by version on a day, the most devices first."""
     query = select(Adoption.app_version, Adoption.devices).where(
         Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day == on
     )
@@ -154,7 +163,10 @@ def running(session: Session, app_id: int, platform: Platform, on: date | None) 
 
 
 def checks(session: Session, app_id: int, platform: Platform, *, days: int, now: datetime) -> Series:
-    """How many checks were answered with which reason: by hour for up to two days, by six hours for a week, else by day."""
+    """Return the checks by reason.
+
+    Per hour for up to two days, per six hours for up to a week, otherwise per day.
+    """
     span = timedelta(hours=1 if days <= 2 else 6 if days <= 7 else 24)
     last = _start_of(now, span)
     moments = [last - span * number for number in reversed(range(int(timedelta(days=days) / span)))]
@@ -166,7 +178,7 @@ def checks(session: Session, app_id: int, platform: Platform, *, days: int, now:
 
 
 def funnel(session: Session, release_id: int) -> Mapping[Stage, int]:
-    """How many devices have reached each stage with the release."""
+    """Return the number of devices that reached each stage of a release."""
     query = select(ReleaseCount.stage, func.sum(ReleaseCount.devices)).where(
         ReleaseCount.release_id == release_id
     )
@@ -175,18 +187,24 @@ def funnel(session: Session, release_id: int) -> Mapping[Stage, int]:
 
 
 def failure_rates(row: ReleaseHealth | None) -> tuple[Share | None, Share | None]:
-    """The share of failing devices in the rollout and in the control, as of the last look; None where nobody is counted."""
+    """Return the shares of failing devices in the rollout and in the control group, as of the last look.
+
+    None without devices.
+    """
     told = _tests(row)
     return rates_of(told.get(HealthTest.CONTROL) or told.get(HealthTest.ALONE))
 
 
 def silence_rates(row: ReleaseHealth | None) -> tuple[Share | None, Share | None]:
-    """The share of devices that fell silent of those that normally call; None where nobody is counted, or no policy asks for it."""
+    """Return the shares of regular devices that fell silent, in the rollout and in the control group.
+
+    None without devices, or if the policy has no test for silence.
+    """
     return rates_of(_tests(row).get(HealthTest.SILENCE))
 
 
 def rates_of(told: TestRecord | None) -> tuple[Share | None, Share | None]:
-    """The shares of failing (or silent) devices that a test has counted in the rollout and in the control."""
+    """Return the shares of failing or silent devices of one test, in the rollout and in the control group."""
     if told is None:
         return None, None
     return _rate(told["failing_rollout"], told["rollout"]), _rate(told["failing_control"], told["control"])
@@ -195,7 +213,7 @@ def rates_of(told: TestRecord | None) -> tuple[Share | None, Share | None]:
 def top_failures(
     session: Session, app_id: int, platform: str, *, since: datetime, limit: int | None = 10
 ) -> Sequence[Failures]:
-    """What failed on the most devices of all versions, for the first time on each, since that day."""
+    """Return failure groups by the number of devices that failed for the first time since a day."""
     counted = (
         select(
             FailureCount.signature_id,
@@ -221,19 +239,12 @@ def top_failures(
 
 
 def failures_of(session: Session, version: Version, *, limit: int) -> Sequence[Failures]:
-    """What failed on the most devices of a version since it is there."""
-    return _failures(session, version.app_id, version.platform, Version.id == version.id, limit)
-
-
-def _failures(
-    session: Session, app_id: int, platform: str, which: ColumnElement[bool], limit: int | None
-) -> Sequence[Failures]:
-    query = select(FailureSignature, Version).join(Version, Version.id == FailureSignature.version_id)
-    query = query.where(Version.app_id == app_id, Version.platform == platform, which)
-    rows = session.execute(
+    """Return the failure groups of a version over its whole life, the most devices first."""
+    query = select(FailureSignature).where(FailureSignature.version_id == version.id)
+    found = session.scalars(
         query.order_by(FailureSignature.devices.desc(), FailureSignature.id.desc()).limit(limit)
     )
-    return [_failure(each, version, each.devices, each.events) for each, version in rows]
+    return [_failure(each, version, each.devices, each.events) for each in found]
 
 
 def _failure(each: FailureSignature, version: Version, devices: int, events: int) -> Failures:

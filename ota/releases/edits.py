@@ -1,7 +1,8 @@
-"""Changing a release that stands: how far it is open, and its terms."""
+"""Edits of live releases: the rollout and the terms."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,13 +18,18 @@ from ota.history.audit import Actor
 from ota.models import Release
 from ota.releases import preflight
 from ota.releases import terms as release_terms
-from ota.releases.rows import change, check_seen, summary, words
+from ota.releases.rows import change, check_revision, state_text, summary
+
+NO_PLAN: Mapping[str, None] = {"plan": None, "plan_step": None, "next_step_at": None, "soak_left": None}
+"""Column values of a release without a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseEdit:
-    """The terms to change; None leaves one alone. An empty text, plan or list of groups clears it; ``clears_deadline`` and
-    ``starts_now`` clear the times."""
+    """The terms to change. None keeps a term; an empty text, plan or list of groups clears it.
+
+    ``clears_deadline`` clears ``mandatory_from``, and ``starts_now`` moves the start to now.
+    """
 
     starts_at: datetime | None = None
     starts_now: bool = False
@@ -46,31 +52,27 @@ def set_rollout(
     approval: Approval | None = None,
     now: datetime,
 ) -> Release:
-    """Open the release to more devices or fewer. Devices that already updated keep what they have; a plan ends with it.
+    """Set the rollout, in basis points, and end the plan. Devices that have updated keep the version.
 
-    Raises `Conflict` for a release that no longer stands, is an arm of an experiment or has changed meanwhile, `NeedsApproval` when
-    it is opened further than the channel lets one person.
+    Raises `Conflict` for a release that has ended, is an arm of an experiment or has changed, `Invalid` for a
+    rollout that cannot be set, and `NeedsApproval` when the channel's rule requires another person for this
+    rollout.
     """
-    _check_stands(release)
+    _check_editable(release)
     release_terms.check_rollout(rollout)
     if release.is_floor and rollout < release.rollout:
         raise _is_floor(release)
-    check_seen(release, revision)
+    check_revision(release, revision)
     if rollout > release.rollout:
-        two_person.demand(
-            "rollout",
-            release.channel,
-            rollout,
-            approval,
-            f"Open {release.version.version} on {release.channel.name} further",
-            {
-                "release_id": release.id,
-                "rollout": rollout,
-                "revision": release.revision if revision is None else revision,
-            },
-        )
-        preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
-    values = {"rollout": rollout, "plan": None, "plan_step": None, "next_step_at": None, "soak_left": None}
+        payload = {
+            "release_id": release.id,
+            "rollout": rollout,
+            "revision": release.revision if revision is None else revision,
+        }
+        title = f"Open {release.version.version} on {release.channel.name} further"
+        two_person.demand("rollout", release.channel, rollout, approval, title, payload)
+        preflight.recheck(session, release, now=now)
+    values = {"rollout": rollout, **NO_PLAN}
     change(session, actor, release, "rollout_changed", values, revision=revision, now=now)
     return release
 
@@ -85,26 +87,41 @@ def edit(
     approval: Approval | None = None,
     now: datetime,
 ) -> Release:
-    """Change the terms of a release that stands. Raises as `set_rollout`, and `Invalid` for terms that can't be."""
-    _check_stands(release)
+    """Change the terms of a live release.
+
+    Raises as `set_rollout`, and `Invalid` for terms that cannot be combined.
+    """
+    _check_editable(release)
     seen = release.revision if revision is None else revision
     values = _times(release, changes, now)
     values |= _bounds(release, changes)
-    check_seen(release, seen)
+    check_revision(release, seen)
     if changes.plan is not None:
         values |= _new_plan(release, changes.plan, values.get("starts_at", release.starts_at), now)
         _demand_for_plan(session, release, changes.plan, seen, approval, now)
     if changes.is_floor is not None:
         values["is_floor"] = changes.is_floor
-    if changes.is_floor or (release.is_floor and changes.is_floor is None and values.get("plan")):
-        plan = values.get("plan", release.plan) if release.next_step_at or values.get("plan") else None
-        release_terms.check_floor(
-            values.get("rollout", release.rollout), plan, values.get("starts_at", release.starts_at), now
-        )
-        _check_active(release)
-    more = _set_groups(session, release, changes.groups)
-    change(session, actor, release, "edited", values, revision=seen, now=now, **more)
+    _check_floor(release, changes, values, now)
+    groups = _set_groups(session, release, changes.groups)
+    change(session, actor, release, "edited", values, revision=seen, now=now, **groups)
     return release
+
+
+def _check_editable(release: Release) -> None:
+    """Raise `Conflict` for a release that has ended or is an arm of an experiment."""
+    if not release.is_live:
+        raise Conflict(
+            "wrong_state",
+            f"The release is {state_text(release.state)}; it can't be changed any more.",
+            current=summary(release),
+        )
+    if release.experiment_id is not None:
+        raise Conflict(
+            "in_experiment",
+            "The release is an arm of an experiment, which keeps the shares as they are. "
+            "End the experiment instead.",
+            current=summary(release),
+        )
 
 
 def _times(release: Release, changes: ReleaseEdit, now: datetime) -> dict[str, Any]:
@@ -135,7 +152,7 @@ def _bounds(release: Release, changes: ReleaseEdit) -> dict[str, Any]:
 
 def _new_plan(release: Release, plan: Plan, starts_at: datetime, now: datetime) -> dict[str, Any]:
     if not plan:
-        return {"plan": None, "plan_step": None, "next_step_at": None, "soak_left": None}
+        return dict(NO_PLAN)
     _check_active(release)
     kept = release_terms.checked_plan(plan, present=release.rollout)
     first = next_step_at(plan, 0, max(now, starts_at))
@@ -151,16 +168,23 @@ def _new_plan(release: Release, plan: Plan, starts_at: datetime, now: datetime) 
 def _demand_for_plan(
     session: Session, release: Release, plan: Plan, seen: int, approval: Approval | None, now: datetime
 ) -> None:
-    if widest(0, plan) > release.rollout:
-        two_person.demand(
-            "plan",
-            release.channel,
-            widest(0, plan),
-            approval,
-            f"A new plan for {release.version.version} on {release.channel.name}",
-            {"release_id": release.id, "plan": plan, "revision": seen},
-        )
-        preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
+    reach = widest(0, plan)
+    if reach > release.rollout:
+        title = f"A new plan for {release.version.version} on {release.channel.name}"
+        payload = {"release_id": release.id, "plan": plan, "revision": seen}
+        two_person.demand("plan", release.channel, reach, approval, title, payload)
+        preflight.recheck(session, release, now=now)
+
+
+def _check_floor(release: Release, changes: ReleaseEdit, values: dict[str, Any], now: datetime) -> None:
+    """Check a release that becomes a floor, and a floor that gets a plan."""
+    gets_plan = release.is_floor and changes.is_floor is None and values.get("plan")
+    if not (changes.is_floor or gets_plan):
+        return
+    plan = values.get("plan", release.plan) if release.next_step_at or values.get("plan") else None
+    rollout, starts_at = values.get("rollout", release.rollout), values.get("starts_at", release.starts_at)
+    release_terms.check_floor(rollout, plan, starts_at, now)
+    _check_active(release)
 
 
 def _set_groups(session: Session, release: Release, names: tuple[str, ...] | None) -> dict[str, Any]:
@@ -171,26 +195,11 @@ def _set_groups(session: Session, release: Release, names: tuple[str, ...] | Non
     return {"groups": [group.name for group in release.groups], "groups_before": before}
 
 
-def _check_stands(release: Release) -> None:
-    if not release.is_live:
-        raise Conflict(
-            "wrong_state",
-            f"The release is {words(release.state)}; it can't be changed any more.",
-            current=summary(release),
-        )
-    if release.experiment_id is not None:
-        raise Conflict(
-            "in_experiment",
-            "The release is an arm of an experiment, which keeps the shares as they are. End the experiment instead.",
-            current=summary(release),
-        )
-
-
 def _check_active(release: Release) -> None:
     if release.state != "active":
         raise Conflict(
             "wrong_state",
-            f"The release is {words(release.state)}. Resume it first.",
+            f"The release is {state_text(release.state)}. Resume it first.",
             current=summary(release),
         )
 
@@ -199,5 +208,6 @@ def _is_floor(release: Release) -> Invalid:
     return Invalid.about(
         "rollout",
         "floor_unreachable",
-        f"{release.version.version} is a floor, which devices below it must be able to reach. Say that it is no floor first.",
+        f"{release.version.version} is a floor, which devices below it must be able to reach. "
+        "Say that it is no floor first.",
     )

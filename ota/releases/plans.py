@@ -1,4 +1,4 @@
-"""Rollout plans at work: a release is opened further when its soak has passed."""
+"""Plans of releases: the next step is taken when its soak has passed, unless a gate holds it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BATCH = 100
 
 
 def values_for(release: Release, new: ReleaseState, now: datetime) -> dict[str, Any]:
-    """What becomes of a plan when its release changes its state: the soak stands still while nothing is offered."""
+    """Return the plan's columns that a change of state changes: the soak stops while nothing is offered."""
     if release.plan_step is None:
         return {}
     if new is ReleaseState.ACTIVE:
@@ -39,54 +39,75 @@ def values_for(release: Release, new: ReleaseState, now: datetime) -> dict[str, 
 
 
 def due(session: Session, *, now: datetime) -> Sequence[int]:
-    """The ids of the releases whose next step is due, the longest waiting first."""
+    """Return the ids of releases whose next step is due, the earliest first."""
     query = select(Release.id).where(Release.next_step_at <= now, Release.state == ReleaseState.ACTIVE)
     return session.scalars(query.order_by(Release.next_step_at).limit(_BATCH)).all()
 
 
 def advance_if_due(session: Session, release_id: int, *, now: datetime) -> Release | None:
-    """Take the next step of a plan by itself. None, with nothing changed, when it is not due any more or has to wait.
+    """Take the next step as the scheduler does.
 
-    A task that comes late or twice does nothing: the step that it saw is compared and set.
+    Return None, with nothing changed, if it is not due or has to wait.
+
+    Can run late or twice without harm: the step is set only if it is still the one that was read.
     """
     release = get(session, release_id)
-    is_due = (
-        release.next_step_at is not None
-        and release.next_step_at <= now
-        and release.state == ReleaseState.ACTIVE
-    )
-    if not is_due or why_waiting(session, release, now=now) is not None:
+    if not is_due(release, now=now) or why_waiting(session, release, now=now) is not None:
         return None
     try:
         return _advance(session, SYSTEM, release, revision=release.revision, now=now)
     except Conflict:
-        return None  # Somebody else took the step, or stopped the release, at this moment.
+        return None  # The step was taken, or the release stopped, at the same moment.
 
 
 def advance(
     session: Session, actor: Actor, release: Release, *, revision: int | None = None, now: datetime
 ) -> Release:
-    """Take the next step now, before its soak has passed. Raises `Conflict` when there is none or the release is stopped."""
-    if release.plan_step is None or release.plan_step + 1 >= len(release.plan or ()):
+    """Take the next step now, before its soak has passed.
+
+    Raises `Conflict` when there is no next step, the release is not offered now, or the preflight blocks it.
+    """
+    if not has_next_step(release):
         raise Conflict(
             "no_next_step",
             "The release has no next step: its plan is at its end, or it has none.",
             current=summary(release),
         )
-    if release.state != ReleaseState.ACTIVE or release.starts_at > now:
+    if not can_advance(release, now=now):
         raise Conflict(
             "wrong_state",
             "Only a release that is offered now can take its next step.",
             current=summary(release),
         )
-    preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
+    preflight.recheck(session, release, now=now)
     return _advance(session, actor, release, revision=revision, now=now)
 
 
+def has_next_step(release: Release) -> bool:
+    """Does the plan have a step after the present one?"""
+    return release.plan_step is not None and release.plan_step + 1 < len(release.plan or ())
+
+
+def can_advance(release: Release, *, now: datetime) -> bool:
+    """Is there a next step, and is the release offered now?"""
+    return has_next_step(release) and release.state == ReleaseState.ACTIVE and release.starts_at <= now
+
+
+def is_due(release: Release, *, now: datetime) -> bool:
+    """Has the soak of the present step passed, while the release is offered?"""
+    at = release.next_step_at
+    return at is not None and at <= now and release.state == ReleaseState.ACTIVE
+
+
+def why_overdue(session: Session, release: Release, *, now: datetime) -> str | None:
+    """Return the gate that holds a due step; None when no step is due or nothing holds it."""
+    return why_waiting(session, release, now=now) if is_due(release, now=now) else None
+
+
 def why_waiting(session: Session, release: Release, *, now: datetime) -> str | None:
-    """Why the next step is not taken although its soak has passed; None when nothing holds it."""
+    """Return the gate that would hold the next step, as a sentence; None when nothing would."""
     try:
-        preflight.demand(session, release.version, release.channel, now=now, only=preflight.STILL_DEMANDED)
+        preflight.recheck(session, release, now=now)
     except Conflict as blocked:
         return blocked.message
     return findings.why_waiting(session, release)
@@ -97,7 +118,7 @@ def _advance(
 ) -> Release:
     plan, step = plan_of(release), release.plan_step
     assert step is not None
-    # The soak is counted from the step itself, not from when it was due: what counts is how long devices had it.
+    # The soak runs from the moment of the step, not from when it was due: devices must have it for that time.
     values = {
         "rollout": plan[step + 1].rollout,
         "plan_step": step + 1,

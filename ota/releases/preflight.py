@@ -1,15 +1,16 @@
-"""What stands between a version and its devices, looked at before it is published."""
+"""The preflight: checks before a version is published, and again before a live release is opened further."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.builds import facts as build_facts
-from ota.builds import signers, versions
+from ota.builds import signers, version_edits, versions
 from ota.core import preflight
 from ota.core.lifecycle import LIVE_STATES
 from ota.core.preflight import Check, Fleet, Situation, Verdict
@@ -21,13 +22,13 @@ from ota.history.audit import Actor
 from ota.models import AppPlatform, Channel, Release, Version
 
 STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "signature"})
-"""Checks that can go bad while a release stands: asked again before it is offered to more devices."""
+"""Checks whose verdict can change while a release is live."""
 
 
 def examine(
     session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime
 ) -> list[Check]:
-    """The list for this version on this channel, as `ota.core.preflight.examine` makes it, with the devices counted."""
+    """Return every check of a version on a channel. Verdicts name the active devices that they concern."""
     fleet = devices.fleet(session, version.app, build_facts.build_of(version), now=now)
     return preflight.examine(
         build_facts.build_of(version), _situation(session, version, channel, fleet, is_https), now
@@ -37,9 +38,9 @@ def examine(
 def demand(
     session: Session, version: Version, channel: Channel, *, now: datetime, only: frozenset[str] | None = None
 ) -> None:
-    """Raises `Conflict` (``preflight_blocked``) with the checks that block, when one does.
+    """Raise `Conflict` (``preflight_blocked``) with the checks that block, if any does.
 
-    ``only`` looks at those checks alone, for a release that already stands.
+    ``only`` names the checks to apply.
     """
     situation = _situation(session, version, channel, Fleet(), is_https=True)
     checks = preflight.examine(build_facts.build_of(version), situation, now)
@@ -57,11 +58,28 @@ def demand(
         )
 
 
-def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetime) -> None:
-    """From now on the app's builds on this platform must be of this version's signer too, or prove that they follow it.
+def recheck(session: Session, release: Release, *, now: datetime) -> None:
+    """Raise as `demand` if a live release could not be published today. Run before it is opened further."""
+    demand(session, release.version, release.channel, now=now, only=STILL_DEMANDED)
 
-    Raises `Conflict` when another build was published at the same moment.
+
+def activate(
+    session: Session, actor: Actor, version: Version, channel: Channel, *, revision: int | None, now: datetime
+) -> None:
+    """Check a version, mark it active and pin its signer.
+
+    Raises `Conflict` as `demand`, and for a stale ``revision``.
     """
+    values: dict[str, Any] = {"is_active": True, "withdrawn_at": None}
+    if version.published_at is None:
+        values["published_at"] = now
+    demand(session, version, channel, now=now)
+    version_edits.advance(session, version, revision, values)
+    pin_signer(session, actor, version, now=now)
+
+
+def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetime) -> None:
+    """Hold the app's later builds on this platform to the signer of this version, or to its successors."""
     facts = build_facts.facts_of(version)
     if facts is None:
         return
@@ -70,7 +88,7 @@ def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetim
     kept = known if facts.signature.ranges in known else (*known, facts.signature.ranges)
     values = {"signer": signer, "signer_history": msgspec.json.encode(kept).decode()}
     before = row.signer
-    # Also when nothing changes: whoever changes it between the preflight and this commit is noticed.
+    # Written even if nothing changes, so that a change between the preflight and this commit is noticed.
     if not compare_and_set(
         session, AppPlatform, {"id": row.id}, {"signer_history": row.signer_history}, values
     ):
@@ -109,16 +127,19 @@ def _situation(
 
 
 def _before(session: Session, version: Version, channel: Channel) -> Version | None:
-    """What the channel offers with the highest code besides this one; else what was published last."""
+    """Return the channel's live version with the highest code, or the one published last.
+
+    The given version is left out.
+    """
     others = select(Version).where(
         Version.app_id == version.app_id, Version.platform == version.platform, Version.id != version.id
     )
-    stands = others.join(Version.releases).where(
+    live = others.join(Version.releases).where(
         Release.channel_id == channel.id, Release.state.in_(LIVE_STATES)
     )
-    live = session.scalar(stands.order_by(Version.version_code.desc()).limit(1))
-    if live is not None:
-        return live
+    newest = session.scalar(live.order_by(Version.version_code.desc()).limit(1))
+    if newest is not None:
+        return newest
     return session.scalar(
         others.where(Version.published_at.is_not(None))
         .order_by(Version.published_at.desc(), Version.id.desc())

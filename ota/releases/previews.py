@@ -1,4 +1,4 @@
-"""What a release would do, before it is done: the devices that are really there, put to the decision itself."""
+"""Previews: the decision applied to the active devices, before a release is made or changed."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ from ota import catalogs
 from ota.core.catalog import Candidate, Catalog
 from ota.core.decision import NoUpdate, Reason, UpdateQuery, decide, latest_for_everybody
 from ota.core.lifecycle import ReleaseState
-from ota.core.versions import parse_current_version, parse_name
+from ota.core.versions import CurrentVersion, parse_current_version, parse_name
 from ota.devices import groups as device_groups
 from ota.devices.devices import ACTIVE_WITHIN, query_of
 from ota.errors import Conflict
 from ota.models import Channel, Device, DeviceGroupMember, Release, Version
-from ota.releases import acts as release_acts
+from ota.releases import drafts
 from ota.releases import rows as release_rows
 from ota.releases.terms import Terms
 
-MOST = 5_000
-"""So many devices are decided about at most; of more a sample is taken and the result scaled."""
+MAX_DECIDED = 5_000
+"""Devices for which the decision is computed. With more, a sample of this size is scaled."""
 
 SIMULATED = 1_000
-"""So many devices are made up where none is known."""
+"""Devices that are simulated for an app without active devices."""
 
 NEWER_RELEASE = "newer_release"
+"""Held back: the device is offered a newer release."""
+
 FLOOR_FIRST = "floor_first"
+"""Held back: the device is offered a floor first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Of so many ``active`` devices so many would be ``offered`` the release now, ``mandatory`` of them as a mandatory update.
+    """Numbers of devices.
 
-    ``current`` run it already or something newer. ``held_back`` counts the others by a `Reason`, or `NEWER_RELEASE` (they are offered
-    that) or `FLOOR_FIRST`. ``is_simulated``: no device is known, so ``active`` were made up. ``is_sampled``: counted on a sample.
+    Of the ``active`` ones, ``offered`` would get the release now, ``mandatory`` of them as mandatory.
+
+    ``current`` devices run it or a newer version. ``held_back`` counts the others by `Reason`,
+    `NEWER_RELEASE` or `FLOOR_FIRST`. ``is_simulated``: no device is known, so all of them are simulated.
+    ``is_sampled``: the numbers are scaled from a sample.
     """
 
     active: int
@@ -60,11 +66,14 @@ def draft(
     terms: Terms | None = None,
     now: datetime,
 ) -> Release:
-    """The release that `releases.start` would make, for `preview`: it never gets into the database. Raises `Invalid` or `NotFound`."""
-    made = release_acts.drafted(session, version, channel, rollout, terms or Terms(), now)
+    """Return the release that `acts.start` would make.
+
+    It never gets into the database. Raises `Invalid` or `NotFound`.
+    """
+    made = drafts.draft_release(session, version, channel, rollout, terms or Terms(), now)
     groups = device_groups.named(session, version.app, terms.groups) if terms else []
-    made.salt = "preview"  # Not another draw at every look.
-    # Not by assignment: that would put it among the version's releases, and from there into the database.
+    made.salt = "preview"  # The same draw in every preview.
+    # An assignment would add it to the version's releases, and so to the database.
     for name, value in (("version", version), ("channel", channel), ("groups", groups)):
         set_committed_value(made, name, value)
     return made
@@ -73,11 +82,12 @@ def draft(
 def preview(
     session: Session, release: Release, now: datetime, rollout: int | None = None, *, is_resumed: bool = False
 ) -> Preview:
-    """Who would be offered the release, as it is or with another ``rollout`` in basis points, or once it is resumed.
+    """Return the effect of a release as it is, with another ``rollout`` (basis points), or resumed.
 
-    Which device follows which channel is not known, so all active devices of the app on the platform are taken as if they followed
-    this one. One that is scheduled is looked at as of its start. The devices' ids are not known: their stored hashes stand in for
-    them, so a percentage draws other devices than it will, but as many.
+    The server does not know which channel a device follows, so all active devices of the app on the platform
+    are counted as if they followed this one. A scheduled release is decided as of its start. Stored hashes
+    stand in for device ids, so a percentage draws the right number of devices, but not the same ones as the
+    release.
     """
     candidate = catalogs.candidate_of(
         session, release, release.version, release.channel, [group.id for group in release.groups]
@@ -88,28 +98,47 @@ def preview(
         candidate = replace(candidate, state=ReleaseState.ACTIVE)
     before = catalogs.load(session, release.channel_id, release.platform)
     trial = _Trial.of(candidate, before, now)
-    app_id, platform = release.version.app_id, release.platform
-    active: tuple[ColumnElement[bool], ...] = (
-        Device.app_id == app_id,
-        Device.platform == platform,
-        Device.last_seen_at > now - ACTIVE_WITHIN,
-    )
-    members = select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id.in_(candidate.groups))
-    # Members are few and decided by name, so they are not left to the luck of a sample.
-    parts = (
-        [Device.device_hash.in_(members), Device.device_hash.not_in(members)] if candidate.groups else [None]
-    )
     found = _Counts()
-    for part in parts:
-        found.add(*_outcomes(session, trial, active if part is None else (*active, part)))
+    for conditions in _strata(release, candidate, now):
+        found.add(*_outcomes(session, trial, conditions))
     if found.active == 0:
         return _simulated(trial, candidate, before, now)
     return found.preview()
 
 
+def check_live(release: Release) -> Release:
+    """Return the release. Raises `Conflict` if it has ended."""
+    if not release.is_live:
+        raise Conflict(
+            "wrong_state",
+            "The release has ended: nobody is offered it any more.",
+            current=release_rows.summary(release),
+        )
+    return release
+
+
+_Conditions = tuple[ColumnElement[bool], ...]
+
+
+def _strata(release: Release, candidate: Candidate, now: datetime) -> list[_Conditions]:
+    """Return conditions for the active devices, apart for members of the release's groups.
+
+    Members are few and chosen by name, so a sample must not miss them.
+    """
+    active: _Conditions = (
+        Device.app_id == release.version.app_id,
+        Device.platform == release.platform,
+        Device.last_seen_at > now - ACTIVE_WITHIN,
+    )
+    if not candidate.groups:
+        return [active]
+    members = select(DeviceGroupMember.device_hash).where(DeviceGroupMember.group_id.in_(candidate.groups))
+    return [(*active, Device.device_hash.in_(members)), (*active, Device.device_hash.not_in(members))]
+
+
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """The release alone, which says why it is held back, and among all others, which says what is really offered."""
+    """The release ``alone``, which shows why it is held back, and within the ``whole`` catalog."""
 
     candidate: Candidate
     alone: Catalog
@@ -135,7 +164,7 @@ class _Trial:
 
 
 class _Counts:
-    """Outcomes of parts of the devices, each scaled to the size of its part."""
+    """Counts of outcomes. Each sample is scaled to the devices that it stands for."""
 
     def __init__(self) -> None:
         self.active, self.is_sampled = 0, False
@@ -158,12 +187,11 @@ class _Counts:
         return Preview(self.active, offered, mandatory, current, held_back, is_simulated, self.is_sampled)
 
 
-def _outcomes(
-    session: Session, trial: _Trial, conditions: tuple[ColumnElement[bool], ...]
-) -> tuple[int, Counter[str]]:
+def _outcomes(session: Session, trial: _Trial, conditions: _Conditions) -> tuple[int, Counter[str]]:
+    """Return the number of devices that meet the conditions, and the outcomes of a sample of them."""
     number = session.scalar(select(func.count()).select_from(Device).where(*conditions)) or 0
-    # Hashes are as good as dice, so those that come first are a fair sample, and the index holds them in this order.
-    chosen = select(Device).where(*conditions).order_by(Device.device_hash).limit(MOST)
+    # Hashes are evenly distributed, so the first ones are a fair sample, and the index is in this order.
+    chosen = select(Device).where(*conditions).order_by(Device.device_hash).limit(MAX_DECIDED)
     sample = session.scalars(chosen).all()
     groups = _groups(session, [device.device_hash for device in sample], trial)
     outcomes: Counter[str] = Counter()
@@ -174,7 +202,7 @@ def _outcomes(
 
 
 def _groups(session: Session, hashes: Sequence[str], trial: _Trial) -> Mapping[str, set[int]]:
-    """Of the groups that matter those that each device is in."""
+    """Return the groups of each device, out of those that a release of the catalog names."""
     found: dict[str, set[int]] = defaultdict(set)
     wanted = frozenset[int]().union(*(candidate.groups for candidate in trial.whole.candidates))
     if not wanted:
@@ -190,18 +218,11 @@ def _groups(session: Session, hashes: Sequence[str], trial: _Trial) -> Mapping[s
 
 
 def _simulated(trial: _Trial, candidate: Candidate, before: Catalog, now: datetime) -> Preview:
-    """Made-up devices that run what the channel offered to everybody before, else something just below the release."""
-    others = replace(
-        before, candidates=tuple(c for c in before.candidates if c.release_id != candidate.release_id)
-    )
-    offered = latest_for_everybody(others, now)
-    name, code = (offered.version, offered.version_code) if offered else ("0.0.0", candidate.version_code - 1)
-    text = (
-        f"{name}+{max(code, 0)}"
-        if parse_name(name) is not None and "+" not in name
-        else f"0.0.0+{max(code, 0)}"
-    )
-    current = parse_current_version(text)
+    """Return a preview for simulated devices on the version offered to all before.
+
+    Without such a version, they run one just below the release.
+    """
+    current = _previous_version(candidate, before, now)
     outcomes = Counter(
         trial.outcome(UpdateQuery(current, f"simulated-{number}")) for number in range(SIMULATED)
     )
@@ -210,15 +231,12 @@ def _simulated(trial: _Trial, candidate: Candidate, before: Catalog, now: dateti
     return found.preview(is_simulated=True)
 
 
-def check_stands(release: Release) -> Release:
-    """The release. Raises `Conflict` for one that has ended."""
-    if not release.is_live:
-        raise Conflict(
-            "wrong_state",
-            "The release has ended: nobody is offered it any more.",
-            current=release_rows.summary(release),
-        )
-    return release
+def _previous_version(candidate: Candidate, before: Catalog, now: datetime) -> CurrentVersion:
+    others = tuple(each for each in before.candidates if each.release_id != candidate.release_id)
+    offered = latest_for_everybody(replace(before, candidates=others), now)
+    name, code = (offered.version, offered.version_code) if offered else ("0.0.0", candidate.version_code - 1)
+    is_readable = parse_name(name) is not None and "+" not in name
+    return parse_current_version(f"{name if is_readable else '0.0.0'}+{max(code, 0)}")
 
 
 _OFFERED, _MANDATORY, _CURRENT = "offered", "mandatory", "current"

@@ -1,4 +1,4 @@
-"""The seed's publish: one call that makes a version, or finds it, and offers it to everybody."""
+"""The publish call of the published protocol: create or find a version, and offer it to all devices."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from ota.builds.versions import VersionDraft
 from ota.history.audit import Actor
 from ota.models import App, Release, Version
 from ota.releases import acts as release_acts
+from ota.releases import drafts
 
 
 def publish(
-    session: Session, actor: Actor, app: App, draft: VersionDraft, said: VersionEdit, *, now: datetime
+    session: Session, actor: Actor, app: App, draft: VersionDraft, changes: VersionEdit, *, now: datetime
 ) -> Release:
-    """The seed's publish: make the version if it is new, and offer it to everybody on the default channel.
+    """Create the version if its code is new, and offer it to all devices of the default channel.
 
-    A version that is already there is published only when what is sent doesn't contradict its file; the notes and
-    flags that were ``said`` become its own.
+    An existing version gets the notes and flags in ``changes``. Raises `Conflict` if the draft contradicts
+    its name or its file, and otherwise as `acts.start`.
     """
     existing = versions.find_by_code(session, app, draft.platform, draft.version_code)
     if existing is None:
         if fields.checksum(draft.checksum) is None:
-            raise release_acts.no_checksum()
+            raise drafts.missing_checksum()
         existing = versions.add(session, actor, app, draft, artifact=None, now=now)
     else:
         _check_same(existing, draft)
-        version_edits.edit(session, actor, existing, said, revision=None, now=now)
+        version_edits.edit(session, actor, existing, changes, revision=None, now=now)
     return release_acts.start(session, actor, existing, now=now)
 
 
 def _check_same(version: Version, draft: VersionDraft) -> None:
     checksum = fields.checksum(draft.checksum)
-    differs = (
-        checksum is not None and checksum != version.checksum
-    ) or draft.version.strip() != version.version
-    differs = differs or (draft.file_size is not None and draft.file_size != version.file_size)
-    if not version.is_hosted_here and draft.download_url:
-        differs = differs or draft.download_url.strip() != version.download_url
-    if differs:
+    address = "" if version.is_hosted_here else draft.download_url or ""
+    differences = (
+        draft.version.strip() != version.version,
+        checksum is not None and checksum != version.checksum,
+        draft.file_size is not None and draft.file_size != version.file_size,
+        address != "" and address.strip() != version.download_url,
+    )
+    if any(differences):
         raise versions.taken(version)

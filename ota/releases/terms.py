@@ -1,4 +1,4 @@
-"""On what terms a version is offered, besides how far: when, in which steps, to whom in any case, for whom it is mandatory."""
+"""The terms of a release besides its rollout: start, plan, groups, deadline, critical range, floor."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from ota.errors import Invalid
 from ota.models import Release
 
 MAX_AHEAD = timedelta(days=366)
+"""Longest time between now and the start of a release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a release may carry. ``groups`` are names; times are aware.
+    """The terms that a release can have. ``groups`` are names; times have a zone.
 
-    ``mandatory_from``: mandatory for everybody from then on. ``critical_below`` (exclusive) and ``critical_from`` (inclusive): mandatory
-    for devices on the versions between. A plan's first step says how far the release is open at its start.
+    From ``mandatory_from`` on, the release is mandatory for all devices. It is always mandatory for devices
+    that run a version from ``critical_from`` (inclusive) to ``critical_below`` (exclusive). The rollout at
+    the start is that of the plan's first step.
     """
 
     starts_at: datetime | None = None
@@ -35,7 +37,7 @@ class Terms:
 
 
 def check_rollout(rollout: int) -> int:
-    """Whole basis points. Raises `Invalid`."""
+    """Return a rollout of 0 to 10000 basis points. Raises `Invalid` for any other."""
     if not 0 <= rollout <= FULL:
         raise Invalid.about(
             "rollout",
@@ -46,7 +48,10 @@ def check_rollout(rollout: int) -> int:
 
 
 def first_rollout(rollout: int | None, plan: Sequence[PlanStep]) -> int:
-    """How far a release is open when it starts. Raises `Invalid` where the rollout and the plan contradict each other."""
+    """Return the rollout at the start, in basis points.
+
+    Raises `Invalid` if the rollout and the plan contradict each other.
+    """
     if rollout is not None and plan and rollout != plan[0].rollout:
         raise Invalid(
             "bad_plan",
@@ -57,7 +62,11 @@ def first_rollout(rollout: int | None, plan: Sequence[PlanStep]) -> int:
 
 
 def checked_plan(plan: Sequence[PlanStep], *, present: int = 0) -> list[dict[str, Any]] | None:
-    """The plan as its row keeps it; None for an empty one. Raises `Invalid` for one that goes down or can't be followed."""
+    """Return the plan as its column stores it; None for an empty one.
+
+    ``present`` is the rollout so far, in basis points. Raises `Invalid` for a plan that does not rise from
+    there or that cannot be followed.
+    """
     if not plan:
         return None
     try:
@@ -68,12 +77,15 @@ def checked_plan(plan: Sequence[PlanStep], *, present: int = 0) -> list[dict[str
 
 
 def plan_of(release: Release) -> Plan:
-    """The plan of a row."""
+    """Return the plan of a release, empty without one."""
     return tuple(PlanStep(step["rollout"], step["soak_minutes"]) for step in release.plan or ())
 
 
 def checked_start(starts_at: datetime | None, now: datetime) -> datetime:
-    """When the release starts: now where nothing was said. Raises `Invalid` for the past and for more than a year ahead."""
+    """Return the start of a release, by default now.
+
+    Raises `Invalid` for the past and for more than a year ahead.
+    """
     if starts_at is None:
         return now
     if starts_at < now:
@@ -91,7 +103,10 @@ def checked_start(starts_at: datetime | None, now: datetime) -> datetime:
 
 
 def checked_bounds(critical_from: str | None, critical_below: str | None) -> tuple[str | None, str | None]:
-    """The versions for whose devices a release is mandatory. Raises `Invalid` for what can't be read or holds nobody."""
+    """Return the critical range, normalized.
+
+    Raises `Invalid` for a version that cannot be read and for an empty range.
+    """
     lower, upper = _bound("critical_from", critical_from), _bound("critical_below", critical_below)
     if lower is not None and upper is None:
         raise Invalid(
@@ -109,7 +124,7 @@ def checked_bounds(critical_from: str | None, critical_below: str | None) -> tup
 
 
 def check_floor(rollout: int, plan: Sequence[object] | None, starts_at: datetime, now: datetime) -> None:
-    """Raises `Invalid` for a floor that some device could not reach: it would be stuck below it."""
+    """Raise `Invalid` for a floor that is not open to all devices now: the others would be stuck below it."""
     if rollout != FULL or plan or starts_at > now:
         raise Invalid.about(
             "is_floor",

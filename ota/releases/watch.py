@@ -1,6 +1,7 @@
-"""Watching releases: run the tests of one release, keep what they found, and act on it as the app's policy says.
+"""The watch: evaluate the health tests of releases, and stop a bad release as the app's policy says.
 
-One look reads for as long as there are devices; only what it keeps is written in a short transaction.
+The time that a look takes grows with the number of devices, so it only reads. A short transaction stores its
+result.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ from ota.releases.rows import summary
 
 log = logging.getLogger(__name__)
 
+_TARGETS = {HealthAction.HALT: ReleaseState.HALTED, HealthAction.ROLL_BACK: ReleaseState.ROLLED_BACK}
+"""The state of a bad release under each policy. Any other policy only notifies."""
+
 
 def watched(session: Session, *, now: datetime) -> Sequence[int]:
-    """The ids of the releases whose devices are watched: those that stand and have started, as long as they are partial, or were opened
-    to everybody or tested anew not long ago. None of an app that keeps nothing about single devices."""
+    """Return the ids of releases to watch: started, active or paused, of an app that keeps data on devices.
+
+    A partial release is always watched, another one for `WATCHED_FOR` after it started, was opened to all
+    devices, or got a new test.
+    """
     is_young = [
         Release.starts_at > now - WATCHED_FOR,
         Release.full_since > now - WATCHED_FOR,
@@ -53,7 +60,7 @@ def watched(session: Session, *, now: datetime) -> Sequence[int]:
 
 
 def note_silence(session: Session, release_id: int, *, now: datetime) -> None:
-    """Notice who has ceased to call, where the app's policy asks for it; before a `look`."""
+    """Mark devices that have fallen silent, if the app's policy tests for silence. Runs before a `look`."""
     release = release_rows.get(session, release_id)
     policy = rules_of(session, release.version.app_id).policy
     if policy.silence:
@@ -61,7 +68,7 @@ def note_silence(session: Session, release_id: int, *, now: datetime) -> None:
 
 
 def look(session: Session, release_id: int, *, now: datetime) -> Look:
-    """Ask the tests once more. Reads only, and as long as there are devices: nobody has to wait for it."""
+    """Evaluate the tests of a release. Reads only, so that a slow look blocks nothing."""
     release = release_rows.get(session, release_id)
     policy, since = rules_of(session, release.version.app_id).policy, findings.since_of(session, release)
     seen = health_tests.observe(session, release, policy, since)
@@ -76,8 +83,11 @@ def look(session: Session, release_id: int, *, now: datetime) -> Look:
 
 
 def conclude(session: Session, seen: Look, *, now: datetime) -> ReleaseHealth | None:
-    """Keep what was found, and act on it where the policy says so. None, with nothing kept, when the release was changed since the
-    look: it is looked at again. Raises `Conflict` when it is being changed now: then nothing may be kept either.
+    """Store the result of a look and act on it as the policy says.
+
+    Return None, with nothing stored, if the release has changed since the look. Raises `Conflict` if it
+    changes at the same moment; the caller must then store nothing either. In both cases the next look
+    decides.
     """
     release = release_rows.get(session, seen.release_id)
     before = session.get(ReleaseHealth, seen.release_id)
@@ -93,15 +103,21 @@ def conclude(session: Session, seen: Look, *, now: datetime) -> ReleaseHealth | 
 
 
 def evaluate(session: Session, release_id: int, *, now: datetime) -> ReleaseHealth | None:
-    """All of it at once."""
+    """Note silence, look and conclude in one transaction.
+
+    For scripts and tests; the scheduler uses `look_once`.
+    """
     note_silence(session, release_id, now=now)
     return conclude(session, look(session, release_id, now=now), now=now)
 
 
-def begin_anew(
+def begin_new_test(
     session: Session, actor: Actor, release: Release, *, revision: int | None = None, now: datetime
 ) -> Release:
-    """A person has looked at a release that was found bad and lets it go on: a new test begins. Raises `Conflict` when it was not."""
+    """Begin a new test of a live release that was found bad, so that it goes on.
+
+    Raises `Conflict` for any other release.
+    """
     if not findings.was_found_bad(session, release) or release.state not in LIVE_STATES:
         raise Conflict(
             "not_found_bad",
@@ -113,11 +129,24 @@ def begin_anew(
     return release
 
 
+def look_once(release_id: int) -> None:
+    """Look at a release and store the result. If the release changed meanwhile, the next look decides."""
+    with transaction() as session:
+        note_silence(session, release_id, now=utcnow())
+    reader().rollback()
+    seen = look(reader(), release_id, now=utcnow())
+    reader().rollback()
+    try:
+        with transaction() as session:
+            conclude(session, seen, now=utcnow())
+    except Conflict:
+        log.info("release %d was changed during its health test: it is tested again", release_id)
+
+
 def _act(
     session: Session, release: Release, rules: Rules, found: ReleaseHealth, *, is_new: bool, now: datetime
 ) -> None:
-    """Do what the policy says: told once, and stopped for as long as nobody has decided otherwise. Who resumes the release decides."""
-
+    """Record a new finding once, and stop the release as the policy says, until a person resumes it."""
     why = findings.sentence(found)
     if is_new:
         audit.record(
@@ -129,27 +158,11 @@ def _act(
             app_id=release.version.app_id,
             after={"version": release.version.version, "reason": why},
         )
-    target = {HealthAction.HALT: ReleaseState.HALTED, HealthAction.ROLL_BACK: ReleaseState.ROLLED_BACK}.get(
-        rules.action
-    )
+    target = _TARGETS.get(rules.action)
     if target is None or not may_move_release(ReleaseState(release.state), target):
         return
     if target is ReleaseState.HALTED and release.state != ReleaseState.ACTIVE:
-        return  # A person has paused it.
+        return  # It is paused: a person has stopped it already.
     release_acts.change_state(
         session, SYSTEM, release, target, revision=release.revision, reason=why, now=now
     )
-
-
-def look_once(release_id: int) -> None:
-    """Look, and keep what was found unless somebody changed the release meanwhile: then the next look finds out."""
-    with transaction() as session:
-        note_silence(session, release_id, now=utcnow())
-    reader().rollback()
-    seen = look(reader(), release_id, now=utcnow())
-    reader().rollback()
-    try:
-        with transaction() as session:
-            conclude(session, seen, now=utcnow())
-    except Conflict:
-        log.info("release %d was changed while it was looked at: it is looked at again", release_id)

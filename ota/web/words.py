@@ -10,7 +10,7 @@ from typing import Any
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import android_release
 from ota.models import AuditEvent
-from ota.releases.rows import words
+from ota.releases.rows import state_text
 
 ACTIONS = {
     "app.created": "created the app",
@@ -190,7 +190,7 @@ def facts_of(event: AuditEvent) -> list[Fact]:
 
 def state_words(state: str, rollout: int) -> str:
     """What a release does and how far it is open: live, 10 %."""
-    return f"{'live' if state == ReleaseState.ACTIVE else words(state)}, open to {rollout / 100:g} %"
+    return f"{'live' if state == ReleaseState.ACTIVE else state_text(state)}, open to {rollout / 100:g} %"
 
 
 def _shown(name: str, value: Any) -> str:
@@ -211,7 +211,7 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if value in set(ReleaseState):
-        return "live" if value == ReleaseState.ACTIVE else words(value)
+        return "live" if value == ReleaseState.ACTIVE else state_text(value)
     return str(value)
 
 

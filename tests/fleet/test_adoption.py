@@ -129,7 +129,7 @@ def test_the_smallest_versions_are_put_together(in_app: Flask) -> None:
 def test_versions_that_somebody_makes_up_do_not_fill_the_table(
     in_app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption, "MOST", 2)
+    monkeypatch.setattr(adoption, "MAX_UNKNOWN", 2)
     api.version(2, "1.1.0")
     made_up = [device(number, f"9.9.{number}+{number}") for number in range(10, 20)]
     note(

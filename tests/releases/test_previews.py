@@ -159,7 +159,7 @@ def test_the_members_of_its_groups_are_counted_by_name(app: Flask, api: Api) -> 
 def test_of_very_many_a_sample_is_scaled_and_the_members_stay_exact(
     app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(previews, "MOST", 50)
+    monkeypatch.setattr(previews, "MAX_DECIDED", 50)
     ids = put_devices(app, 300)
     put_devices(app, 100, "1.1.0+2", prefix="there")
     put_group(app, "testers", ids[:4])

@@ -9,7 +9,7 @@ from ota.clock import utcnow
 from ota.core.permissions import Access
 from ota.db import reader
 from ota.fleet import figures
-from ota.fleet.figures import Fleet
+from ota.fleet.figures import FleetFigures
 from ota.web.fleet.shapes import AdoptionPoint, ChecksPoint, FleetAnswer, FleetQuery, RunningView
 from ota.web.health.views import failure_views
 from ota.web.operation import MANAGING, Operation, operation
@@ -39,7 +39,7 @@ def show(slug: str, query: FleetQuery) -> FleetAnswer:
     return _answer(found)
 
 
-def _answer(found: Fleet) -> FleetAnswer:
+def _answer(found: FleetFigures) -> FleetAnswer:
     adoption, checks = found.adoption, found.checks
     return FleetAnswer(
         platform=found.platform,

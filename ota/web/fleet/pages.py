@@ -19,7 +19,7 @@ from ota.core.platforms import Platform
 from ota.db import reader
 from ota.errors import Invalid
 from ota.fleet import figures
-from ota.fleet.figures import Fleet
+from ota.fleet.figures import FleetFigures
 from ota.web import charts
 from ota.web.access import page
 from ota.web.frame import render_page
@@ -113,7 +113,7 @@ def plain_cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _failures(found: Fleet) -> list[tuple[object, ...]]:
+def _failures(found: FleetFigures) -> list[tuple[object, ...]]:
     return [
         (
             each.version,
@@ -128,7 +128,7 @@ def _failures(found: Fleet) -> list[tuple[object, ...]]:
     ]
 
 
-_TABLES: Mapping[str, tuple[Sequence[str], Callable[[Fleet], Iterable[Sequence[object]]]]] = {
+_TABLES: Mapping[str, tuple[Sequence[str], Callable[[FleetFigures], Iterable[Sequence[object]]]]] = {
     "adoption": (
         ("day", "version", "devices"),
         lambda found: [(at.date(), name, n) for at, name, n in found.adoption.rows()],
@@ -143,7 +143,7 @@ _TABLES: Mapping[str, tuple[Sequence[str], Callable[[Fleet], Iterable[Sequence[o
 """Of each chart the names of its columns, and its rows."""
 
 
-def _asked(app_id: int, now: datetime, *, most_failures: int | None = 10) -> Fleet:
+def _asked(app_id: int, now: datetime, *, most_failures: int | None = 10) -> FleetFigures:
     platform = apps.find_platform(request.args.get("platform") or Platform.ANDROID.value)
     days = request.args.get("days", 7, type=int)
     days = days if days in PERIODS else 7

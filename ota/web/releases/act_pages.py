@@ -75,7 +75,7 @@ def begin_anew(slug: str, release_id: int) -> ResponseReturnValue:
     """Let a release go on that was found bad and is not stopped."""
 
     def do(session: Session, release: Release, revision: int) -> Release:
-        return watch.begin_anew(session, actor(), release, revision=revision, now=utcnow())
+        return watch.begin_new_test(session, actor(), release, revision=revision, now=utcnow())
 
     question = "Do you still want to begin a new test?"
     return _run(

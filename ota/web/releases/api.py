@@ -185,7 +185,7 @@ def withdraw(release_id: int, body: StopRequest) -> ReleaseAnswer:
 def begin_anew(release_id: int, body: StopRequest) -> ReleaseAnswer:
     """You have looked at a release that was found bad and is not stopped, and let it go on: what was found so far counts no more."""
     with transaction() as session:
-        release = watch.begin_anew(
+        release = watch.begin_new_test(
             session, actor(), release_rows.get(session, release_id), revision=body.revision, now=utcnow()
         )
     return done(release, "A new test has begun, with the devices that come from now on.")

@@ -161,7 +161,7 @@ def _when(release: Release, waits_for: str | None, now: datetime) -> str:
         return "waits: see below"
     if release.state != ReleaseState.ACTIVE:
         left = f", {ahead(release.soak_left)} left" if release.soak_left else ""
-        return f"stands still while {release_rows.words(release.state)}{left}"
+        return f"stands still while {release_rows.state_text(release.state)}{left}"
     if release.next_step_at is None:
         return ""
     if release.next_step_at <= now:

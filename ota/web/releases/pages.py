@@ -76,7 +76,7 @@ def release_page(
         for channel in app.channels
         if release.is_live
         and release.experiment_id is None
-        and release_rows.standing(session, release.version, channel) is None
+        and release_rows.live_on(session, release.version, channel) is None
     ]
     if release.is_live or not release.version.is_active:
         context["successor"] = release_rows.successor(session, release, now=now)

@@ -84,6 +84,6 @@ def preview_version(version_id: int, body: ReleaseRequest) -> PreviewAnswer:
     )
 )
 def preview_release(release_id: int, query: PreviewQuery) -> PreviewAnswer:
-    """Return how many active devices would be offered a release at another rollout. Nothing is changed."""
-    release = previews.check_stands(release_rows.get(reader(), release_id))
+    """How many of the active devices a release would be offered to with another rollout. Nothing is changed."""
+    release = previews.check_live(release_rows.get(reader(), release_id))
     return preview_answer(previews.preview(reader(), release, utcnow(), query.rollout))

@@ -106,7 +106,7 @@ def preview_release(slug: str, release_id: int) -> ResponseReturnValue:
     app = app_in_view(slug)
     release = release_rows.get(reader(), release_id, app=app)
     try:
-        return _preview(_rollout_form(release.rollout / 100), previews.check_stands(release))
+        return _preview(_rollout_form(release.rollout / 100), previews.check_live(release))
     except OtaError as error:
         return _fragment(wrong=error.message), 422
 
