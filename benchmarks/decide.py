@@ -1,7 +1,8 @@
-"""What a long history costs a decision: ``python -m benchmarks.decide``.
+"""The cost of a long history for a decision: ``python -m benchmarks.decide``.
 
-A channel with 10 versions of history beside one with 10,000, once with all of their releases still standing, each superseded by the
-next, and once with all but the newest ended. Catalogs are read from a real database as the server reads them.
+Compares a channel with a history of 10 versions with one of 10,000: once with all releases live, each
+superseded by the next, and once with all but the newest two ended. Catalogs are read from a real database, as
+the server reads them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ RUNS, CALLS = 15, 5_000
 
 
 def history(session: Session, slug: str, count: int, old: ReleaseState) -> Channel:
-    """An app with so many versions; the newest is open to a tenth of all devices, the one below to all."""
+    """Create an app with ``count`` versions. The newest is open to a tenth of devices, the next to all."""
     now = utcnow()
     app = apps.create(session, SYSTEM, slug=slug, name=slug, now=now)
     channel = app.channels[0]
@@ -83,7 +84,7 @@ def history(session: Session, slug: str, count: int, old: ReleaseState) -> Chann
 
 
 def questions(count: int) -> list[UpdateQuery]:
-    """Devices on old and new versions, inside and outside of the tenth, with and without a build number."""
+    """Return devices on old and new versions, in and outside the tenth, with and without a build number."""
     runs = [f"1.{code}.0{build}" for code in (1, count // 2, count - 1, count) for build in (f"+{code}", "")]
     return [
         UpdateQuery(parse_current_version(text), f"device-{number}") for number in range(8) for text in runs
@@ -91,7 +92,7 @@ def questions(count: int) -> list[UpdateQuery]:
 
 
 def cost(catalog: Catalog, asked: list[UpdateQuery]) -> float:
-    """Microseconds of one decision."""
+    """Return the time of one decision, in microseconds."""
     now, start = utcnow(), time.perf_counter()
     for number in range(CALLS):
         decide(asked[number % len(asked)], catalog, now)
@@ -124,12 +125,10 @@ def main() -> None:
                 for count, catalog in compiled.items():
                     costs[count].append(cost(catalog, questions(count)))
             few, many = (statistics.median(costs[count]) for count in (FEW, MANY))
-            print(
-                f"{name}: {FEW} versions {few:.2f} us, {MANY:,} versions {many:.2f} us, ratio {many / few:.2f} (goal: below 1.2)"
-            )
-            print(
-                f"  the catalog of {MANY:,} keeps {len(compiled[MANY].candidates)} candidates and is compiled in {took:.0f} ms"
-            )
+            versions = f"{FEW} versions {few:.2f} us, {MANY:,} versions {many:.2f} us"
+            print(f"{name}: {versions}, ratio {many / few:.2f} (goal: below 1.2)")
+            kept = len(compiled[MANY].candidates)
+            print(f"  the catalog of {MANY:,} keeps {kept} candidates and is compiled in {took:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""How often the health tests halt good releases, and how soon bad ones: ``python -m benchmarks.health [releases] [--seed 1]
-[--must-hold]``.
+"""How often the health tests halt good releases, and how soon bad ones.
 
-Each release is drawn with all that goes wrong between a device and the server (`benchmarks.health_world`). What has arrived is counted as
-the server counts it, and the server's tests are asked: at the end, for a verdict is bad exactly if it was at any look before, because what
-is still to come can only add to the evidence. When that was is found out by asking with what had arrived by then.
+Run ``python -m benchmarks.health [releases] [--seed 1] [--must-hold]``. Each release is simulated with all
+that goes wrong between a device and the server (`benchmarks.health_world`), and judged by the server's own
+tests. One evaluation at the end is enough to tell whether the release was ever found bad, because later
+reports can only add to the evidence. To find out when, the tests are repeated with the reports that had
+arrived by then.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ from benchmarks.health_world import (
     crowd_of,
     reports_of,
 )
-from ota.core.health_tests import Policy, with_control, without_control
+from ota.core.health_tests import with_control, without_control
+from ota.core.health_votes import Policy
 
 LAST_LOOK = START + timedelta(days=DAYS)
 MOST_GOOD_HALTED = 0.013
 LOOKS_EVERY = 10
-"""Minutes."""
+"""Minutes between two evaluations."""
 
 WORLDS = {
     "open to a tenth": World(),
@@ -52,16 +54,16 @@ WORLDS = {
         control=0, rate=0.01, told_after=0.0, check_every=24.0
     ),
 }
-"""The first two are promised: bad ones are halted without exception. All of them are promised for good ones."""
+"""In all worlds good releases are left alone. In the first two, every bad release is halted as well."""
 
 PROMISED = 2
 TIMED = 50
 
 
 def is_bad(crowd: Crowd, world: World, policy: Policy, now: datetime) -> bool:
-    """The server's verdict: see `ota.health.evaluate.run`."""
+    """Return the server's verdict, as `ota.health.evaluate.run` finds it."""
     shared = replace(policy, alpha=policy.alpha / 2)
-    if not crowd.turns:
+    if not crowd.days:
         return without_control(alone(crowd, policy), shared, now).is_bad
     if with_control(compared(crowd, policy), shared, now).is_bad:
         return True
@@ -72,8 +74,10 @@ def is_bad(crowd: Crowd, world: World, policy: Policy, now: datetime) -> bool:
 def hours_to_halt(
     reports: Sequence[Report], world: World, policy: Policy, *, is_timed: bool = True
 ) -> float | None:
-    """Hours from the start to the first look at which the release is bad, with what has arrived by then; None if it never is. Not
-    ``is_timed``: any number if it ever is."""
+    """Return the hours from the start until the release is found bad, or None if it never is.
+
+    Without ``is_timed``, return any number if it ever is.
+    """
     arrivals = [report.received for report in reports]
 
     def is_bad_at(minutes: int) -> bool:
@@ -92,29 +96,33 @@ def hours_to_halt(
 
 
 def plain_rule_halts(reports: Iterable[Report], world: World, *, devices: int) -> bool:
-    """ "Twice the usual rate of crashes, once so many devices have reported", looked at with every report."""
-    seen: set[int] = set()
+    """Return whether a plain rule halts the release.
+
+    The rule is "more than twice the usual rate of crashes, once ``devices`` have reported", evaluated with
+    every report.
+    """
+    known: set[int] = set()
     failed: set[int] = set()
     for report in reports:
         if report.device >= world.rollout or report.kind not in (Kind.RUNS_IT, Kind.CRASHED):
             continue
-        seen.add(report.device)
+        known.add(report.device)
         if report.kind is Kind.CRASHED:
             failed.add(report.device)
-        if len(seen) >= devices and len(failed) > 2 * world.rate * len(seen):
+        if len(known) >= devices and len(failed) > 2 * world.rate * len(known):
             return True
     return False
 
 
 class Outcome(NamedTuple):
-    """One release: hours until the server halts it (None: never), and whether the plain rule does after 20 devices."""
+    """One release: hours until the server halts it (None: never), and whether the plain rule does."""
 
     server: float | None
     plain: bool
 
 
 def one(world: World, policy: Policy, seed: int) -> Outcome:
-    """Draws one release and asks."""
+    """Simulate one release."""
     reports = reports_of(world, random.Random(seed))
     is_timed = seed % 1_000_000 < TIMED
     return Outcome(
@@ -123,7 +131,7 @@ def one(world: World, policy: Policy, seed: int) -> Outcome:
 
 
 def many(world: World, policy: Policy, releases: int, seed: int, workers: int = 1) -> list[Outcome]:
-    """So many releases, each from a seed of its own. Of the first `TIMED` it is found out when they were halted."""
+    """Simulate releases, each from its own seed. The first `TIMED` are timed."""
     seeds = range(seed * 1_000_000, seed * 1_000_000 + releases)
     if workers == 1:
         return [one(world, policy, number) for number in seeds]
@@ -136,7 +144,8 @@ def show(title: str, outcomes: Sequence[Outcome]) -> None:
     halted = sorted(outcome.server for outcome in outcomes[:TIMED] if outcome.server is not None)
     text = f"  {title}: {count} of {len(outcomes)} halted ({count / len(outcomes):.2%})"
     if halted:
-        text += f", median after {statistics.median(halted):.1f} h, nine in ten within {halted[int(0.9 * (len(halted) - 1))]:.1f} h"
+        most = halted[int(0.9 * (len(halted) - 1))]
+        text += f", median after {statistics.median(halted):.1f} h, nine in ten within {most:.1f} h"
     print(
         f"{text}; by the plain rule {sum(outcome.plain for outcome in outcomes) / len(outcomes):.1%}",
         flush=True,
@@ -144,7 +153,7 @@ def show(title: str, outcomes: Sequence[Outcome]) -> None:
 
 
 def broken(name: str, times: float, outcomes: Sequence[Outcome], *, is_promised: bool = True) -> list[str]:
-    """What was promised and does not hold of these releases, in sentences."""
+    """Return a message for each promise that these releases break."""
     halted = sum(outcome.server is not None for outcome in outcomes)
     if times == 1 and halted > MOST_GOOD_HALTED * len(outcomes):
         return [
@@ -152,20 +161,24 @@ def broken(name: str, times: float, outcomes: Sequence[Outcome], *, is_promised:
         ]
     if times > 1 and is_promised and halted < len(outcomes):
         return [
-            f"{name}: {len(outcomes) - halted} of {len(outcomes)} releases with {times:g} times the failures were not halted"
+            f"{name}: {len(outcomes) - halted} of {len(outcomes)} releases "
+            f"with {times:g} times the failures were not halted"
         ]
     return []
 
 
 def main() -> int:
-    """Answers the exit status: 1 with ``--must-hold`` when a promise does not hold."""
+    """Return the exit status: 1 with ``--must-hold`` if a promise is broken."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument(
         "releases",
         nargs="?",
         type=int,
         default=1_000,
-        help="good releases of the first world (default 1000); of the second half as many, of bad ones a tenth, of others a fiftieth",
+        help=(
+            "good releases of the first world (default 1000); "
+            "of the second half as many, of bad ones a tenth, of others a fiftieth"
+        ),
     )
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--settling", type=float, default=Policy().settling / timedelta(hours=1), help="hours")
@@ -176,7 +189,7 @@ def main() -> int:
         help="fail when too many good releases are halted, or a bad one is not",
     )
     given = asked.parse_args()
-    policy, wrong = Policy(settling=timedelta(hours=given.settling)), list[str]()
+    policy, problems = Policy(settling=timedelta(hours=given.settling)), list[str]()
     for place, (name, world) in enumerate(WORLDS.items()):
         print(name)
         for times in (1.0, 5.0, 10.0):
@@ -189,9 +202,9 @@ def main() -> int:
                 given.workers,
             )
             show("good releases" if times == 1 else f"{times:g} times as many failures", outcomes)
-            wrong += broken(name, times, outcomes, is_promised=place < PROMISED)
-    print("\n".join(wrong))
-    return 1 if wrong and given.must_hold else 0
+            problems += broken(name, times, outcomes, is_promised=place < PROMISED)
+    print("\n".join(problems))
+    return 1 if problems and given.must_hold else 0
 
 
 if __name__ == "__main__":

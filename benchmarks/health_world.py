@@ -1,7 +1,9 @@
-"""Made-up releases for `benchmarks.health`: how devices behave, what of it arrives, and what the server makes of that.
+"""Simulated releases for `benchmarks.health`: devices, the reports that arrive, and what the server
+concludes.
 
-A device checks a few times a day. Those that the release is open to are offered it, install it at once or later, crash and tell so at once,
-and tell that they have installed it late or not at all; a tenth of all reports is lost, a tenth comes twice, a tenth is hours late.
+A device checks a few times a day. Devices inside the rollout are offered the release, install it at once or
+later, report a crash at once, and report the installation late or never. A tenth of all reports is lost, a
+tenth arrives twice, and a tenth is hours late.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from ota.core import health_members
-from ota.core.health_members import TURN, Turn, Way, turn_of
-from ota.core.health_tests import Policy, placed_at
+from ota.core.health_members import CONTROL_DAY, ControlDay, Journey, control_day_of
+from ota.core.health_votes import Member, Policy, placed_at
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 HOUR = 3600.0
@@ -29,30 +31,30 @@ class Kind(IntEnum):
     RUNS_IT = 2
     CRASHED = 3
     CRASHED_BEFORE = 4
-    """On the version before."""
+    """A crash on the version before."""
 
 
 @dataclass(frozen=True)
 class World:
-    """How devices and reports behave. Times in hours."""
+    """How devices and reports behave. Times are in hours."""
 
     rollout: int = 500
     control: int = 4_500
     rate: float = 0.02
     """Share of devices that crash within a day, before a bad release multiplies it."""
     times: float = 1.0
-    """So many times as many devices crash on the release."""
+    """The factor by which more devices crash on the release."""
     first_crash: float = 4.0
-    """Mean time from the installation (or from the first check of a day) to the crash of a device that crashes."""
+    """Mean time to the crash, from the installation or from the first check of a day."""
     installs: float = 1.0
-    """Share of devices that install it when they are offered it; the others are asked again with their next check."""
+    """Share of devices that install an offer. The others are offered it again with their next check."""
     installs_after: float = 0.5
     """Mean time from the offer to the installation."""
     told_after: float = 1.0
-    """Mean delay of the report of an installation; 0: the app reports none, only its next check shows it."""
+    """Mean delay of the report of an installation. 0: no report, only the next check shows it."""
     check_every: float = 8.0
     opens_at: float = NEVER
-    """Then the release is opened to everybody."""
+    """When the release is opened to everybody."""
     idle: float = 0.0
     """Share of devices that check, and crash, a tenth as often."""
     lost: float = 0.1
@@ -61,7 +63,7 @@ class World:
 
 
 class Report(NamedTuple):
-    """One message of a device, in seconds after the start."""
+    """One message of a device. Times are seconds after the start."""
 
     received: float
     happened: float
@@ -70,17 +72,17 @@ class Report(NamedTuple):
 
 
 def reports_of(world: World, draw: random.Random) -> list[Report]:
-    """All reports that arrive, in order of arrival."""
+    """Return all reports that arrive, in order of arrival."""
     arrived: list[Report] = []
-    turn_seconds = TURN.total_seconds()
+    day_seconds = CONTROL_DAY.total_seconds()
     for device in range(world.rollout + world.control):
-        turn = -1
+        day = -1
         for delay, happened, kind in _life(world, draw, is_inside=device < world.rollout):
             if draw.random() < world.lost:
                 continue
             if kind is Kind.ASKED:
-                if turn == (turn := int(happened * HOUR / turn_seconds)):
-                    continue  # The first check of a turn is all that counts.
+                if day == (day := int(happened * HOUR / day_seconds)):
+                    continue  # Only the first check of a control day counts.
                 arrived.append(Report(happened * HOUR, happened * HOUR, device, kind))
                 continue
             for _ in range(2 if draw.random() < world.twice else 1):
@@ -94,7 +96,10 @@ def reports_of(world: World, draw: random.Random) -> list[Report]:
 def _life(
     world: World, draw: random.Random, *, is_inside: bool
 ) -> Iterator[tuple[float | None, float, Kind]]:
-    """What one device does: usual delay of its report (None: a check, which the server answers at once), moment and kind."""
+    """Yield what one device does: the usual delay of its report, the moment and the kind.
+
+    The delay of a check is None, because the server answers it at once.
+    """
     slower = 10.0 if draw.random() < world.idle else 1.0
     at, installed = draw.random() * 24 * slower, NEVER
     next_day = at
@@ -131,69 +136,72 @@ def _crashes(
 
 
 class Crowd(NamedTuple):
-    """What the server knows: the devices of the release and those of its control. See `ota.health.evaluate.observe`."""
+    """What the server knows of the devices of the release and of its control group.
 
-    ways: list[Way]
-    turns: list[Turn]
+    Corresponds to `ota.health.evaluate.observe`.
+    """
+
+    journeys: list[Journey]
+    days: list[ControlDay]
 
 
 def crowd_of(reports: Iterable[Report], world: World, policy: Policy) -> Crowd:
-    """What the server makes of reports, which come in order of arrival."""
-    ways: dict[int, Way] = {}
-    turns: dict[tuple[int, int], Turn] = {}
+    """Return what the server concludes from reports, which must be in order of arrival."""
+    journeys: dict[int, Journey] = {}
+    days: dict[tuple[int, int], ControlDay] = {}
     opened = START + timedelta(hours=world.opens_at) if world.opens_at < NEVER else None
     for report in reports:
         at = placed_at(
             START + timedelta(seconds=report.happened), START + timedelta(seconds=report.received), policy
         )
-        way = ways.get(report.device)
+        journey = journeys.get(report.device)
         if report.kind is Kind.OFFERED:
-            if way is None or (way.installed_at is None and way.failed_at is None):
-                ways[report.device] = Way(at)
-            _leave(turns, report.device, at)
+            if journey is None or (journey.installed_at is None and journey.failed_at is None):
+                journeys[report.device] = Journey(at)
+            _leave(days, report.device, at)
         elif report.kind is Kind.ASKED:
-            turn = turn_of(at, START, 0)
-            turns.setdefault((report.device, turn), Turn(f"{report.device:06}", at, left_at=opened))
+            day = control_day_of(at, START, 0)
+            days.setdefault((report.device, day), ControlDay(f"{report.device:06}", at, left_at=opened))
         elif report.kind is Kind.CRASHED_BEFORE:
-            _fail(turns, report.device, at)
-        elif way is not None:
-            ways[report.device] = _moved(way, report.kind, max(at, way.offered_at))
-    return Crowd(list(ways.values()), [turns[key] for key in sorted(turns)])
+            _fail(days, report.device, at)
+        elif journey is not None:
+            journeys[report.device] = _moved(journey, report.kind, max(at, journey.offered_at))
+    return Crowd(list(journeys.values()), [days[key] for key in sorted(days)])
 
 
-def _moved(way: Way, kind: Kind, at: datetime) -> Way:
-    """The way with one report more. A crash shows too that the device runs the release."""
-    installed = at if way.installed_at is None else way.installed_at
+def _moved(journey: Journey, kind: Kind, at: datetime) -> Journey:
+    """Return the journey with one more report. A crash, too, shows that the device runs the release."""
+    installed = at if journey.installed_at is None else journey.installed_at
     if kind is Kind.RUNS_IT:
-        return way._replace(installed_at=installed)
-    failed = at if way.failed_at is None else way.failed_at
-    return way._replace(installed_at=installed, failed_at=failed, crashed_at=failed)
+        return journey._replace(installed_at=installed)
+    failed = at if journey.failed_at is None else journey.failed_at
+    return journey._replace(installed_at=installed, failed_at=failed, crashed_at=failed)
 
 
-def _fail(turns: dict[tuple[int, int], Turn], device: int, at: datetime) -> None:
+def _fail(days: dict[tuple[int, int], ControlDay], device: int, at: datetime) -> None:
     for number in range(DAYS, -1, -1):
-        turn = turns.get((device, number))
-        if turn is not None and turn.asked_at <= at:
-            if turn.failed_at is None and (turn.left_at is None or at < turn.left_at):
-                turns[device, number] = turn._replace(failed_at=at)
+        day = days.get((device, number))
+        if day is not None and day.asked_at <= at:
+            if day.failed_at is None and (day.left_at is None or at < day.left_at):
+                days[device, number] = day._replace(failed_at=at)
             return
 
 
-def _leave(turns: dict[tuple[int, int], Turn], device: int, at: datetime) -> None:
+def _leave(days: dict[tuple[int, int], ControlDay], device: int, at: datetime) -> None:
     for number in range(DAYS + 1):
-        turn = turns.get((device, number))
-        if turn is not None and turn.left_at is None:
-            turns[device, number] = turn._replace(left_at=at)
+        day = days.get((device, number))
+        if day is not None and day.left_at is None:
+            days[device, number] = day._replace(left_at=at)
 
 
-def compared(crowd: Crowd, policy: Policy) -> list[health_members.Member]:
-    """Those whom the test with a control looks at."""
+def compared(crowd: Crowd, policy: Policy) -> list[Member]:
+    """Return the members for the test with a control group."""
     return [
-        *(health_members.compared(way, policy) for way in crowd.ways),
-        *health_members.control(crowd.turns, policy),
+        *(health_members.compared(journey, policy) for journey in crowd.journeys),
+        *health_members.control(crowd.days, policy),
     ]
 
 
-def alone(crowd: Crowd, policy: Policy, since: datetime = START) -> list[health_members.Member]:
-    """Those whom the test without a control looks at: that came when the release was open to everybody."""
-    return [health_members.alone(way, policy) for way in crowd.ways if way.offered_at >= since]
+def alone(crowd: Crowd, policy: Policy, since: datetime = START) -> list[Member]:
+    """Return the members for the test without one: devices that enrolled after it was opened to everybody."""
+    return [health_members.alone(each, policy) for each in crowd.journeys if each.offered_at >= since]

@@ -1,10 +1,10 @@
-"""How often the test of silence halts good releases, and how soon one that does not start: ``python -m benchmarks.silence [releases]
-[--seed 1] [--must-hold]``.
+"""How often the test for silence halts good releases, and how soon those that do not start.
 
-Each release goes to a tenth of 5,000 devices, and to half of them a day later. Devices call every one to eight hours of their day, some
-not at the weekend, and each day one in a hundred is never heard of again. Of a build that does not start, a device that installs it is
-silent from then on. From the calls it is worked out as the server does who normally calls and who is silent, and the test is asked at the
-end: what was noted once stays, so its verdict is bad exactly if it was at any look before.
+Run ``python -m benchmarks.silence [releases] [--seed 1] [--must-hold]``. Each release goes to a tenth of
+5,000 devices, and to half of them a day later. Devices check every one to eight hours of their day, some not
+at weekends, and each day one in a hundred is lost for ever. A device that installs a build that does not
+start is silent from then on. Regular and silent devices are determined as the server determines them. One
+evaluation at the end is enough to tell whether the release was ever found bad, because a silence stays noted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from benchmarks.health import MOST_GOOD_HALTED
-from ota.core.health_tests import Member, Policy, with_control
+from ota.core.health_tests import with_control
+from ota.core.health_votes import Member, Policy
 from ota.core.silence import KNOWN_FOR, SHARE_OF_SILENCE, at_risk_of_silence, longest_gap
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -29,12 +30,12 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 DAYS_AFTER = 6
 DEVICES = 5_000
 TESTS = 3
-"""That share the alpha."""
+"""The tests that share the alpha."""
 
 
 @dataclass(frozen=True)
 class World:
-    """How devices behave. ``bricked`` is the share of those that install the release and are silent from then on."""
+    """How devices behave. ``bricked`` is the share of installations after which the device is silent."""
 
     bricked: float = 0.0
     lost_a_day: float = 0.01
@@ -43,8 +44,8 @@ class World:
     """Mean hours from the offer to the installation."""
 
 
-def calls(draw: random.Random, world: World, until: float) -> Iterator[float]:
-    """The hours since START at which a device calls, beginning a week before; up to the day on which it is lost."""
+def checks(draw: random.Random, world: World, until: float) -> Iterator[float]:
+    """Yield the hours since START at which a device checks, from a week before until it is lost."""
     every, wakes = draw.uniform(1, 8), draw.uniform(0, 24)
     is_free = draw.random() < world.free_weekends
     lost_at = draw.expovariate(world.lost_a_day / 24) - 7 * 24
@@ -57,15 +58,18 @@ def calls(draw: random.Random, world: World, until: float) -> Iterator[float]:
 
 
 def member_of(draw: random.Random, world: World, started: float, policy: Policy) -> list[Member]:
-    """What the server knows of one device that normally calls: as a device of the release, of its control, or first the one, then the
-    other. Empty for one that calls seldom."""
+    """Return what the server knows of one regular device: a member of the control group, of the release, or
+    one after the other.
+
+    Empty for a device that is not regular.
+    """
     silence, end = policy.silence.total_seconds() / 3600, started + 24 * DAYS_AFTER
     place = draw.random()  # Below a tenth: in the first step; below a half: in the second.
     opens = started if place < 0.1 else started + 24 if place < 0.5 else end
     gap, last, offered, asked, bricks = 0, None, None, None, end
     silent: dict[bool, float] = {}  # By whether the device had been offered the release.
     is_regular = False
-    for at in calls(draw, world, end):
+    for at in checks(draw, world, end):
         if at >= bricks:
             break
         if last is not None:
@@ -98,7 +102,7 @@ def member_of(draw: random.Random, world: World, started: float, policy: Policy)
 
 
 def hours_to_halt(world: World, policy: Policy, seed: int) -> float | None:
-    """Draws one release. Hours from its start to the moment at which the test says bad; None if it never does."""
+    """Simulate one release. Return the hours from its start until it is found bad, or None if it never is."""
     draw = random.Random(seed)
     started = float(draw.randrange(7 * 24))  # Any hour of the week.
     members = [member for _ in range(DEVICES) for member in member_of(draw, world, started, policy)]
@@ -125,7 +129,7 @@ def _at_or_none(hours: float | None) -> datetime | None:
 
 
 def many(world: World, policy: Policy, releases: int, seed: int, workers: int) -> list[float | None]:
-    """So many releases, each from a seed of its own."""
+    """Simulate releases, each from its own seed."""
     shared = replace(policy, alpha=policy.alpha / TESTS)
     seeds = range(seed * 1_000_000, seed * 1_000_000 + releases)
     if workers == 1:
@@ -138,12 +142,13 @@ def show(title: str, hours: Sequence[float | None]) -> None:
     halted = sorted(at for at in hours if at is not None)
     text = f"{title}: {len(halted)} of {len(hours)} halted"
     if halted:
-        text += f", median after {statistics.median(halted):.0f} h, nine in ten within {halted[int(0.9 * (len(halted) - 1))]:.0f} h"
+        most = halted[int(0.9 * (len(halted) - 1))]
+        text += f", median after {statistics.median(halted):.0f} h, nine in ten within {most:.0f} h"
     print(text, flush=True)
 
 
 def main() -> int:
-    """Answers the exit status: 1 with ``--must-hold`` when a promise does not hold."""
+    """Return the exit status: 1 with ``--must-hold`` if a promise is broken."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument(
         "releases", nargs="?", type=int, default=200, help="good releases to draw; a tenth as many bad ones"
@@ -157,7 +162,7 @@ def main() -> int:
         help="fail when too many good releases are halted, or a bad one is not",
     )
     given = asked.parse_args()
-    policy, wrong = Policy(silence=timedelta(hours=given.silence)), False
+    policy, is_broken = Policy(silence=timedelta(hours=given.silence)), False
     assert KNOWN_FOR * policy.silence < timedelta(days=7), "the devices of this world are known for a week"
     for title, bricked in (
         ("good releases", 0.0),
@@ -168,8 +173,8 @@ def main() -> int:
         hours = many(World(bricked=bricked), policy, count, given.seed, given.workers)
         show(title, hours)
         halted = sum(at is not None for at in hours)
-        wrong |= halted < count if bricked else halted > MOST_GOOD_HALTED * count
-    return 1 if wrong and given.must_hold else 0
+        is_broken |= halted < count if bricked else halted > MOST_GOOD_HALTED * count
+    return 1 if is_broken and given.must_hold else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, or_
 from sqlalchemy.orm import Session
 
-from ota.core.rollout import bucket
+from ota.core.rollout import bucket, buckets_inside
 from ota.core.telemetry import EventKind, Stage
 from ota.models import Event, FailureCount, FailureSignature, Release, ReleaseCount, ReleaseDevice, Version
 from ota.releases import watch
@@ -118,7 +118,7 @@ def settle(
 
 
 def _is_let_in(release: Release, device_id: str) -> bool:
-    return release.bucket_from <= bucket(release.salt, device_id) < release.bucket_from + release.rollout
+    return bucket(release.salt, device_id) in buckets_inside(release.rollout, release.bucket_from)
 
 
 def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from ota.core.addresses import is_inside
-from ota.core.alerts import CHOSEN
+from ota.core.alerts import SELECTABLE
 from ota.errors import Invalid
 
 MAX_URL = 500
@@ -20,14 +20,14 @@ _EMAIL = re.compile(
 def alert_kinds(events: Iterable[str] | None) -> list[str]:
     """Return the chosen kinds in their usual order, or all of them for None. Raises `Invalid`."""
     if events is None:
-        return [kind.value for kind in CHOSEN]
+        return [kind.value for kind in SELECTABLE]
     wanted = set(events)
-    unknown = sorted(wanted - {kind.value for kind in CHOSEN})
+    unknown = sorted(wanted - {kind.value for kind in SELECTABLE})
     if unknown or not wanted:
-        known = ", ".join(kind.value for kind in CHOSEN)
+        known = ", ".join(kind.value for kind in SELECTABLE)
         problem = f"'{unknown[0][:40]}' is no event" if unknown else "choose at least one event"
         raise Invalid.about("events", "bad_events", f"{problem}. Expected some of: {known}.")
-    return [kind.value for kind in CHOSEN if kind in wanted]
+    return [kind.value for kind in SELECTABLE if kind in wanted]
 
 
 def email_address(email: str) -> str:

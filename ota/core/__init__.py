@@ -1,1 +1,1 @@
-"""The pure part: what the server decides. No Flask, no database, no clock, no dice, no I/O."""
+"""The pure part: what the server decides. No Flask, no database, no clock, no randomness, no I/O."""

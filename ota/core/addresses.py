@@ -1,9 +1,10 @@
-"""Which addresses belong to the open internet, and which to somebody's own network. The one place that decides it."""
+"""Whether an address belongs to the open internet or to a private network. No other module decides this."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -11,28 +12,23 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ALSO_PRIVATE = tuple(
     map(ipaddress.ip_network, ("fec0::/10", "3fff::/20", "64:ff9b:1::/48", "5f00::/16", "100:0:0:1::/64"))
 )
-"""Site-local, documentation, local NAT64, segment routing and dummy addresses, which not every Python knows."""
+"""Site-local, documentation, local NAT64, segment routing and dummy networks, unknown to older Pythons."""
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 
 
 def is_public(text: str) -> bool:
-    """Is it an address of the open internet, whatever other address is wrapped in it?"""
+    """Return whether an address, and each address wrapped in it, belongs to the open internet."""
     address: Address = ipaddress.ip_address(text)
     if address in _NAT64:
         return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
-    wrapped = (
-        []
-        if isinstance(address, ipaddress.IPv4Address)
-        else [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    )
-    return all(_is_open(each) for each in (address, *(each for each in wrapped if each is not None)))
+    return all(_is_open(each) for each in (address, *_wrapped(address)))
 
 
 def is_inside(host: str) -> bool:
-    """Does the host of an address, as somebody typed it, lead into this machine or its network by its very name?
+    """Return whether a host, as typed by a person, names this machine or its network without a lookup.
 
-    A name that has to be looked up does not: what is behind it is judged by `is_public` whenever it is looked up.
+    Names that need a lookup do not count: `is_public` judges their addresses each time they are resolved.
     """
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
@@ -42,11 +38,20 @@ def is_inside(host: str) -> bool:
 
 
 def literal(host: str) -> str | None:
-    """The address that a numeric host means, read as connections read it: ``127.1`` and ``0x7f000001`` are 127.0.0.1."""
+    """Return the address that a numeric host means, or None for a name.
+
+    Hosts are read as sockets read them: ``127.1`` and ``0x7f000001`` are 127.0.0.1.
+    """
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return _old_style(host)
+
+
+def _wrapped(address: Address) -> Iterator[Address]:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+        yield from (each for each in inner if each is not None)
 
 
 def _old_style(host: str) -> str | None:
@@ -57,8 +62,8 @@ def _old_style(host: str) -> str | None:
         *first, last = [_number(part) for part in parts]
     except ValueError:
         return None
-    room = 256 ** (4 - len(first))
-    if last >= room or any(each > 255 for each in first):
+    # The last part fills all bytes that the parts before it leave.
+    if last >= 256 ** (4 - len(first)) or any(each > 255 for each in first):
         return None
     total = last + sum(each * 256 ** (3 - place) for place, each in enumerate(first))
     return str(ipaddress.IPv4Address(total))
@@ -71,5 +76,5 @@ def _number(text: str) -> int:
 
 
 def _is_open(address: Address) -> bool:
-    is_known = address.is_global and not address.is_multicast and not address.is_reserved
-    return is_known and not any(address in network for network in _ALSO_PRIVATE)
+    is_global = address.is_global and not address.is_multicast and not address.is_reserved
+    return is_global and not any(address in network for network in _ALSO_PRIVATE)

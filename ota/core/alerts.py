@@ -1,4 +1,4 @@
-"""What people are told about, of which acts, and when a telling that failed is tried again."""
+"""Kinds of alerts, the acts that cause them, and the waits between the tries of a delivery."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class AlertKind(StrEnum):
-    """What an alert is about."""
+    """The subject of an alert."""
 
     UPLOAD_READY = "upload.ready"
     UPLOAD_REJECTED = "upload.rejected"
@@ -23,11 +23,11 @@ class AlertKind(StrEnum):
     TURNED_ON = "app.turned_on"
     PROFILE_EXPIRING = "profile.expiring"
     TEST = "test"
-    """Sent when somebody asks for it, whatever was chosen."""
+    """Sent on request, whatever kinds its receiver has chosen."""
 
 
-CHOSEN = tuple(kind for kind in AlertKind if kind is not AlertKind.TEST)
-"""The kinds that can be chosen."""
+SELECTABLE = tuple(kind for kind in AlertKind if kind is not AlertKind.TEST)
+"""The kinds that a receiver can choose."""
 
 OF_ACTION = {
     "upload.ready": AlertKind.UPLOAD_READY,
@@ -46,11 +46,11 @@ OF_ACTION = {
     "channel.turned_on": AlertKind.TURNED_ON,
     "version.profile_expiring": AlertKind.PROFILE_EXPIRING,
 }
-"""Which acts of the history are told to people."""
+"""The kind of alert that each action of the history causes. Actions that are not listed cause none."""
 
 
 class DeliveryState(StrEnum):
-    """Where one telling is on its way."""
+    """How far a delivery has got."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -59,19 +59,22 @@ class DeliveryState(StrEnum):
 
 MAX_TRIES = 8
 EXPIRY_WARNINGS = (timedelta(days=3), timedelta(days=14))
-"""So long before a profile's end people are told, the nearest first."""
+"""Times before a profile's expiry at which an alert goes out, the shortest first."""
 
 _FIRST_WAIT = timedelta(seconds=30)
 _FACTOR = 3.5
 
 
 def wait_after(tries: int, share: float) -> timedelta | None:
-    """How long to wait after so many tries that failed; None when it is given up. ``share`` (0 to 1) spreads the tries by 20 %."""
+    """Return the wait after this many failed tries, or None when the delivery is given up.
+
+    ``share`` (0 to 1) spreads the tries by 20 % up or down.
+    """
     if tries >= MAX_TRIES:
         return None
     return _FIRST_WAIT * float(_FACTOR ** (tries - 1)) * (0.8 + 0.4 * share)
 
 
 def expiry_warning(left: timedelta) -> int | None:
-    """The threshold in days that a profile with so much time left has come to; None when its end is far."""
+    """Return the warning threshold, in days, that a profile with this much time left has reached, or None."""
     return next((threshold.days for threshold in EXPIRY_WARNINGS if left <= threshold), None)

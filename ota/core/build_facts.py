@@ -1,4 +1,4 @@
-"""What the rules need to know of a build, and what differs between two."""
+"""The facts about a build that the rules use, and the differences between two builds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ota.core.signers import Signers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One version's file as it was read. A file that lives elsewhere has only the first fields: nobody has read it.
+    """The facts of one version's file. An external file was not read, so it has only the first four fields.
 
-    ``signer`` is an APK certificate's SHA-256 or a team id; ``signers`` those that phones of each age look at. ``abis`` is empty for a
-    build that runs on all. ``size`` in bytes.
+    ``signer`` is the SHA-256 of an APK's certificate, or a team id; ``signers`` are the signer ranges.
+    ``abis`` is empty for a build that runs on all. ``size`` is in bytes.
     """
 
     platform: Platform
@@ -42,13 +42,13 @@ class Build:
     profile_devices: tuple[str, ...] = ()
 
     def runs_on(self, abis: Iterable[str]) -> bool:
-        """Does it have code for a device that runs these ABIs?"""
+        """Return whether the build has code for a device that runs these ABIs."""
         return not self.abis or bool(set(self.abis) & set(abis))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that differs from the build before. ``before`` and ``after`` are texts, or what was lost and gained of a list."""
+    """One difference from the previous build: two texts, or the entries that a list has gained and lost."""
 
     what: str
     before: str | None = None
@@ -58,8 +58,8 @@ class Change:
 
 
 def changes(before: Build, after: Build) -> list[Change]:
-    """What is different in the later of two builds, in the order in which a careful person reads it. The size is always there."""
-    found = [
+    """Return the differences between two builds, the most important ones first."""
+    compared = [
         _value("signer", before.signer, after.signer),
         _value("signature scheme", before.scheme, after.scheme),
         _listed("permissions", before.permissions, after.permissions),
@@ -73,7 +73,7 @@ def changes(before: Build, after: Build) -> list[Change]:
         _value("profile", before.profile_type, after.profile_type),
         _listed("devices in the profile", before.profile_devices, after.profile_devices),
     ]
-    return [change for change in found if change is not None]
+    return [change for change in compared if change is not None]
 
 
 def _value(what: str, before: object, after: object) -> Change | None:

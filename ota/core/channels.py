@@ -1,4 +1,4 @@
-"""Channels that fall back to others: whose releases a device is offered, and which chains lead nowhere."""
+"""Fallbacks between channels: what a device follows, circles, and changes that loosen a two-person rule."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 def followed(
     start: int, fallbacks: Mapping[int, Collection[int]], shut_off: Collection[int] = ()
 ) -> list[int]:
-    """The ids of the channels whose releases a device on ``start`` is offered, itself first.
+    """Return the ids of the channels whose releases a device on ``start`` is offered, ``start`` first.
 
-    Channels that are shut off, and what could be reached through them alone, are left out.
+    Leave out channels that are shut off, and channels that only they lead to.
     """
     found: list[int] = []
     waiting = [start]
@@ -25,34 +25,38 @@ def followed(
 
 
 def circle(start: int, fallbacks: Mapping[int, Collection[int]]) -> Sequence[int]:
-    """The way on which a channel falls back to itself, from ``start`` to ``start``; empty when there is none."""
-    ways = [[start]]
-    seen: set[int] = set()
-    while ways:
-        way = ways.pop(0)
-        for channel in sorted(fallbacks.get(way[-1], ())):
+    """Return the shortest path on which a channel falls back to itself. Empty if there is none."""
+    paths = [[start]]
+    visited: set[int] = set()
+    while paths:
+        path = paths.pop(0)
+        for channel in sorted(fallbacks.get(path[-1], ())):
             if channel == start:
-                return [*way, start]
-            if channel not in seen:
-                seen.add(channel)
-                ways.append([*way, channel])
+                return [*path, start]
+            if channel not in visited:
+                visited.add(channel)
+                paths.append([*path, channel])
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRule:
-    """What an edit can change of a channel: the ids of those it falls back to, and above how many basis points a release needs
-    another person (None: never)."""
+    """The editable part of a channel: the ids of its fallbacks, and its two-person rule.
+
+    A release that is open to more than ``approval_above`` basis points needs another person's approval; None
+    means never.
+    """
 
     falls_back_to: frozenset[int] = frozenset()
     approval_above: int | None = None
 
 
 def loosens(before: ChannelRule, after: ChannelRule) -> bool:
-    """Does the change loosen the channel's two-person rule?
+    """Return whether a change loosens the channel's two-person rule.
 
-    It does when the threshold is raised or taken away, and when a fallback is added while there is one: devices would be offered
-    another channel's releases, which nobody approved for them. Without a rule before there is nothing to loosen.
+    Raising or removing the threshold loosens it. So does adding a fallback: the channel's devices would be
+    offered releases that were not approved for them. Without a rule before the change there is nothing to
+    loosen.
     """
     if before.approval_above is None:
         return False
@@ -61,15 +65,16 @@ def loosens(before: ChannelRule, after: ChannelRule) -> bool:
 
 
 def loosened(before: Mapping[int, ChannelRule], after: Mapping[int, ChannelRule]) -> list[int]:
-    """The ids of the channels whose two-person rule a change loosens, of all the channels of an app.
+    """Return the ids of the app's channels whose two-person rule a change loosens.
 
-    Besides what `loosens` finds: channels with a rule that reach more channels than before through one that has none.
+    In addition to the cases of `loosens`, these are channels with a rule that follow more channels than
+    before because of a change to a channel without one.
     """
-    were, are = ({each: rule.falls_back_to for each, rule in rules.items()} for rules in (before, after))
+    old, new = ({each: rule.falls_back_to for each, rule in rules.items()} for rules in (before, after))
     return [
         each
         for each in sorted(before)
         if before[each].approval_above is not None
         and each in after
-        and (loosens(before[each], after[each]) or not set(followed(each, are)) <= set(followed(each, were)))
+        and (loosens(before[each], after[each]) or not set(followed(each, new)) <= set(followed(each, old)))
     ]

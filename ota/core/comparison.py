@@ -1,4 +1,4 @@
-"""What an experiment has shown: how often each arm is installed and fails, and whether the arms differ beyond chance."""
+"""The results of an experiment: installations and failures of each arm, and differences beyond chance."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from enum import StrEnum
 from ota.core.statistics import Difference, Share, difference, wilson
 
 ALPHA = 0.05
-"""So probable it is at most that an experiment whose arms are all alike is ever said to show a difference."""
+"""The largest probability with which an experiment with equal arms ever shows a difference."""
 
 _COMPLETION_SCALE, _FAILURE_SCALE = 0.05, 0.02
-"""Differences about so large are found soonest: five points of those that install, two points of those that fail."""
+"""The differences that are found soonest: five percentage points of installations, two of failures."""
 
 
 class Finding(StrEnum):
-    """What a comparison of two arms says."""
+    """The result of comparing two arms."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -26,9 +26,9 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Devices of an arm: so many were ``offered`` it, ``installed`` it, ``tried`` it (installed it, or failed to), and ``failed``.
+    """Numbers of devices of an arm. ``tried``: installed it, or failed to.
 
-    ``failed`` is a part of ``tried``: the one vote of each device, inside the window of the app's health policy.
+    ``failed`` is a part of ``tried``: each device has one vote, within the window of the app's health policy.
     """
 
     offered: int = 0
@@ -39,7 +39,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An arm's share against that of the first arm. ``difference`` is None with too few devices."""
+    """An arm's share compared with that of the first arm. ``difference`` is None with too few devices."""
 
     difference: Difference | None
     finding: Finding
@@ -47,7 +47,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an arm does. The comparisons are None for the first arm: the others are held against it."""
+    """The counts and shares of an arm. The comparisons are with the first arm, which has none."""
 
     counts: Counts
     completion: Share
@@ -57,10 +57,10 @@ class Result:
 
 
 def compare(arms: Sequence[Counts]) -> list[Result]:
-    """Hold each arm against the first one, by installations and by failures.
+    """Compare each arm with the first one, by installations and by failures.
 
-    All comparisons share `ALPHA` (Bonferroni), and each may be looked at as often as one likes: whoever waits for a difference among
-    equal arms, and looks every day, meets one with that probability at most.
+    All comparisons share `ALPHA` (Bonferroni), and all stay valid under continuous monitoring: a person who
+    looks every day until equal arms differ sees a difference with that probability at most.
     """
     if not arms:
         return []
@@ -72,14 +72,14 @@ def compare(arms: Sequence[Counts]) -> list[Result]:
             counts,
             completion,
             failure,
-            _beside(completion, first_completion, _COMPLETION_SCALE, alpha) if place else None,
-            _beside(failure, first_failure, _FAILURE_SCALE, alpha) if place else None,
+            _compared(completion, first_completion, _COMPLETION_SCALE, alpha) if place else None,
+            _compared(failure, first_failure, _FAILURE_SCALE, alpha) if place else None,
         )
         for place, (counts, (completion, failure)) in enumerate(zip(arms, shares, strict=True))
     ]
 
 
-def _beside(share: Share, first: Share, scale: float, alpha: float) -> Comparison:
+def _compared(share: Share, first: Share, scale: float, alpha: float) -> Comparison:
     found = difference(share, first, scale=scale, alpha=alpha)
     if found is None:
         return Comparison(None, Finding.TOO_FEW)

@@ -1,7 +1,7 @@
 """The decision: what one device is offered, and why.
 
-`decide` is the heart of the product. It is a pure function of a question, a catalog and a moment; everything that
-answers devices goes through it. `ota.core.explanation` puts its steps into words.
+`decide` is a pure function of a question, a catalog and a moment. Every answer to a device comes from it.
+`ota.core.explanation` puts its steps into words.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from ota.core.catalog import Candidate, Catalog
 from ota.core.lifecycle import ReleaseState
-from ota.core.rollout import bucket
+from ota.core.rollout import FULL, bucket
 from ota.core.versions import CurrentVersion, compare_to_device, is_below, parse_name
 
 
 class Reason(StrEnum):
-    """Why a device got its answer. A closed list: each is documented, each is tested."""
+    """Why a device got its answer. A closed list: each reason is documented and tested."""
 
     UPDATE_AVAILABLE = "update_available"
     UP_TO_DATE = "up_to_date"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 
 class Rule(StrEnum):
-    """One thing that is looked at on the way to a decision."""
+    """One criterion of the decision."""
 
     SHUT_OFF = "shut_off"
     SCHEDULE = "schedule"
@@ -55,10 +55,10 @@ class Rule(StrEnum):
 
 
 class UpdateQuery(NamedTuple):
-    """A device's question. The app, platform and channel were already used to pick the catalog.
+    """A device's question. Its app, platform and channel have already selected the catalog.
 
-    ``groups`` are the ids of the device groups it belongs to. What a device did not say of its system (``sdk``, ``os`` as numbers,
-    ``abis``) holds nothing back.
+    ``groups`` are the ids of the device groups that it belongs to. Unknown properties of its system (``sdk``,
+    ``os`` as numbers, ``abis``) exclude it from nothing.
     """
 
     current: CurrentVersion
@@ -71,7 +71,7 @@ class UpdateQuery(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """The device shall be told about this version."""
+    """The device is offered this version."""
 
     candidate: Candidate
     is_mandatory: bool
@@ -79,7 +79,7 @@ class Offer(NamedTuple):
 
 
 class NoUpdate(NamedTuple):
-    """The device shall stay where it is, for this reason. Blocked: it must update and nothing can be offered."""
+    """The device is offered nothing, for this reason. Blocked: it must update and nothing can be offered."""
 
     reason: Reason
     is_blocked: bool = False
@@ -90,7 +90,7 @@ Decision = Offer | NoUpdate
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rule that was looked at: about which release (None: about the question as a whole) and whether it let the device on."""
+    """One rule applied to one release (None: to the whole question), and whether the device passed it."""
 
     rule: Rule
     candidate: Candidate | None
@@ -102,46 +102,46 @@ Trace = list[Step]
 
 
 def decide(query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None = None) -> Decision:
-    """What to answer. ``now`` is an aware UTC time; the same arguments always give the same answer.
+    """Decide what a device is offered. ``now`` is an aware UTC time. Equal arguments give equal decisions.
 
-    The newest release that is open to the device wins; a device outside a partial rollout gets the next older release
-    that is open to it. Nothing that isn't newer than what the device runs is ever offered, and no floor is jumped. ``trace`` is
-    filled with the rules in the order in which they were looked at.
+    The newest release that is open to the device wins, so a device outside a partial rollout gets the next
+    older release that is open to it. Nothing is offered that is not newer than the current version, and no
+    floor is jumped. ``trace`` receives the rules in the order in which they were applied.
     """
     if trace is not None:
         trace.append(Step(Rule.SHUT_OFF, None, not catalog.is_shut_off))
     if catalog.is_shut_off:
         return NoUpdate(Reason.SHUT_OFF)
     started = _started(catalog, now, trace)
-    obstacle: Reason | None = None
+    first_obstacle: Reason | None = None
     for candidate in started:
-        if not _is_newer(candidate, query):
+        if not candidate.is_newer_than(query.current):
             if query.current.build is not None and trace is None:
-                break  # Sorted by code: what follows is older still.
+                break  # Sorted by version code: the rest is older still.
             if trace is not None:
                 trace.append(Step(Rule.NEWER, candidate, is_passed=False))
             continue
         if trace is not None:
             trace.append(Step(Rule.NEWER, candidate, is_passed=True))
-        found = _obstacle(candidate, query, trace)
-        if found is None:
-            step, found = _next_step(candidate, query, catalog, now, trace)
-            if step is not None:
-                return Offer(step, _is_mandatory(step, query, catalog, now, trace))
-        obstacle = obstacle or found
-    is_blocked = obstacle is not None and _is_blocked(started, query, now, trace)
-    return NoUpdate(obstacle or _why_nothing_newer(started, query), is_blocked)
+        obstacle = _obstacle(candidate, query, trace)
+        if obstacle is None:
+            offered, obstacle = _floor_or_chosen(candidate, query, catalog, now, trace)
+            if offered is not None:
+                return Offer(offered, _is_mandatory(offered, query, catalog, now, trace))
+        first_obstacle = first_obstacle or obstacle
+    is_blocked = first_obstacle is not None and _is_blocked(started, query, now, trace)
+    return NoUpdate(first_obstacle or _why_nothing_newer(started, query), is_blocked)
 
 
 def latest_for_everybody(catalog: Catalog, now: datetime) -> Candidate | None:
-    """The newest release that is open to every device: what ``GET /api/updates/latest`` shows."""
+    """Return the newest release that is open to every device, as ``GET /api/updates/latest`` shows it."""
     if catalog.is_shut_off:
         return None
     return next((c for c in catalog.candidates if c.is_open_to_all and c.has_started(now)), None)
 
 
 def could_install(candidate: Candidate, query: UpdateQuery) -> bool:
-    """Would the device's phone take the release, whoever it is open to?"""
+    """Return whether the phone would accept the release, no matter to which devices it is open."""
     return _misfit(candidate, query) is None
 
 
@@ -149,24 +149,19 @@ def _started(catalog: Catalog, now: datetime, trace: Trace | None) -> Sequence[C
     if not catalog.is_timed:
         return catalog.candidates
     if trace is not None:
-        trace.extend(
-            Step(Rule.SCHEDULE, c, is_passed=False) for c in catalog.candidates if not c.has_started(now)
-        )
+        scheduled = (c for c in catalog.candidates if not c.has_started(now))
+        trace.extend(Step(Rule.SCHEDULE, candidate, is_passed=False) for candidate in scheduled)
     return [c for c in catalog.candidates if c.has_started(now)]
 
 
-def _is_newer(candidate: Candidate, query: UpdateQuery) -> bool:
-    return compare_to_device(candidate.version_code, candidate.version, query.current) > 0
-
-
 def _obstacle(candidate: Candidate, query: UpdateQuery, trace: Trace | None = None) -> Reason | None:
-    """Why the device is not offered this release, which is newer than what it runs. None: it is open to the device."""
+    """Return why the device is not offered this newer release. None: it is open to the device."""
     found = _misfit(candidate, query, trace) or _stopped(candidate, trace)
-    return found or (None if _is_in_reach(candidate, query, trace) else Reason.NOT_IN_ROLLOUT)
+    return found or (None if _is_open_to(candidate, query, trace) else Reason.NOT_IN_ROLLOUT)
 
 
 def _misfit(candidate: Candidate, query: UpdateQuery, trace: Trace | None = None) -> Reason | None:
-    """What makes the phone refuse to install it."""
+    """Return the reason for which the phone would refuse to install the release."""
     is_old = candidate.min_sdk is not None and query.sdk is not None and query.sdk < candidate.min_sdk
     is_old = is_old or (query.os is not None and query.os < candidate.min_os_numbers)
     has_no_code = bool(candidate.abis and query.abis) and candidate.abis.isdisjoint(query.abis)
@@ -186,103 +181,96 @@ def _misfit(candidate: Candidate, query: UpdateQuery, trace: Trace | None = None
 
 
 def _stopped(candidate: Candidate, trace: Trace | None = None) -> Reason | None:
-    """A pause and a halt hold for everybody, also for testers and for those who ask by hand."""
+    """Return the reason if the release is paused or halted, to which there are no exceptions."""
     if trace is not None:
         trace.append(Step(Rule.STATE, candidate, candidate.state is ReleaseState.ACTIVE))
-    if candidate.state is ReleaseState.PAUSED:
-        return Reason.PAUSED
-    return Reason.HALTED if candidate.state is ReleaseState.HALTED else None
+    if candidate.state is ReleaseState.ACTIVE:
+        return None
+    return Reason.PAUSED if candidate.state is ReleaseState.PAUSED else Reason.HALTED
 
 
-def _is_in_reach(candidate: Candidate, query: UpdateQuery, trace: Trace | None = None) -> bool:
-    """Is the device one of those that the release is opened to?"""
+def _is_open_to(candidate: Candidate, query: UpdateQuery, trace: Trace | None = None) -> bool:
+    """Return whether the release is open to the device: by its group, by its user or by its bucket."""
+    rule, is_open, number = Rule.ROLLOUT, True, None
     if candidate.groups and not candidate.groups.isdisjoint(query.groups):
-        return _noted(trace, Rule.GROUP, candidate, is_passed=True)
-    if candidate.rollout >= 10_000:
-        return _noted(trace, Rule.ROLLOUT, candidate, is_passed=True)
-    # "Check for updates" was pressed: the person asked, so the percentage does not hold them back; 0 is still nobody, and
-    # an experiment's device stays in its arm.
-    if query.user_initiated and candidate.rollout > 0 and not candidate.is_arm:
-        return _noted(trace, Rule.USER_INITIATED, candidate, is_passed=True)
-    if candidate.rollout <= 0 or not query.device_id:
-        return _noted(trace, Rule.ROLLOUT, candidate, is_passed=False)
-    number = bucket(candidate.salt, query.device_id)
-    is_in = candidate.bucket_from <= number < candidate.bucket_from + candidate.rollout
-    return _noted(trace, Rule.ROLLOUT, candidate, is_in, number)
+        rule = Rule.GROUP
+    elif query.user_initiated and 0 < candidate.rollout < FULL and not candidate.is_arm:
+        # A user who pressed "Check for updates" bypasses the percentage. Zero is still closed to all, and a
+        # device of an experiment stays in its arm.
+        rule = Rule.USER_INITIATED
+    elif candidate.rollout < FULL:
+        is_open = False
+        if query.device_id and candidate.rollout > 0:
+            number = bucket(candidate.salt, query.device_id)
+            is_open = number in candidate.inside
+    if trace is not None:
+        trace.append(Step(rule, candidate, is_open, number))
+    return is_open
 
 
-def _next_step(
+def _floor_or_chosen(
     chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None
 ) -> tuple[Candidate | None, Reason | None]:
-    """The chosen release, or the lowest floor between it and the device; None with the reason where that floor is closed.
+    """Return the lowest floor between the device and the chosen release, else the chosen release.
 
-    A floor lets everybody through whom it stands in the way of: its rollout only says whether it is open at all. Where its version
-    stands on two channels, one open way will do.
+    If that floor is closed, return None and its reason. A floor lets every device below it through: its
+    rollout only decides whether it is open at all. If its version has a release on two channels, one open
+    release is enough.
     """
     lowest: Candidate | None = None
     closed: Reason | None = None
     for floor in catalog.floors:
-        if floor.version_code >= chosen.version_code or (
-            lowest is not None and floor.version_code > lowest.version_code
-        ):
+        is_higher = lowest is not None and floor.version_code > lowest.version_code
+        if is_higher or floor.version_code >= chosen.version_code:
             break
-        if not floor.has_started(now) or not _is_newer(floor, query):
+        if not floor.has_started(now) or not floor.is_newer_than(query.current):
             continue
-        found = _misfit(floor, query) or _stopped(floor)
-        if found is None and floor.rollout == 0 and floor.groups.isdisjoint(query.groups):
-            found = Reason.NOT_IN_ROLLOUT
-        if trace is not None:
-            trace.append(Step(Rule.FLOOR, floor, found is None, found))
-        if found is None:
+        obstacle = _misfit(floor, query) or _stopped(floor)
+        if obstacle is None and floor.rollout == 0 and floor.groups.isdisjoint(query.groups):
+            obstacle = Reason.NOT_IN_ROLLOUT
+        _note(trace, Rule.FLOOR, floor, obstacle is None, obstacle)
+        if obstacle is None:
             return floor, None
-        lowest, closed = floor, closed or found
+        lowest, closed = floor, closed or obstacle
     return (chosen, None) if closed is None else (None, closed)
 
 
 def _is_mandatory(
-    chosen: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None
+    offered: Candidate, query: UpdateQuery, catalog: Catalog, now: datetime, trace: Trace | None
 ) -> bool:
-    if is_below(query.current, chosen.min_supported_version):
-        return _noted(trace, Rule.MANDATORY, chosen, is_passed=True, detail="min_supported_version")
+    """Return whether the offer is mandatory, by itself or because of a mandatory release that it skips."""
+    if is_below(query.current, offered.min_supported_version):
+        return _note(trace, Rule.MANDATORY, offered, is_passed=True, detail="min_supported_version")
     for candidate in catalog.mandatory:
         if (
-            candidate.version_code <= chosen.version_code
+            candidate.version_code <= offered.version_code
             and candidate.state is not ReleaseState.HALTED
             and candidate.has_started(now)
-            and _is_newer(candidate, query)
-            and _demands(candidate, query, now)
+            and candidate.is_newer_than(query.current)
+            and candidate.demands_update(query.current, now)
             and _misfit(candidate, query) is None
-            and (candidate is chosen or _is_in_reach(candidate, query))
+            and (candidate is offered or _is_open_to(candidate, query))
         ):
-            return _noted(trace, Rule.MANDATORY, candidate, is_passed=True)
-    return _noted(trace, Rule.MANDATORY, chosen, is_passed=False)
-
-
-def _demands(candidate: Candidate, query: UpdateQuery, now: datetime) -> bool:
-    """Must a device on this version take the release or a newer one?"""
-    if candidate.is_mandatory or (candidate.mandatory_from is not None and candidate.mandatory_from <= now):
-        return True
-    return is_below(query.current, candidate.critical_below) and not is_below(
-        query.current, candidate.critical_from
-    )
+            return _note(trace, Rule.MANDATORY, candidate, is_passed=True)
+    return _note(trace, Rule.MANDATORY, offered, is_passed=False)
 
 
 def _is_blocked(started: Sequence[Candidate], query: UpdateQuery, now: datetime, trace: Trace | None) -> bool:
-    # Nothing can be offered: does a release, which is not halted, demand to be taken all the same? The minimum counts of the one
-    # that would be offered, the newest: that of a skipped release does not count for an offer either.
-    is_first = True
+    """Return whether a device that is offered nothing must update: a release that is not halted demands it.
+
+    The supported minimum counts only for the newest such release. The minimum of a skipped release does not
+    count for an offer either.
+    """
+    is_newest = True
     for candidate in started:
-        if (
-            candidate.state is ReleaseState.HALTED
-            or not _is_newer(candidate, query)
-            or not _is_in_reach(candidate, query)
-        ):
+        if candidate.state is ReleaseState.HALTED or not candidate.is_newer_than(query.current):
             continue
-        if _demands(candidate, query, now) or (
-            is_first and is_below(query.current, candidate.min_supported_version)
-        ):
-            return _noted(trace, Rule.BLOCKED, candidate, is_passed=True)
-        is_first = False
+        if not _is_open_to(candidate, query):
+            continue
+        is_unsupported = is_newest and is_below(query.current, candidate.min_supported_version)
+        if is_unsupported or candidate.demands_update(query.current, now):
+            return _note(trace, Rule.BLOCKED, candidate, is_passed=True)
+        is_newest = False
     return False
 
 
@@ -297,9 +285,10 @@ def _why_nothing_newer(started: Sequence[Candidate], query: UpdateQuery) -> Reas
     return Reason.UP_TO_DATE if is_there else Reason.AHEAD
 
 
-def _noted(
+def _note(
     trace: Trace | None, rule: Rule, candidate: Candidate, is_passed: bool, detail: int | str | None = None
 ) -> bool:
+    """Append a step to the trace, if there is one, and return ``is_passed``."""
     if trace is not None:
         trace.append(Step(rule, candidate, is_passed, detail))
     return is_passed

@@ -1,9 +1,10 @@
-"""Experiments: two or more versions that divide the devices of a channel among themselves."""
+"""The arms of an experiment: versions that divide the devices of a channel among themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ota.core.rollout import FULL
 
@@ -19,7 +20,7 @@ class Arm:
 
 
 def check_arms(arms: Sequence[Arm]) -> None:
-    """Raises ``ValueError`` with a sentence for arms that can't divide the devices."""
+    """Raise ``ValueError``, with a message for people, if the arms cannot divide the devices."""
     if not 2 <= len(arms) <= MAX_ARMS:
         raise ValueError(f"an experiment compares 2 to {MAX_ARMS} versions")
     if len({arm.version_id for arm in arms}) != len(arms):
@@ -27,17 +28,14 @@ def check_arms(arms: Sequence[Arm]) -> None:
     for arm in arms:
         if not 1 <= arm.weight <= FULL:
             raise ValueError(
-                f"a weight of {arm.weight}: expected whole basis points from 1 to {FULL}; half of the devices is 5000"
+                f"a weight of {arm.weight}: expected whole basis points from 1 to {FULL}; "
+                "half of the devices is 5000"
             )
     total = sum(arm.weight for arm in arms)
     if total > FULL:
         raise ValueError(f"the weights add up to {total / 100:g} %, and there are no more devices than 100 %")
 
 
-def starts(arms: Sequence[Arm]) -> list[int]:
-    """The first bucket of each arm: they lie side by side, so that a device is in one arm at most."""
-    found, at = [], 0
-    for arm in arms:
-        found.append(at)
-        at += arm.weight
-    return found
+def first_buckets(arms: Sequence[Arm]) -> list[int]:
+    """Return the first bucket of each arm. The arms do not overlap, so a device is in one arm at most."""
+    return list(accumulate((arm.weight for arm in arms), initial=0))[:-1]

@@ -1,4 +1,4 @@
-"""Who may see the page from which people install an app, and what can be told about the phone in their hand."""
+"""Who can open an app's install page, and what is known about the visitor's phone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ota.core.platforms import Platform
 
 
 class InstallAccess(StrEnum):
-    """Open to everybody, only by a share link, or off."""
+    """Who can open the install page: everybody, people with a share link, or nobody."""
 
     OPEN = "open"
     LINKS = "links"
@@ -21,9 +21,9 @@ _SEPARATORS = str.maketrans("", "", "-: \t\r\n")
 
 
 def visitor_platform(user_agent: str) -> Platform | None:
-    """What the browser says it runs on; None for a desktop.
+    """Return the platform that a browser names, or None for a desktop.
 
-    An iPad says that it is a Mac, so it is taken for a desktop, where both platforms are shown.
+    An iPad calls itself a Mac, so it counts as a desktop, which is shown both platforms.
     """
     if any(name in user_agent for name in ("iPhone", "iPad", "iPod")):
         return Platform.IOS
@@ -31,6 +31,6 @@ def visitor_platform(user_agent: str) -> Platform | None:
 
 
 def normal_udid(text: str) -> str | None:
-    """A device's UDID in lower case without separators; None for a text that is none."""
+    """Return a device's UDID in lower case without separators, or None if the text is not a UDID."""
     normal = text.translate(_SEPARATORS).lower()
     return normal if _UDID.fullmatch(normal) else None

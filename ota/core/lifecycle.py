@@ -1,4 +1,4 @@
-"""Which state may follow which. The services ask here before they write."""
+"""States, and the moves between them. Verbs check a move here before they write it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class UploadStatus(StrEnum):
-    """Where one uploaded file is on its way to becoming a version."""
+    """The progress of an uploaded file towards a version."""
 
     RECEIVED = "received"
     PROCESSING = "processing"
@@ -16,7 +16,7 @@ class UploadStatus(StrEnum):
 
 
 class ReleaseState(StrEnum):
-    """What a release does at the moment. How far it is open is its rollout, not its state."""
+    """What a release does at the moment. Its rollout, not its state, says how far it is open."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -24,7 +24,7 @@ class ReleaseState(StrEnum):
     ROLLED_BACK = "rolled_back"
     WITHDRAWN = "withdrawn"
     CONCLUDED = "concluded"
-    """An arm whose experiment has ended."""
+    """The release was an arm, and its experiment has ended."""
 
 
 class ExperimentState(StrEnum):
@@ -35,7 +35,7 @@ class ExperimentState(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """What became of an act that needs another person's approval."""
+    """The progress of an act that needs another person's approval."""
 
     OPEN = "open"
     APPROVED = "approved"
@@ -45,14 +45,14 @@ class ProposalState(StrEnum):
 
 UPLOAD_MOVES: Mapping[UploadStatus, frozenset[UploadStatus]] = {
     UploadStatus.RECEIVED: frozenset({UploadStatus.PROCESSING, UploadStatus.REJECTED}),
-    # Itself: another stage. Back to received: the worker died or the world failed, and the file waits for another try.
+    # To itself: another stage. Back to received: the worker died or the attempt was postponed.
     UploadStatus.PROCESSING: frozenset({*UploadStatus}),
     UploadStatus.READY: frozenset(),
     UploadStatus.REJECTED: frozenset(),
 }
 
 OPEN_UPLOADS = frozenset({UploadStatus.RECEIVED, UploadStatus.PROCESSING})
-"""Not at its end yet: its bytes are still needed in the quarantine."""
+"""The upload has not ended: its bytes are still needed in the quarantine."""
 
 _ENDS = frozenset({ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN, ReleaseState.CONCLUDED})
 
@@ -66,7 +66,7 @@ RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
 }
 
 LIVE_STATES = frozenset({ReleaseState.ACTIVE, ReleaseState.PAUSED, ReleaseState.HALTED})
-"""The release still stands; its version counts as active and its file can be downloaded."""
+"""A live release: its version is active, and its file can be downloaded."""
 
 
 def may_move_upload(old: UploadStatus, new: UploadStatus) -> bool:
@@ -78,7 +78,7 @@ def may_move_release(old: ReleaseState, new: ReleaseState) -> bool:
 
 
 class HealthAction(StrEnum):
-    """What the server does by itself about a release that is bad. It never offers anything new."""
+    """What the server does on its own about a bad release. It never offers anything new."""
 
     NOTIFY = "notify"
     HALT = "halt"
@@ -86,11 +86,11 @@ class HealthAction(StrEnum):
 
 
 class HealthTest(StrEnum):
-    """What a release's devices are looked at for, in the order in which they speak when several call it bad."""
+    """The tests of a release. If several call it bad, the first of them in this order is reported."""
 
     CONTROL = "control"
-    """Failures, against the devices of the control."""
+    """Failures, compared with the control group."""
     ALONE = "alone"
-    """Failures, against an acceptable rate."""
+    """Failures, compared with the acceptable rate."""
     SILENCE = "silence"
-    """Devices that have ceased to call, against those of the control."""
+    """Devices that have stopped checking, compared with the control group."""

@@ -1,4 +1,4 @@
-"""Who may do what. A route names one `Access`; a person or token has one `Role`."""
+"""Who can do what. A route requires one `Access`; a person or token has one `Role`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a person or a token is trusted with. Each role may do all that the ones before it may."""
+    """The rights of a person or a token. Each role includes the rights of the ones before it."""
 
     VIEWER = "viewer"
     PUBLISHER = "publisher"
@@ -14,7 +14,7 @@ class Role(StrEnum):
 
 
 class Access(StrEnum):
-    """What a route demands of its caller."""
+    """What a route requires of its caller."""
 
     PUBLIC = "public"
     VIEW = "view"
@@ -30,10 +30,10 @@ _ALLOWED: dict[Role, frozenset[Access]] = {
 
 
 def lower_of(one: Role, other: Role) -> Role:
-    """The role that is trusted with less."""
+    """Return the role with fewer rights."""
     return min(one, other, key=list(Role).index)
 
 
 def may(role: Role, access: Access) -> bool:
-    """Is this role enough for what the route demands?"""
+    """Return whether the role is enough for what the route requires."""
     return access in _ALLOWED[role]

@@ -1,4 +1,4 @@
-"""The platforms that versions run on, and how builds for them are signed."""
+"""The platforms that versions run on, and the ways of signing builds for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 
 class Platform(StrEnum):
-    """Where a version runs."""
+    """The system that a version runs on."""
 
     ANDROID = "android"
     IOS = "ios"
@@ -22,7 +22,7 @@ class Platform(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """The registered media type of an APK; iOS has none, and phones fetch IPAs as plain bytes."""
+        """The media type of a package. An IPA has no registered one, so it is served as plain bytes."""
         return (
             "application/vnd.android.package-archive"
             if self is Platform.ANDROID
@@ -31,7 +31,7 @@ class Platform(StrEnum):
 
 
 class Scheme(StrEnum):
-    """How the bytes of a build were proved to be its signer's. ``PROFILE``: an IPA, which iOS verifies, not this server."""
+    """The scheme that proved a build's signer. ``PROFILE``: an IPA, whose code only iOS verifies."""
 
     V1 = "v1"
     V2 = "v2"
@@ -41,7 +41,7 @@ class Scheme(StrEnum):
 
 
 class ProfileType(StrEnum):
-    """What an embedded provisioning profile allows."""
+    """The kind of the provisioning profile in an IPA."""
 
     DEVELOPMENT = "development"
     AD_HOC = "ad-hoc"
@@ -73,11 +73,11 @@ ANDROID_RELEASES = {
     35: "15",
     36: "16",
 }
-"""The name of the Android release with each API level, as its makers publish it."""
+"""The Android release with each API level, as published by Google."""
 
 
 def android_name(api_level: int) -> str:
-    """The version of Android that people know for an API level."""
+    """Return the name of an API level for people, such as ``Android 7.0``."""
     if api_level < min(ANDROID_RELEASES):
         return "Android"
     return (
@@ -88,7 +88,7 @@ def android_name(api_level: int) -> str:
 
 
 def android_release(api_level: int) -> str:
-    """The same with the level that developers know: ``Android 7.0 (API 24)``."""
+    """Return the name of an API level for developers, such as ``Android 7.0 (API 24)``."""
     return (
         f"Android {ANDROID_RELEASES[api_level]} (API {api_level})"
         if api_level in ANDROID_RELEASES
@@ -98,7 +98,10 @@ def android_release(api_level: int) -> str:
 
 @lru_cache(maxsize=1024)
 def os_numbers(version: str | None) -> tuple[int, ...]:
-    """An OS version such as ``17.2`` in order, ``17`` being ``17.0``; what can't be read is 0."""
+    """Return an OS version such as ``17.2`` as numbers that can be compared. ``17`` equals ``17.0``.
+
+    Parts that are not numbers count as 0.
+    """
     numbers = [
         int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0")[:20].split(".")
     ]

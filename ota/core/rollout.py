@@ -1,33 +1,29 @@
 """Who is inside a partial rollout.
 
-The draw is a hash, not dice: asking again never changes the answer, raising the rollout never ejects anyone, and each
-release (its own salt) draws its own first devices.
+The draw is a hash and not a random number: a device that asks again gets the same answer, raising a rollout
+never ejects a device, and each release draws its first devices by its own salt.
 """
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 FULL = 10_000
-"""Everybody, in basis points."""
+"""All devices, in basis points."""
 
 
 def bucket(salt: str, device_id: str) -> int:
-    """The device's number, 0..9999, in the release that has this salt.
+    """Return the device's number, 0 to 9999, in the release with this salt.
 
-    First 8 bytes, big-endian, of SHA-256(salt + ":" + device_id), modulo 10000.
+    It is the first 8 bytes, big-endian, of SHA-256(salt + ":" + device_id), modulo 10000.
     """
-    digest = hashlib.sha256(f"{salt}:{device_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % FULL
+    return int.from_bytes(sha256(f"{salt}:{device_id}".encode()).digest()[:8], "big") % FULL
 
 
-def is_in_rollout(basis_points: int, salt: str, device_id: str | None) -> bool:
-    """Is the device inside a rollout of so many basis points (0 nobody, 10000 everybody)?
+def buckets_inside(rollout: int, first: int = 0) -> range:
+    """Return the buckets of the devices inside a rollout of ``rollout`` basis points.
 
-    A device without an id is never inside a partial rollout.
+    ``first`` is the bucket at which the rollout begins: 0 except for the arms of an experiment. A device
+    without an id has no bucket, so only a `FULL` rollout, for which no bucket is needed, is open to it.
     """
-    if basis_points >= FULL:
-        return True
-    if basis_points <= 0 or not device_id:
-        return False
-    return bucket(salt, device_id) < basis_points
+    return range(first, first + rollout)

@@ -1,4 +1,4 @@
-"""Would a phone take this build as the update of that one? Phones of different ages look at different signatures."""
+"""Whether a phone accepts one build as the update of another. Its age decides which signature it checks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SignerRange:
-    """Who signed for phones from API level ``first`` on, up to the next range; on iOS the team, from 0 on.
+    """The signer for phones from API level ``first`` up to the next range. On iOS: the team, from 0 on.
 
-    ``follows``: former signers whose builds this one may update, on those phones.
+    ``follows`` are earlier signers whose builds this one can update on those phones.
     """
 
     first: int
@@ -23,7 +23,7 @@ Signers = tuple[SignerRange, ...]
 
 
 def break_in(history: Iterable[Signers], build: Signers) -> tuple[str, str] | None:
-    """The first (old signer, new signer) where some phone that has a build of the history would refuse this one."""
+    """Return the first (old signer, new signer) for which a phone would refuse this build as an update."""
     for published in history:
         for level in sorted({each.first for each in (*published, *build)}):
             old, new = _at(published, level), _at(build, level)

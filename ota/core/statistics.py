@@ -1,4 +1,4 @@
-"""What a share of counted devices says about the devices that are still to come."""
+"""What the share among counted devices says about the devices to come."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from typing import NamedTuple
 
 _Z = 1.959963984540054
-"""95 % of a normal distribution lie within so many standard deviations."""
+"""The standard deviations that contain 95 % of a normal distribution."""
 
 ENOUGH = 100
-"""With fewer devices on a side no difference is told: it would be an accident either way."""
+"""The devices on a side below which no difference is computed, because it could only be chance."""
 
 
 class Share(NamedTuple):
-    """``part`` of ``total``, with its 95 % interval. All three shares are 0 to 1; without anybody nothing is known: 0, 0, 1."""
+    """``part`` of ``total``, with its 95 % interval. Shares are 0 to 1; without devices: 0, 0, 1."""
 
     part: int
     total: int
@@ -23,7 +23,7 @@ class Share(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One share less another, with an interval that may be looked at as often as one likes."""
+    """One share minus another, with an interval that stays valid under continuous monitoring."""
 
     value: float
     low: float
@@ -35,9 +35,9 @@ class Difference(NamedTuple):
 
 
 def wilson(count: int, total: int) -> Share:
-    """The score interval of Wilson (1927), which holds for few devices and for shares near 0 too.
+    """Return the score interval of Wilson (1927), which is right for few devices and shares near 0 too.
 
-    Raises ``ValueError`` for counts that can't be.
+    Raises ``ValueError`` for impossible counts.
     """
     if not 0 <= count <= total:
         raise ValueError(f"{count} of {total}: expected a count from 0 to the total")
@@ -51,12 +51,13 @@ def wilson(count: int, total: int) -> Share:
 
 
 def difference(one: Share, other: Share, *, scale: float, alpha: float) -> Difference | None:
-    """How much larger ``one`` is. None with fewer than `ENOUGH` devices on a side.
+    """Return how much larger ``one`` is than ``other``. None with fewer than `ENOUGH` devices on a side.
 
-    The interval misses the truth *at any* of all looks, while devices keep coming, with probability ``alpha`` at most; one of a single
-    look (Newcombe's) would be missed more often with each look. It is that of a normal mixture (Robbins 1970; for comparisons that are
-    watched: Johari, Pekelis, Walsh 2015, "Always valid inference"), narrowest for true differences about as large as ``scale``.
-    The variance is taken as if each side had one more device of each kind, so that none in a hundred is not taken for never.
+    The probability that the interval misses the truth *at any* of all evaluations, while devices keep coming,
+    is ``alpha`` at most. (An interval for a single evaluation, such as Newcombe's, is more likely to miss
+    with each one.) It is the interval of a normal mixture (Robbins 1970; Johari, Pekelis, Walsh 2015, "Always
+    valid inference"), narrowest for true differences about as large as ``scale``. The variance is computed as
+    if each side had one more device of each kind, so that none in a hundred does not mean never.
     """
     if min(one.total, other.total) < ENOUGH:
         return None

@@ -1,4 +1,4 @@
-"""The words in which devices report, and what they say about a release."""
+"""The kinds of events that devices report, and the stages of a release that follow from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EventKind(StrEnum):
-    """What a device may report."""
+    """The kind of an event on a device."""
 
     DOWNLOAD_STARTED = "download_started"
     DOWNLOAD_COMPLETED = "download_completed"
@@ -25,7 +25,7 @@ class EventKind(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a device came with a release."""
+    """How far a device got with a release."""
 
     OFFERED = "offered"
     DOWNLOADED = "downloaded"
@@ -35,7 +35,7 @@ class Stage(StrEnum):
 
 
 FAILURES = frozenset({EventKind.INSTALL_FAILED, EventKind.LAUNCH_FAILED, EventKind.CRASH})
-"""What is a vote against the version it happened with. A deferral, a full disk, a broken download and a slow moment are none."""
+"""Events that are a vote against their version. Deferrals, full disks, broken downloads and ANRs are not."""
 
 STAGES = {
     EventKind.DOWNLOAD_COMPLETED: Stage.DOWNLOADED,
@@ -43,7 +43,7 @@ STAGES = {
     EventKind.LAUNCH_OK: Stage.HEALTHY,
     **dict.fromkeys(FAILURES, Stage.FAILED),
 }
-"""The stage that an event takes the device to."""
+"""The stage that a device reaches with an event."""
 
 WITH_TEXT = FAILURES | {
     EventKind.ANR,
@@ -51,4 +51,4 @@ WITH_TEXT = FAILURES | {
     EventKind.CHECKSUM_FAILED,
     EventKind.SIGNATURE_FAILED,
 }
-"""Events that may carry a signature and a text."""
+"""Events that can carry a failure signature and a text."""

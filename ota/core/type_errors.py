@@ -9,7 +9,10 @@ _QUOTED = re.compile(r"`([^`]*)`")
 
 
 def in_words(problem: str) -> str:
-    """Put a finding of msgspec into words: "Expected `int | null`, got `str`" reads "expected whole number or null, got text"."""
+    """Put a type error of msgspec into plain words.
+
+    "Expected `int | null`, got `str`" becomes "expected whole number or null, got text".
+    """
     named = _QUOTED.sub(
         lambda quoted: " or ".join(_KINDS.get(kind, kind) for kind in quoted[1].split(" | ")), problem
     )

@@ -1,7 +1,8 @@
-"""Version names and codes: reading them and putting them in order.
+"""Version names and version codes: parsing and comparing them.
 
-A *name* (``1.1.0-beta.2``) is for people; a *code* or build number (``+2``) is what platforms compare. Names are ordered
-by Semantic Versioning 2.0.0, section 11, widened to one to four numbers because real builds use them.
+A *name* (``1.1.0-beta.2``) is for people; platforms compare the *code* (``+2``, the build number). Names are
+ordered by Semantic Versioning 2.0.0, section 11, extended to one to four numbers because real builds have
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache, total_ordering
 
 MAX_VERSION_CODE = 2**63 - 1
-"""The largest version code: Android's ``longVersionCode`` is a signed 64-bit number, and so is our column."""
+"""The largest version code. Android's ``longVersionCode`` is a signed 64-bit number, and so is the column."""
 
 EXPECTED_FORM = "MAJOR.MINOR.PATCH+BUILD, for example 1.4.0+27"
 
@@ -27,7 +28,7 @@ _MAX_LENGTH = 100
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class VersionName:
-    """A readable version name. ``1.2`` equals ``1.2.0`` equals ``1.2.0.0``; a pre-release comes before its release."""
+    """A parsed version name. ``1.2`` equals ``1.2.0`` and ``1.2.0.0``; a pre-release precedes its release."""
 
     numbers: tuple[int, int, int, int]
     prerelease: tuple[str, ...] = ()
@@ -44,7 +45,7 @@ class VersionName:
 
 @dataclass(frozen=True, slots=True)
 class CurrentVersion:
-    """What a device says that it runs: the name, and the build number when it sent one."""
+    """The version that a device reports: the name, and the build number if it sent one."""
 
     name: VersionName
     build: int | None
@@ -53,10 +54,11 @@ class CurrentVersion:
 
 @lru_cache(maxsize=4096)
 def parse_current_version(text: str) -> CurrentVersion:
-    """Read what a device (or a ``min_supported_version``) says.
+    """Parse the version that a device, or a ``min_supported_version``, states.
 
-    Accepts a leading ``v``, one to four numbers, a pre-release and ``+BUILD``. Raises ``ValueError`` with a sentence that
-    names the expected form for everything else, and for a build number above ``MAX_VERSION_CODE``.
+    Accept a leading ``v``, one to four numbers, a pre-release and ``+BUILD``. Raises ``ValueError``, with a
+    message that names the expected form, for everything else and for a build number above
+    ``MAX_VERSION_CODE``.
     """
     stripped = text.strip()
     match = _FORM.fullmatch(stripped) if len(stripped) <= _MAX_LENGTH else None
@@ -77,7 +79,7 @@ def parse_current_version(text: str) -> CurrentVersion:
 
 @lru_cache(maxsize=4096)
 def parse_name(text: str) -> VersionName | None:
-    """The name in order, or None when it is free text (``2024 spring``), which no order can be given to."""
+    """Parse a name, or return None for free text (``2024 spring``), which has no order."""
     try:
         return parse_current_version(text).name
     except ValueError:
@@ -85,10 +87,10 @@ def parse_name(text: str) -> VersionName | None:
 
 
 def compare_to_device(version_code: int, version_name: str, device: CurrentVersion) -> int:
-    """-1, 0 or 1: is this version older than, the same as, or newer than what the device runs?
+    """Return -1, 0 or 1 if this version is older than, the same as, or newer than the device's version.
 
-    With a build number from the device the code decides; without one the names do. A name that can't be read counts as
-    older, so that a device is never offered something nobody can show to be newer.
+    If the device sent a build number, the codes are compared, otherwise the names. A name without an order
+    counts as older, so that a device is never offered a version that might not be newer.
     """
     if device.build is not None:
         return (version_code > device.build) - (version_code < device.build)
@@ -99,9 +101,10 @@ def compare_to_device(version_code: int, version_name: str, device: CurrentVersi
 
 
 def is_below(device: CurrentVersion, bound: str | None) -> bool:
-    """Is the device below a bound such as ``min_supported_version``? False without a bound or with an unreadable one.
+    """Return whether the device is below a bound such as ``min_supported_version``.
 
-    Build numbers decide when both sides have one, else names.
+    Build numbers are compared if both sides have one, otherwise names. False without a bound, or if it is not
+    a version.
     """
     if not bound:
         return False

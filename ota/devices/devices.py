@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from ota.core.build_facts import Build
 from ota.core.decision import UpdateQuery
 from ota.core.platforms import Platform, abi_names, os_numbers
-from ota.core.preflight import Fleet
+from ota.core.preflight import ActiveDevices
 from ota.core.versions import parse_current_version
 from ota.models import App, Channel, Device, Version
 
@@ -98,7 +98,7 @@ def known(session: Session, app_id: int, hashes: Collection[str]) -> Mapping[str
     return {device.device_hash: device for device in session.scalars(query.order_by(Device.last_seen_at))}
 
 
-def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
+def fleet(session: Session, app: App, build: Build, *, now: datetime) -> ActiveDevices:
     """Count the app's active devices on the build's platform, and those that could not install the build."""
     is_active = (
         Device.app_id == app.id,
@@ -114,7 +114,7 @@ def fleet(session: Session, app: App, build: Build, *, now: datetime) -> Fleet:
     )
     without = sum(number for abis, number in groups if not build.runs_on((abis or "").split(",")))
     is_android = build.platform is Platform.ANDROID
-    return Fleet(
+    return ActiveDevices(
         active=count(),
         below_minimum=count(Device.sdk < (build.min_sdk or 0))
         if is_android

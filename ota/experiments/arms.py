@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from ota.builds import versions
-from ota.core.experiments import Arm, check_arms, starts
+from ota.core.experiments import Arm, check_arms, first_buckets
 from ota.core.lifecycle import ReleaseState
 from ota.core.rollout import FULL
 from ota.errors import Invalid
@@ -75,7 +75,7 @@ def insert(
     now: datetime,
 ) -> None:
     """Release each arm's version to its own range of buckets, all with the salt of the experiment."""
-    for version, arm, first in zip(found, arms, starts(arms), strict=True):
+    for version, arm, first in zip(found, arms, first_buckets(arms), strict=True):
         release = _release(version, experiment, arm.weight, experiment.salt, now)
         release.experiment_id, release.bucket_from = experiment.id, first
         channel = experiment.channel

@@ -17,17 +17,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ota.core import health_members
-from ota.core.health_members import Turn, Way
-from ota.core.health_tests import (
-    Member,
-    Point,
-    Policy,
-    Reported,
-    Verdict,
-    reported,
-    with_control,
-    without_control,
-)
+from ota.core.health_members import ControlDay, Journey
+from ota.core.health_tests import HealthVerdict, Point, with_control, without_control
+from ota.core.health_votes import Member, Policy, Reported, reported
 from ota.core.lifecycle import HealthTest
 from ota.core.silence import at_risk_of_silence
 from ota.models import Release, ReleaseDevice
@@ -40,7 +32,7 @@ class HealthFinding(NamedTuple):
     """What one test found about a release."""
 
     test: HealthTest
-    verdict: Verdict
+    verdict: HealthVerdict
 
 
 class TestRecord(TypedDict):
@@ -68,9 +60,9 @@ class ObservedDevices(NamedTuple):
     sides, in the form in which silence is tested.
     """
 
-    journeys: Sequence[Way]
-    drawn: Sequence[Way]
-    control_days: Sequence[Turn]
+    journeys: Sequence[Journey]
+    drawn: Sequence[Journey]
+    control_days: Sequence[ControlDay]
     regular: Sequence[Member]
 
 
@@ -81,7 +73,7 @@ def observe(session: Session, release: Release, policy: Policy, since: datetime)
     for row in session.execute(_rows(release, since)):
         last_check = None if row.silent_at is None else row.silent_at - policy.silence
         if row.is_control:
-            day = Turn(row.device_id, row.enrolled_at, row.crashed_at or row.failed_at, row.left_at)
+            day = ControlDay(row.device_id, row.enrolled_at, row.crashed_at or row.failed_at, row.left_at)
             control_days.append(day)
             if row.is_regular:
                 regular_days.append(day._replace(failed_at=last_check))
@@ -133,7 +125,7 @@ def count_reported(session: Session, release: Release, policy: Policy, now: date
         for at, failed_at, left_at, healthy_at in rows
         if at
     ]
-    return reported(installed, policy, now, 0.0)
+    return reported(installed, policy, now)
 
 
 def is_suspect(release: Release, observed: ObservedDevices, policy: Policy, now: datetime) -> bool:
@@ -191,11 +183,13 @@ def _rows(release: Release, since: datetime) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _journey(row: Any) -> Way:
-    return Way(row.enrolled_at, row.installed_at, row.failed_at, row.crashed_at, row.left_at, row.healthy_at)
+def _journey(row: Any) -> Journey:
+    return Journey(
+        row.enrolled_at, row.installed_at, row.failed_at, row.crashed_at, row.left_at, row.healthy_at
+    )
 
 
-def _without_control_group(release: Release, observed: ObservedDevices) -> Sequence[Way]:
+def _without_control_group(release: Release, observed: ObservedDevices) -> Sequence[Journey]:
     """The journeys that no control group can be compared with."""
     if not observed.control_days:
         return observed.journeys

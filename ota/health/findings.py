@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ota.core.health_tests import Reported
+from ota.core.health_votes import Reported
 from ota.core.lifecycle import HealthTest
 from ota.health import evaluate as health_tests
 from ota.health.evaluate import HealthFinding

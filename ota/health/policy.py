@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ota.core.health_tests import Policy
+from ota.core.health_votes import Policy
 from ota.core.lifecycle import HealthAction
 from ota.db import compare_and_set
 from ota.errors import Invalid, Stale

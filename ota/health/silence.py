@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from ota.core.health_tests import Policy, placed_at
+from ota.core.health_votes import Policy, placed_at
 from ota.core.silence import KNOWN_FOR, SHARE_OF_SILENCE
 from ota.models import Device, Release, ReleaseDevice
 

@@ -13,7 +13,7 @@ from ota.builds import facts as build_facts
 from ota.builds import signers, version_edits, versions
 from ota.core import preflight
 from ota.core.lifecycle import LIVE_STATES
-from ota.core.preflight import Check, Fleet, Situation, Verdict
+from ota.core.preflight import ActiveDevices, CheckVerdict, PreflightCheck, Situation
 from ota.db import compare_and_set
 from ota.devices import devices
 from ota.errors import Conflict
@@ -27,7 +27,7 @@ STILL_DEMANDED = frozenset({"file", "profile", "debuggable", "package_id", "sign
 
 def examine(
     session: Session, version: Version, channel: Channel, *, is_https: bool, now: datetime
-) -> list[Check]:
+) -> list[PreflightCheck]:
     """Return every check of a version on a channel. Verdicts name the active devices that they concern."""
     fleet = devices.fleet(session, version.app, build_facts.build_of(version), now=now)
     return preflight.examine(
@@ -42,10 +42,12 @@ def demand(
 
     ``only`` names the checks to apply.
     """
-    situation = _situation(session, version, channel, Fleet(), is_https=True)
+    situation = _situation(session, version, channel, ActiveDevices(), is_https=True)
     checks = preflight.examine(build_facts.build_of(version), situation, now)
     blocking = [
-        check for check in checks if check.verdict is Verdict.BLOCK and (only is None or check.name in only)
+        check
+        for check in checks
+        if check.verdict is CheckVerdict.BLOCK and (only is None or check.name in only)
     ]
     if blocking:
         raise Conflict(
@@ -111,7 +113,7 @@ def pin_signer(session: Session, actor: Actor, version: Version, *, now: datetim
 
 
 def _situation(
-    session: Session, version: Version, channel: Channel, fleet: Fleet, is_https: bool
+    session: Session, version: Version, channel: Channel, fleet: ActiveDevices, is_https: bool
 ) -> Situation:
     app, before = version.app, _before(session, version, channel)
     return Situation(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ota.apps import apps
-from ota.core.rollout import FULL, bucket
+from ota.core.rollout import FULL, bucket, buckets_inside
 from ota.core.silence import longest_gap
 from ota.core.versions import parse_current_version
 from ota.devices import devices
@@ -38,7 +38,7 @@ class ReleaseOffer(NamedTuple):
         """Whether the rollout includes the device by its bucket, not because of a group or its user."""
         if self.rollout == FULL:
             return True
-        return 0 <= bucket(self.salt, device_id) - self.bucket_from < self.rollout
+        return bucket(self.salt, device_id) in buckets_inside(self.rollout, self.bucket_from)
 
 
 def count(

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from ota import catalogs
 from ota.core.catalog import Candidate
 from ota.core.decision import UpdateQuery, could_install
-from ota.core.health_members import turn_of
+from ota.core.health_members import control_day_of
 from ota.core.lifecycle import ReleaseState
 from ota.core.platforms import os_numbers
 from ota.core.rollout import FULL, bucket
@@ -71,14 +71,14 @@ def _rows(seen: CheckSeen, device: KnownDevice, releases: _PartialReleases) -> I
         if code is None or code >= candidate.version_code or not _could_be_in(seen, candidate, device):
             continue
         number = bucket(candidate.salt, seen.check.body.device_id or "")
-        if candidate.bucket_from <= number < candidate.bucket_from + candidate.rollout:
+        if number in candidate.inside:
             continue
         rounds = releases.rounds.get(candidate.release_id, 0)
         yield {
             "release_id": candidate.release_id,
             "device_id": seen.key[2],
             "is_control": True,
-            "turn": turn_of(at, candidate.starts_at or at, rounds),
+            "turn": control_day_of(at, candidate.starts_at or at, rounds),
             "bucket": number,
             "version_code": code,
             "enrolled_at": at,

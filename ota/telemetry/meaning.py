@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ota.core.health_tests import Policy, placed_at
+from ota.core.health_votes import Policy, placed_at
 from ota.core.telemetry import EventKind
 from ota.telemetry.records import CompletionReport, EventReport
 

@@ -15,7 +15,7 @@ from ota.alerts import tries
 from ota.alerts.transports import http
 from ota.clock import utcnow
 from ota.config import Settings
-from ota.core.alerts import CHOSEN
+from ota.core.alerts import SELECTABLE
 from ota.core.permissions import Role
 from ota.db import reader, transaction
 from ota.models import Webhook
@@ -51,7 +51,7 @@ def deliver(app: Flask) -> int:
 
 def test_a_webhook_is_made_tried_out_changed_and_deleted(app: Flask, admin: Api, receiver: Receiver) -> None:
     made = admin.post("/api/webhooks", {"url": receiver.url})
-    assert (made.status_code, made.json["webhook"]["events"]) == (201, [kind.value for kind in CHOSEN])
+    assert (made.status_code, made.json["webhook"]["events"]) == (201, [kind.value for kind in SELECTABLE])
     secret, webhook_id = made.json["secret"], made.json["webhook"]["id"]
     assert admin.post(f"/api/webhooks/{webhook_id}/test").status_code == 202
     assert deliver(app) == 1

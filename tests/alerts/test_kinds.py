@@ -13,7 +13,7 @@ from ota.alerts import receivers
 from ota.apps import apps, kill_switch
 from ota.clock import utcnow
 from ota.config import Settings
-from ota.core.alerts import CHOSEN, OF_ACTION
+from ota.core.alerts import OF_ACTION, SELECTABLE
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Role
 from ota.core.plans import PlanStep
@@ -158,4 +158,4 @@ def test_every_alert_leads_to_a_page_that_is_there(
 
 
 def test_every_kind_that_can_be_chosen_belongs_to_an_act() -> None:
-    assert set(OF_ACTION.values()) == set(CHOSEN)
+    assert set(OF_ACTION.values()) == set(SELECTABLE)

@@ -1,4 +1,4 @@
-"""Releases and questions of every kind, for the laws that each decision keeps."""
+"""Generated releases and questions, for the laws that each decision obeys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = st.sampled_from(["1.0.0", "1.1.0", "1.2.0-beta.1", "1.2.0", "1.3", "spri
 
 
 def _mostly(usual: object, *others: object) -> st.SearchStrategy[object]:
-    """The usual value three times of four, so that catalogs are not all obstacles."""
+    """Draw the usual value three times out of four, so that catalogs do not consist of obstacles."""
     return st.one_of(st.just(usual), st.just(usual), st.just(usual), st.sampled_from(others))
 
 
@@ -53,6 +53,7 @@ releases = st.builds(
     min_os=_mostly(None, "13", "15.4", "17.0"),
     abis=_mostly(frozenset(), frozenset({"arm64-v8a"}), frozenset({"arm64-v8a", "x86_64"})),
     refused_on=_mostly(frozenset(), frozenset({0, 1}), frozenset({0, 1, 2, 3})),
+    channel=st.sampled_from(["stable", "beta"]),
 ).map(lambda c: c if c.version is not None else replace(c, version=f"1.{c.version_code}.0"))
 
 arms = st.builds(
@@ -64,7 +65,7 @@ arms = st.builds(
 histories = st.lists(
     st.one_of(releases, releases, releases, arms), max_size=8, unique_by=lambda c: c.release_id
 )
-"""Releases of one app on one platform, on a channel and its fallbacks: a version may stand on two of them."""
+"""Releases of one app on one platform, on a channel and its fallbacks. A version can have two of them."""
 
 currents = st.one_of(
     st.builds("1.{0}.0+{0}".format, CODES),

@@ -1,6 +1,7 @@
-"""The decision a second time, slowly, from the semantics and not from the code: what the real one is compared with.
+"""A second, slow implementation of the decision, written from the semantics, to compare the real one with.
 
-No catalog, no order of looking, no shortcuts: every release is judged by itself, then the sentences of the semantics are read out.
+It has no catalog and no shortcuts: it judges every release by itself, and then applies the semantics one by
+one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from ota.core.rollout import bucket
 from ota.core.versions import compare_to_device, is_below, parse_name
 
 Answer = tuple[int | None, str, bool, bool]
-"""The version code that is offered, the reason, is it mandatory, is the device blocked."""
+"""The offered version code, the reason, whether it is mandatory, whether the device is blocked."""
 
 
 def as_answer(decision: Decision) -> Answer:
-    """A real decision in the same form."""
+    """Convert a real decision to the same form."""
     if isinstance(decision, Offer):
         return decision.candidate.version_code, decision.reason.value, decision.is_mandatory, False
     return None, decision.reason.value, False, decision.is_blocked
@@ -29,7 +30,7 @@ def as_answer(decision: Decision) -> Answer:
 def answer(
     query: UpdateQuery, releases: Sequence[Candidate], now: datetime, is_shut_off: bool = False
 ) -> Answer:
-    """What the semantics say."""
+    """Return the decision that the semantics require."""
     if is_shut_off:
         return None, "shut_off", False, False
     started = [c for c in releases if c.starts_at is None or c.starts_at <= now]
@@ -37,7 +38,7 @@ def answer(
         (c for c in started if is_newer(c, query)), key=lambda c: (c.version_code, c.release_id), reverse=True
     )
     if not newer:
-        return None, standing(started, query), False, False
+        return None, why_nothing_newer(started, query), False, False
     for choice in newer:
         offer = step_towards(choice, newer, query)
         if isinstance(offer, Candidate):
@@ -46,12 +47,12 @@ def answer(
 
 
 def is_newer(c: Candidate, query: UpdateQuery) -> bool:
-    """Is it newer than what the device runs?"""
+    """Return whether the release is newer than the current version."""
     return compare_to_device(c.version_code, c.version, query.current) > 0
 
 
 def step_towards(choice: Candidate, newer: Sequence[Candidate], query: UpdateQuery) -> Candidate | str:
-    """The choice, or the lowest floor below it; else why neither can be offered."""
+    """Return the choice, or the lowest floor below it, or the reason why neither can be offered."""
     found = obstacle(choice, query)
     if found is not None:
         return found
@@ -59,19 +60,19 @@ def step_towards(choice: Candidate, newer: Sequence[Candidate], query: UpdateQue
     if not floors:
         return choice
     lowest = min(c.version_code for c in floors)
-    ways = sorted((c for c in floors if c.version_code == lowest), key=lambda c: c.release_id, reverse=True)
-    passable = [c for c in ways if unpassable(c, query) is None]
-    return passable[0] if passable else str(unpassable(ways[0], query))
+    same = sorted((c for c in floors if c.version_code == lowest), key=lambda c: c.release_id, reverse=True)
+    opened = [c for c in same if why_closed(c, query) is None]
+    return opened[0] if opened else str(why_closed(same[0], query))
 
 
-def unpassable(floor: Candidate, query: UpdateQuery) -> str | None:
-    """Why a floor lets nobody through: its rollout says only whether it is open at all."""
+def why_closed(floor: Candidate, query: UpdateQuery) -> str | None:
+    """Return why the floor is closed to the device. Its rollout only decides whether it is open at all."""
     is_open = floor.rollout > 0 or bool(floor.groups & query.groups)
     return unfit(floor, query) or stopped(floor) or (None if is_open else "not_in_rollout")
 
 
-def standing(started: Sequence[Candidate], query: UpdateQuery) -> str:
-    """Nothing is newer than the device: where does it stand?"""
+def why_nothing_newer(started: Sequence[Candidate], query: UpdateQuery) -> str:
+    """Return the reason for a device than which no release is newer."""
     if not started:
         return "no_release"
     newest = max(started, key=lambda c: (c.version_code, c.release_id))
@@ -83,12 +84,12 @@ def standing(started: Sequence[Candidate], query: UpdateQuery) -> str:
 
 
 def obstacle(c: Candidate, query: UpdateQuery) -> str | None:
-    """Why this device can't be offered this release; None when it can."""
-    return unfit(c, query) or stopped(c) or (None if is_within_reach(c, query) else "not_in_rollout")
+    """Return why the device cannot be offered the release, or None if it can."""
+    return unfit(c, query) or stopped(c) or (None if is_open_to(c, query) else "not_in_rollout")
 
 
 def unfit(c: Candidate, query: UpdateQuery) -> str | None:
-    """Why this device could not install it."""
+    """Return why the device could not install the release."""
     if c.min_sdk is not None and query.sdk is not None and query.sdk < c.min_sdk:
         return "os_too_old"
     if c.min_os is not None and query.os is not None and query.os < os_numbers(c.min_os):
@@ -101,12 +102,12 @@ def unfit(c: Candidate, query: UpdateQuery) -> str | None:
 
 
 def stopped(c: Candidate) -> str | None:
-    """A pause and a halt hold for everybody."""
+    """Return the reason if the release is paused or halted."""
     return {ReleaseState.PAUSED: "paused", ReleaseState.HALTED: "halted"}.get(c.state)
 
 
-def is_within_reach(c: Candidate, query: UpdateQuery) -> bool:
-    """Is the device a member of a group, or drawn, or asked by hand?"""
+def is_open_to(c: Candidate, query: UpdateQuery) -> bool:
+    """Return whether the device is in a group, is drawn, or its user asked."""
     if c.groups & query.groups:
         return True
     if query.user_initiated and c.rollout > 0 and not c.is_arm:
@@ -119,11 +120,11 @@ def is_within_reach(c: Candidate, query: UpdateQuery) -> bool:
 
 
 def is_mandatory(offer: Candidate, newer: Sequence[Candidate], query: UpdateQuery, now: datetime) -> bool:
-    """Is the offer below a demand? A paused release still demands, a halted one does not."""
+    """Return whether a release up to the offer demands an update. Paused releases do, halted ones do not."""
     if is_below(query.current, offer.min_supported_version):
         return True
     skipped = [
-        c for c in newer if c.version_code <= offer.version_code and (c is offer or is_within_reach(c, query))
+        c for c in newer if c.version_code <= offer.version_code and (c is offer or is_open_to(c, query))
     ]
     return any(
         demands(c, query, now) and unfit(c, query) is None and c.state is not ReleaseState.HALTED
@@ -132,18 +133,19 @@ def is_mandatory(offer: Candidate, newer: Sequence[Candidate], query: UpdateQuer
 
 
 def demands(c: Candidate, query: UpdateQuery, now: datetime) -> bool:
-    """Is this release by itself mandatory for the device?"""
+    """Return whether the release by itself is mandatory for the device."""
     if c.is_mandatory or (c.mandatory_from is not None and c.mandatory_from <= now):
         return True
     return is_below(query.current, c.critical_below) and not is_below(query.current, c.critical_from)
 
 
 def must_update(newer: Sequence[Candidate], query: UpdateQuery, now: datetime) -> bool:
-    """Nothing can be offered: would the device have to update, were it not for a pause, its system or a closed floor?
+    """Return whether a device that is offered nothing would have to update without the obstacle.
 
-    The minimum counts of what it would be offered then, the newest; that of a skipped release does not count.
+    Only the newest release's minimum counts, because that release would be offered. Those of skipped releases
+    do not.
     """
-    meant = [c for c in newer if c.state is not ReleaseState.HALTED and is_within_reach(c, query)]
-    return any(demands(c, query, now) for c in meant) or any(
-        is_below(query.current, c.min_supported_version) for c in meant[:1]
+    opened = [c for c in newer if c.state is not ReleaseState.HALTED and is_open_to(c, query)]
+    return any(demands(c, query, now) for c in opened) or any(
+        is_below(query.current, c.min_supported_version) for c in opened[:1]
     )

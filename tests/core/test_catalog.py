@@ -1,4 +1,4 @@
-"""The catalog that answers are made from: reduced, it says the same as the whole history."""
+"""The catalog: reduced to the releases that matter, it gives the same answers as the whole history."""
 
 from __future__ import annotations
 
@@ -31,16 +31,14 @@ def test_a_reduced_catalog_decides_as_the_whole_one(
 
 @many
 @given(queries, st.sampled_from([None, "", *(f"d{n}" for n in range(12))]), histories, LATER, LATER)
-def test_devices_that_are_drawn_alike_at_the_same_stage_get_the_same_answer(
+def test_devices_with_the_same_draws_and_stage_get_the_same_answer(
     query: UpdateQuery, other: str | None, history: History, first: timedelta, second: timedelta
 ) -> None:
     for catalog in (Catalog.of(history), Catalog.of(history, at=NOW)):
-        if catalog.drawn(query.device_id) == catalog.drawn(other) and catalog.stage(
-            NOW + first
-        ) == catalog.stage(NOW + second):
-            assert decide(query, catalog, NOW + first) == decide(
-                query._replace(device_id=other), catalog, NOW + second
-            )
+        is_drawn_alike = catalog.drawn(query.device_id) == catalog.drawn(other)
+        if is_drawn_alike and catalog.stage(NOW + first) == catalog.stage(NOW + second):
+            decision = decide(query._replace(device_id=other), catalog, NOW + second)
+            assert decide(query, catalog, NOW + first) == decision
 
 
 @many
@@ -52,7 +50,7 @@ def test_reducing_twice_changes_nothing(history: History) -> None:
 
 @many
 @given(queries, histories, releases)
-def test_what_would_happen_is_what_happens_then(
+def test_a_preview_with_a_release_decides_as_a_catalog_that_has_it(
     query: UpdateQuery, history: History, release: Candidate
 ) -> None:
     added = replace(release, release_id=10**6 + 1)

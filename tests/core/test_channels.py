@@ -1,12 +1,10 @@
-"""Channels: whose releases a device is offered, and when a change loosens a two-person rule."""
+"""Channels: fallbacks, circles, and changes that loosen a two-person rule."""
 
 from __future__ import annotations
 
 import pytest
 
 from ota.core.channels import ChannelRule, circle, followed, loosened, loosens
-
-NOBODY: frozenset[int] = frozenset()
 
 
 def rule(above: int | None = None, *falls_back_to: int) -> ChannelRule:
@@ -45,11 +43,9 @@ def test_a_rule_is_loosened_through_a_channel_without_one() -> None:
     assert loosened(before, {**before, 3: rule(None, 1)}) == []
     assert loosened(before, {**before, 1: rule(None)}) == [1]
     assert loosened({1: rule(1000, 2), 2: rule(500)}, {1: rule(1000, 2), 2: rule(600)}) == [2]
-    # What was reached already, on another way, is nothing new.
-    assert (
-        loosened({**before, 1: rule(1000, 2, 3)}, {1: rule(1000, 2, 3), 2: rule(None, 3), 3: rule(None)})
-        == []
-    )
+    # A channel that was followed already, on another path, loosens nothing.
+    followed_already = {1: rule(1000, 2, 3), 2: rule(None), 3: rule(None)}
+    assert loosened(followed_already, {**followed_already, 2: rule(None, 3)}) == []
 
 
 def test_a_circle_is_found_and_shown() -> None:
@@ -60,7 +56,7 @@ def test_a_circle_is_found_and_shown() -> None:
 
 
 def test_a_channel_that_is_shut_off_hides_what_lies_behind_it() -> None:
-    ways = {1: [2], 2: [3], 3: []}
-    assert followed(1, ways) == [1, 2, 3]
-    assert followed(1, ways, shut_off=[2]) == [1]
-    assert followed(1, ways, shut_off=[1]) == []
+    fallbacks = {1: [2], 2: [3], 3: []}
+    assert followed(1, fallbacks) == [1, 2, 3]
+    assert followed(1, fallbacks, shut_off=[2]) == [1]
+    assert followed(1, fallbacks, shut_off=[1]) == []

@@ -1,4 +1,4 @@
-"""Arms of experiments: which differences are told, and how rarely one is told of arms that are alike."""
+"""Arms of experiments: the differences that are found, and how rarely one is found between equal arms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def findings(result: Result) -> tuple[Finding, Finding]:
     return result.completion_beside.finding, result.failure_beside.finding
 
 
-def test_each_arm_is_held_against_the_first() -> None:
+def test_each_arm_is_compared_with_the_first() -> None:
     first, better, worse = compare([arm(2_000, 1_200, 24), arm(2_000, 1_500, 20), arm(2_000, 900, 90)])
     assert (first.completion_beside, first.failure_beside) == (None, None)
     assert first.completion.rate == pytest.approx(0.6)
@@ -34,7 +34,7 @@ def test_fewer_failures_than_the_first_arm_are_found_too() -> None:
     )
 
 
-def test_too_few_devices_are_said_to_be_too_few_for_each_share_on_its_own() -> None:
+def test_each_share_needs_enough_devices_of_its_own() -> None:
     second = compare([arm(5_000, 99, 1), arm(5_000, 4_000, 40)])[1]
     assert findings(second) == (Finding.HIGHER, Finding.TOO_FEW)
     assert second.failure_beside is not None
@@ -54,21 +54,23 @@ def test_without_devices_nothing_is_known() -> None:
     assert second.completion[2:] == (0.0, 0.0, 1.0)
 
 
-def test_of_experiments_whose_arms_are_alike_few_are_ever_said_to_differ_however_often_one_looks() -> None:
-    """300 experiments of three arms, looked at after every 25 devices of an arm. A single-look interval says so of most of them."""
-    dice, wrong, runs = random.Random(20_261_124), 0, 300
-    for _ in range(runs):
-        wrong += _is_ever_told(dice)
-    # 5 % at most by the theory; 15 of 300, and two standard deviations more.
-    assert wrong <= runs * ALPHA + 8, wrong
+def test_equal_arms_rarely_differ_under_continuous_monitoring() -> None:
+    """300 experiments of three arms, compared after every 25 devices of an arm.
+
+    An interval for a single comparison finds a difference in most of them.
+    """
+    draw, runs = random.Random(20_261_124), 300
+    false_alarms = sum(_ever_differs(draw) for _ in range(runs))
+    # In theory 5 % at most: 15 of 300, plus two standard deviations.
+    assert false_alarms <= runs * ALPHA + 8
 
 
-def _is_ever_told(dice: random.Random) -> bool:
+def _ever_differs(draw: random.Random) -> bool:
     counts = [[0, 0, 0] for _ in range(3)]
     for _ in range(40):
         for each in counts:
-            installed = sum(dice.random() < 0.6 for _ in range(25))
-            failed = sum(dice.random() < 0.03 for _ in range(installed))
+            installed = sum(draw.random() < 0.6 for _ in range(25))
+            failed = sum(draw.random() < 0.03 for _ in range(installed))
             for place, more in enumerate((25, installed, failed)):
                 each[place] += more
         found = compare([arm(*each) for each in counts])

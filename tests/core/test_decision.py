@@ -1,4 +1,4 @@
-"""Laws that every decision keeps, whatever the catalog."""
+"""Laws that every decision obeys, for every catalog."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ History = Sequence[Candidate]
 LOWEST = -1
 
 
-def told(query: UpdateQuery, history: History) -> Decision:
+def decided(query: UpdateQuery, history: History) -> Decision:
     return decide(query, Catalog.of(history), NOW)
 
 
@@ -29,21 +29,23 @@ def code_of(decision: Decision) -> int:
 
 @many
 @given(queries, histories, st.booleans())
-def test_every_answer_is_what_the_semantics_say(query: UpdateQuery, history: History, is_off: bool) -> None:
+def test_every_decision_is_what_the_semantics_require(
+    query: UpdateQuery, history: History, is_off: bool
+) -> None:
     decision = decide(query, Catalog.of(history, is_shut_off=is_off), NOW)
     assert oracle.as_answer(decision) == oracle.answer(query, history, NOW, is_off)
 
 
 @many
 @given(queries, histories)
-def test_the_steps_that_are_shown_never_change_the_answer(query: UpdateQuery, history: History) -> None:
-    assert decide(query, Catalog.of(history), NOW, []) == told(query, history)
+def test_tracing_never_changes_the_decision(query: UpdateQuery, history: History) -> None:
+    assert decide(query, Catalog.of(history), NOW, []) == decided(query, history)
 
 
 @many
 @given(queries, histories)
 def test_no_phone_refuses_what_it_is_offered(query: UpdateQuery, history: History) -> None:
-    decision = told(query, history)
+    decision = decided(query, history)
     if not isinstance(decision, Offer):
         return
     offer = decision.candidate
@@ -54,29 +56,23 @@ def test_no_phone_refuses_what_it_is_offered(query: UpdateQuery, history: Histor
     assert query.os is None or query.os >= offer.min_os_numbers
     assert not query.abis or not offer.abis or query.abis & offer.abis
     assert query.current.build not in offer.refused_on
-    assert oracle.is_within_reach(offer, query) or (offer.is_floor and offer.rollout > 0)
+    assert oracle.is_open_to(offer, query) or (offer.is_floor and offer.rollout > 0)
 
 
 @many
 @given(queries, histories)
 def test_no_floor_is_jumped(query: UpdateQuery, history: History) -> None:
-    decision = told(query, history)
+    decision = decided(query, history)
     for floor in history:
-        if (
-            floor.is_floor
-            and (floor.starts_at is None or floor.starts_at <= NOW)
-            and isinstance(decision, Offer)
-        ):
-            is_between = floor.version_code < decision.candidate.version_code and oracle.is_newer(
-                floor, query
-            )
-            assert not is_between
+        if floor.is_floor and floor.has_started(NOW) and isinstance(decision, Offer):
+            is_below = floor.version_code < decision.candidate.version_code
+            assert not (is_below and oracle.is_newer(floor, query))
 
 
 @many
 @given(queries, histories)
 def test_no_mandatory_release_is_dodged_by_skipping_it(query: UpdateQuery, history: History) -> None:
-    decision = told(query, history)
+    decision = decided(query, history)
     if not isinstance(decision, Offer):
         return
     skipped = [
@@ -90,8 +86,8 @@ def test_no_mandatory_release_is_dodged_by_skipping_it(query: UpdateQuery, histo
 
 @many
 @given(queries, histories)
-def test_what_is_put_on_top_stays_mandatory(query: UpdateQuery, history: History) -> None:
-    decision = told(query, history)
+def test_a_newer_release_on_top_stays_mandatory(query: UpdateQuery, history: History) -> None:
+    decision = decided(query, history)
     on_top = Candidate(
         release_id=2_000_000,
         version_id=2_000_000,
@@ -100,7 +96,7 @@ def test_what_is_put_on_top_stays_mandatory(query: UpdateQuery, history: History
         rollout=10_000,
         salt="z",
     )
-    later = told(query, [*history, on_top])
+    later = decided(query, [*history, on_top])
     if (
         isinstance(decision, Offer)
         and decision.is_mandatory
@@ -116,29 +112,29 @@ def test_raising_a_rollout_never_takes_an_offer_away(
     query: UpdateQuery, history: History, data: st.DataObject
 ) -> None:
     raised = [replace(c, rollout=data.draw(st.integers(c.rollout, 10_000 - c.bucket_from))) for c in history]
-    assert code_of(told(query, raised)) >= code_of(told(query, history))
+    assert code_of(decided(query, raised)) >= code_of(decided(query, history))
 
 
 @many
 @given(queries, histories)
-def test_asking_by_hand_never_offers_less(query: UpdateQuery, history: History) -> None:
-    by_itself, by_hand = (told(query._replace(user_initiated=asked), history) for asked in (False, True))
-    assert code_of(by_hand) >= code_of(by_itself)
+def test_a_user_initiated_check_never_offers_less(query: UpdateQuery, history: History) -> None:
+    by_itself, by_user = (decided(query._replace(user_initiated=asked), history) for asked in (False, True))
+    assert code_of(by_user) >= code_of(by_itself)
 
 
 @many
 @given(queries, histories)
-def test_asking_by_hand_never_crosses_into_another_arm(query: UpdateQuery, history: History) -> None:
+def test_a_user_initiated_check_never_crosses_into_another_arm(query: UpdateQuery, history: History) -> None:
     arms = [c for c in history if c.is_arm and not c.is_floor]
-    by_itself, by_hand = (told(query._replace(user_initiated=asked), arms) for asked in (False, True))
-    assert by_itself == by_hand
+    by_itself, by_user = (decided(query._replace(user_initiated=asked), arms) for asked in (False, True))
+    assert by_itself == by_user
 
 
 @many
 @given(queries, histories)
 def test_a_member_is_never_offered_less_than_others(query: UpdateQuery, history: History) -> None:
     outside, inside = (
-        told(query._replace(groups=groups), history) for groups in (frozenset[int](), frozenset({1, 2}))
+        decided(query._replace(groups=groups), history) for groups in (frozenset[int](), frozenset({1, 2}))
     )
     assert code_of(inside) >= code_of(outside)
 
@@ -146,43 +142,45 @@ def test_a_member_is_never_offered_less_than_others(query: UpdateQuery, history:
 @many
 @given(queries, histories)
 def test_asking_again_gives_the_same_answer(query: UpdateQuery, history: History) -> None:
-    assert told(query, history) == told(query, history)
+    assert decided(query, history) == decided(query, history)
 
 
 @many
 @given(queries, histories)
-def test_the_order_in_which_releases_are_read_says_nothing(query: UpdateQuery, history: History) -> None:
-    assert told(query, history) == told(query, list(reversed(history)))
+def test_the_order_in_which_releases_are_read_does_not_matter(query: UpdateQuery, history: History) -> None:
+    assert decided(query, history) == decided(query, list(reversed(history)))
 
 
 @many
 @given(queries, histories)
 def test_an_updated_device_is_not_sent_in_a_circle(query: UpdateQuery, history: History) -> None:
-    """It installs what it is offered until nothing is offered any more: never down, and never for ever."""
+    """A device that installs every offer never goes down, and is offered nothing after some updates."""
     for _ in range(len(history) + 1):
-        decision = told(query, history)
+        decision = decided(query, history)
         if not isinstance(decision, Offer):
             return
         offer = decision.candidate
         assert query.current.build is None or offer.version_code > query.current.build
-        # What reports a name that nobody can read would be refused before it comes here.
+        # A device that reports a name without an order is refused before a decision.
         name = offer.version if offer.version != "spring" else "1.0.0"
         query = query._replace(current=parse_current_version(f"{name}+{offer.version_code}"))
-    raise AssertionError("offered more often than there are releases")
+    raise AssertionError("more offers than releases")
 
 
 @many
 @given(queries, histories)
-def test_what_everybody_gets_stands_in_the_catalog(query: UpdateQuery, history: History) -> None:
-    """A device that tells nothing and has no floor before it gets at least what is shown as the latest."""
+def test_a_device_gets_at_least_the_latest_release_for_everybody(
+    query: UpdateQuery, history: History
+) -> None:
+    """A device without details and without a floor before it gets at least the latest release."""
     plain = UpdateQuery(query.current)
-    open_road = [replace(c, is_floor=False, refused_on=frozenset()) for c in history]
-    full = latest_for_everybody(Catalog.of(open_road), NOW)
+    without_floors = [replace(c, is_floor=False, refused_on=frozenset()) for c in history]
+    full = latest_for_everybody(Catalog.of(without_floors), NOW)
     if full is not None and oracle.is_newer(full, plain):
-        assert code_of(told(plain, open_road)) >= full.version_code
+        assert code_of(decided(plain, without_floors)) >= full.version_code
 
 
-def test_of_two_releases_of_one_version_the_newer_one_speaks() -> None:
+def test_of_two_releases_of_one_version_the_newer_one_decides() -> None:
     old = Candidate(
         release_id=1,
         version_id=1,
@@ -193,13 +191,11 @@ def test_of_two_releases_of_one_version_the_newer_one_speaks() -> None:
         state=ReleaseState.PAUSED,
     )
     new = Candidate(release_id=2, version_id=1, version="1.0.0", version_code=1, rollout=10_000, salt="b")
-    assert decide(UpdateQuery(parse_current_version("0.1.0+0")), Catalog.of([old, new]), NOW) == Offer(
-        new, is_mandatory=False
-    )
+    query = UpdateQuery(parse_current_version("0.1.0+0"))
+    assert decided(query, [old, new]) == Offer(new, is_mandatory=False)
 
 
 def test_an_empty_catalog_offers_nothing() -> None:
-    assert decide(UpdateQuery(parse_current_version("1.0.0+1")), Catalog(()), NOW) == NoUpdate(
-        Reason.NO_RELEASE
-    )
+    query = UpdateQuery(parse_current_version("1.0.0+1"))
+    assert decide(query, Catalog(()), NOW) == NoUpdate(Reason.NO_RELEASE)
     assert latest_for_everybody(Catalog(()), NOW) is None

@@ -1,4 +1,4 @@
-"""Which state may follow which."""
+"""Moves between states, and the rights of roles."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from ota.core.lifecycle import LIVE_STATES, ReleaseState, UploadStatus, may_move
 from ota.core.permissions import Access, Role, may
 
 
-def test_an_upload_that_has_come_to_its_end_stays_there() -> None:
+def test_a_finished_upload_stays_finished() -> None:
     ended = (UploadStatus.READY, UploadStatus.REJECTED)
     assert not any(may_move_upload(old, new) for old in ended for new in UploadStatus)
 
@@ -16,7 +16,7 @@ def test_a_killed_worker_gives_its_upload_back() -> None:
 
 
 @pytest.mark.parametrize("ended", [ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN])
-def test_a_release_that_left_the_answers_never_comes_back(ended: ReleaseState) -> None:
+def test_an_ended_release_never_comes_back(ended: ReleaseState) -> None:
     assert not any(may_move_release(ended, new) for new in ReleaseState)
     assert ended not in LIVE_STATES
 
@@ -32,7 +32,7 @@ def test_a_stopped_release_can_be_resumed_rolled_back_and_withdrawn(stopped: Rel
     }
 
 
-def test_each_role_may_do_all_that_the_ones_before_it_may() -> None:
+def test_each_role_includes_the_rights_of_the_ones_before_it() -> None:
     allowed = [
         {access for access in Access if may(role, access)}
         for role in (Role.VIEWER, Role.PUBLISHER, Role.ADMIN)

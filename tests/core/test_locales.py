@@ -1,4 +1,4 @@
-"""Which language of the notes a device reads."""
+"""The language in which a device is shown the notes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_nearest_language_is_found_by_cutting_from_the_right(
     assert best(NOTES, wanted) == found
 
 
-def test_without_texts_there_is_nothing_to_find() -> None:
+def test_without_texts_no_text_is_found() -> None:
     assert best({}, "de") is None
     assert best_tag((), "de") is None
     assert best_tag(("de",), "de-CH") == "de"

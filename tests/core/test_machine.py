@@ -1,6 +1,6 @@
-"""Any sequence of what publishers do, and what the phones of a small fleet make of it.
+"""Any sequence of acts by publishers, and the updates of a small fleet of phones that follow.
 
-How many sequences are tried is set by ``OTA_EXAMPLES``; ``make nightly`` tries 10,000.
+``OTA_EXAMPLES`` is the number of sequences. ``make nightly`` tries 10,000.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ota.core.platforms import Platform
 from ota.core.rollout import FULL
 from tests.core import oracle
 from tests.core.cases import EXAMPLES
-from tests.core.world import BETA, HOURS, KEYS, PARTS, REACHED, STABLE, Build, Phone, Standing, World
+from tests.core.world import BETA, HOURS, KEYS, PARTS, REACHED, STABLE, Build, Phone, World, WorldRelease
 
 platforms = st.sampled_from(list(Platform))
 channels = st.sampled_from([STABLE, BETA])
 parts = st.sampled_from(PARTS)
 which = st.integers(0, 11)
-"""Which of those there are, counted round."""
+"""The index of an item, modulo their number."""
 
 makings = st.fixed_dictionaries(
     {
@@ -49,20 +49,20 @@ SYSTEMS = {Platform.ANDROID: (28, 34), Platform.IOS: (16, 18)}
 
 
 class Fleet(RuleBasedStateMachine):
-    """Every rule is something that a person or a phone does; the laws hold after each of them."""
+    """Every rule is an act of a person or a phone. The laws hold after each of them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
 
-    # What publishers do.
+    # Acts of publishers.
 
     @initialize(
         published=st.lists(st.tuples(platforms, channels, parts, makings, terms), min_size=2, max_size=5)
     )
     def there_is_a_history(self, published: list[tuple[Platform, int, int, dict, dict]]) -> None:
-        for platform, channel, rollout, making, told in published:
-            self._begin(self._make(platform, 1, making), channel, rollout, told)
+        for platform, channel, rollout, making, chosen in published:
+            self._begin(self._make(platform, 1, making), channel, rollout, chosen)
 
     @rule(
         platform=platforms,
@@ -70,29 +70,29 @@ class Fleet(RuleBasedStateMachine):
         rollout=parts,
         ahead=st.sampled_from([1, 1, 2]),
         making=makings,
-        told=terms,
+        chosen=terms,
     )
     def publish(
-        self, platform: Platform, channel: int, rollout: int, ahead: int, making: dict, told: dict
+        self, platform: Platform, channel: int, rollout: int, ahead: int, making: dict, chosen: dict
     ) -> None:
-        self._begin(self._make(platform, ahead, making), channel, rollout, told)
+        self._begin(self._make(platform, ahead, making), channel, rollout, chosen)
 
-    @rule(n=which, channel=channels, rollout=parts, told=terms)
-    def publish_again(self, n: int, channel: int, rollout: int, told: dict) -> None:
+    @rule(n=which, channel=channels, rollout=parts, chosen=terms)
+    def publish_again(self, n: int, channel: int, rollout: int, chosen: dict) -> None:
         builds = [build for build in self.world.builds.values() if self.world.on(build, channel) is None]
         if builds:
-            self._begin(builds[n % len(builds)], channel, rollout, told)
+            self._begin(builds[n % len(builds)], channel, rollout, chosen)
 
     @precondition(lambda self: any(0 < each.rollout < FULL for each in self.world.live()))
     @rule(n=which)
     def supersede(self, n: int) -> None:
-        """Whoever can install it gets what is put on top of a half-open release."""
+        """Every phone that can install a full release on top of a partial one is offered it."""
         half_open = [each for each in self.world.live() if 0 < each.rollout < FULL]
         old = half_open[n % len(half_open)]
         build = self._make(old.build.platform, 1, {"key": 0})
         self._begin(build, old.channel, FULL, {})
         for phone in self._phones(build.platform):
-            if phone.channel == old.channel and phone.is_meant(build) and not self._is_off(phone):
+            if phone.channel == old.channel and phone.is_offerable(build) and not self._is_off(phone):
                 offered = self._offered(phone)
                 assert offered is not None or any(self.world.floors_between(phone, build.code))
                 assert (
@@ -105,7 +105,7 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: self.world.live())
     @rule(n=which, rollout=parts)
     def promote(self, n: int, rollout: int) -> None:
-        """The same version on the other channel, with a draw of its own."""
+        """Release the same version on the other channel, with its own draw."""
         release = self._pick(n)
         other = BETA if release.channel == STABLE else STABLE
         if self.world.on(release.build, other) is None:
@@ -134,7 +134,7 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: any(each.rollout < FULL for each in self.world.live()))
     @rule(n=which, by=st.sampled_from([1, 1_000, 2_500, FULL]))
     def raise_rollout(self, n: int, by: int) -> None:
-        """Whoever was inside stays inside; the others keep what they were offered, or come in."""
+        """Phones inside stay inside. The others keep their offer, or are let in."""
         partial = [each for each in self.world.live() if each.rollout < FULL]
         release = partial[n % len(partial)]
         before = {phone: self._offered(phone) for phone in self.world.phones}
@@ -152,7 +152,7 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: any(each.rollout and not each.is_floor for each in self.world.live()))
     @rule(n=which, by=st.sampled_from([1, 1_000, 2_500, FULL]))
     def lower_rollout(self, n: int, by: int) -> None:
-        """Nobody comes in; a floor stays open."""
+        """No phone is let in. A floor stays open."""
         opened = [each for each in self.world.live() if each.rollout and not each.is_floor]
         release = opened[n % len(opened)]
         before = {phone: self._offered(phone) for phone in self.world.phones}
@@ -168,7 +168,7 @@ class Fleet(RuleBasedStateMachine):
             self.world.shut_off ^= {channel}
         self.world.touch()
 
-    # What happens by itself, and what phones do.
+    # Time, and acts of phones.
 
     @rule(passed=st.sampled_from([timedelta(seconds=1), *HOURS[1:], timedelta(days=2)]))
     def time_passes(self, passed: timedelta) -> None:
@@ -187,7 +187,7 @@ class Fleet(RuleBasedStateMachine):
             phone.build = self.world.release_of(decision).build
 
     def teardown(self) -> None:
-        """No phone is sent in a circle."""
+        """No phone is updated in a circle."""
         for phone in self.world.phones:
             for _ in range(len(self.world.builds) + 1):
                 offered = self._offered(phone)
@@ -196,12 +196,12 @@ class Fleet(RuleBasedStateMachine):
                 assert phone.accepts(offered.build)
                 phone.build = offered.build
             else:
-                raise AssertionError("offered more often than there are versions")
+                raise AssertionError("more offers than versions")
 
     # The laws.
 
     @invariant()
-    def every_phone_gets_a_right_answer(self) -> None:
+    def every_phone_gets_the_right_answer(self) -> None:
         for phone in self.world.phones:
             decision = self._ask(phone)
             self._check(phone, decision)
@@ -211,7 +211,7 @@ class Fleet(RuleBasedStateMachine):
                 phone.offered[release.id] = min(release.rollout, phone.offered.get(release.id, FULL))
 
     def _ask(self, phone: Phone, by_hand: bool = False) -> Decision:
-        """What the server says, which is what the semantics say of the whole history, and the same when asked again."""
+        """Return the decision: the one that the semantics require, for the whole and the reduced catalog."""
         world, stream, query = self.world, (phone.platform, phone.channel), phone.question(by_hand)
         decision = decide(query, world.reduced[stream], world.now)
         assert decide(query, world.whole[stream], world.now) == decision
@@ -223,7 +223,7 @@ class Fleet(RuleBasedStateMachine):
         return decision
 
     def _check(self, phone: Phone, decision: Decision) -> None:
-        """No phone is offered what it would refuse, what is not offered to it, or what lies beyond a floor."""
+        """No phone is offered a release that it would refuse, that is closed to it, or that jumps a floor."""
         if isinstance(decision, NoUpdate):
             return
         release = self.world.release_of(decision)
@@ -236,12 +236,12 @@ class Fleet(RuleBasedStateMachine):
         assert not any(self.world.floors_between(phone, release.build.code))
 
     def _check_promises(self, phone: Phone, decision: Decision) -> None:
-        """What it was offered once it is offered as long as that stands as open as then, and what had to be taken must be."""
+        """An offer is repeated while its release stays as open as it was, and what is mandatory stays so."""
         code = self.world.release_of(decision).build.code if isinstance(decision, Offer) else 0
         if self._is_off(phone):
             return
-        for each in self.world.standing(phone.platform, phone.channel):
-            if each.rollout < phone.offered.get(each.id, FULL + 1) or not phone.is_meant(each.build):
+        for each in self.world.live_on(phone.platform, phone.channel):
+            if each.rollout < phone.offered.get(each.id, FULL + 1) or not phone.is_offerable(each.build):
                 continue
             if each.state is ReleaseState.ACTIVE:
                 assert code >= each.build.code or any(self.world.floors_between(phone, each.build.code)), (
@@ -249,8 +249,8 @@ class Fleet(RuleBasedStateMachine):
                     each,
                 )
             if each.demands(phone.build.code, self.world.now) and each.state is not ReleaseState.HALTED:
-                is_told = decision.is_mandatory if isinstance(decision, Offer) else decision.is_blocked
-                assert is_told or 0 < code < each.build.code, (phone, each)
+                is_demanded = decision.is_mandatory if isinstance(decision, Offer) else decision.is_blocked
+                assert is_demanded or 0 < code < each.build.code, (phone, each)
 
     # Shorthands.
 
@@ -269,30 +269,30 @@ class Fleet(RuleBasedStateMachine):
         self.world.builds[platform, code] = build
         return build
 
-    def _begin(self, build: Build, channel: int, rollout: int, told: dict) -> None:
-        starts_in, mandatory_in = told.get("starts_in", HOURS[0]), told.get("mandatory_in")
+    def _begin(self, build: Build, channel: int, rollout: int, chosen: dict) -> None:
+        starts_in, mandatory_in = chosen.get("starts_in", HOURS[0]), chosen.get("mandatory_in")
         self.world.add(
-            Standing(
+            WorldRelease(
                 len(self.world.releases) + 1,
                 build,
                 channel,
                 rollout,
                 self.world.now + starts_in,
-                groups=told.get("groups", frozenset()),
-                critical=told.get("critical"),
+                groups=chosen.get("groups", frozenset()),
+                critical=chosen.get("critical"),
                 mandatory_from=None if mandatory_in is None else self.world.now + mandatory_in,
-                is_floor=told.get("is_floor", False) and rollout == FULL and not starts_in,
+                is_floor=chosen.get("is_floor", False) and rollout == FULL and not starts_in,
             )
         )
 
-    def _pick(self, n: int) -> Standing:
+    def _pick(self, n: int) -> WorldRelease:
         live = self.world.live()
         return live[n % len(live)]
 
     def _phones(self, platform: Platform) -> list[Phone]:
         return [phone for phone in self.world.phones if phone.platform is platform]
 
-    def _offered(self, phone: Phone) -> Standing | None:
+    def _offered(self, phone: Phone) -> WorldRelease | None:
         decision = decide(phone.question(), self.world.reduced[phone.platform, phone.channel], self.world.now)
         return self.world.release_of(decision) if isinstance(decision, Offer) else None
 

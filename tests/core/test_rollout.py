@@ -1,7 +1,8 @@
-"""The draw of a partial rollout."""
+"""The draw of a partial rollout, as the decision uses it."""
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from random import Random
 from uuid import UUID
 
@@ -9,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ota.core.rollout import FULL, bucket, is_in_rollout
+from ota.core.catalog import Candidate, Catalog
+from ota.core.decision import Offer, UpdateQuery, decide
+from ota.core.rollout import FULL, bucket, buckets_inside
+from ota.core.versions import parse_current_version
 
 ids = st.text(min_size=1, max_size=40)
+OLDER = parse_current_version("1.0.0+1")
+
+
+def is_offered(rollout: int, salt: str, device: str | None, first: int = 0) -> bool:
+    """Return whether a device gets the only release, which is open to ``rollout`` basis points."""
+    release = Candidate(2, 2, "1.1.0", 2, rollout, salt, bucket_from=first)
+    query = UpdateQuery(OLDER, device)
+    return isinstance(decide(query, Catalog.of([release]), datetime(2026, 1, 1, tzinfo=UTC)), Offer)
 
 
 def test_the_bucket_is_the_documented_hash() -> None:
@@ -20,21 +32,31 @@ def test_the_bucket_is_the_documented_hash() -> None:
 
 
 @given(ids, ids, st.integers(0, FULL), st.integers(0, FULL))
-def test_raising_a_rollout_never_ejects_anyone(salt: str, device: str, one: int, other: int) -> None:
+def test_a_device_is_offered_a_release_if_its_bucket_is_inside(
+    salt: str, device: str, rollout: int, first: int
+) -> None:
+    first = min(first, FULL - rollout)
+    number = bucket(salt, device)
+    assert is_offered(rollout, salt, device, first) is (first <= number < first + rollout)
+    assert (number in buckets_inside(rollout, first)) is (first <= number < first + rollout)
+
+
+@given(ids, ids, st.integers(0, FULL), st.integers(0, FULL))
+def test_raising_a_rollout_never_ejects_a_device(salt: str, device: str, one: int, other: int) -> None:
     low, high = sorted((one, other))
-    assert not is_in_rollout(low, salt, device) or is_in_rollout(high, salt, device)
+    assert not is_offered(low, salt, device) or is_offered(high, salt, device)
 
 
 @given(ids, ids)
-def test_zero_is_nobody_and_ten_thousand_everybody(salt: str, device: str) -> None:
-    assert not is_in_rollout(0, salt, device)
-    assert is_in_rollout(FULL, salt, device)
+def test_zero_is_no_device_and_ten_thousand_is_every_device(salt: str, device: str) -> None:
+    assert not is_offered(0, salt, device)
+    assert is_offered(FULL, salt, device)
 
 
-def test_a_device_without_an_id_is_only_in_a_full_rollout() -> None:
-    assert not is_in_rollout(9_999, "salt", None)
-    assert not is_in_rollout(9_999, "salt", "")
-    assert is_in_rollout(FULL, "salt", None)
+@pytest.mark.parametrize("device", [None, ""])
+def test_a_device_without_an_id_is_only_in_a_full_rollout(device: str | None) -> None:
+    assert not is_offered(9_999, "salt", device)
+    assert is_offered(FULL, "salt", device)
 
 
 COUNT = 100_000
@@ -46,7 +68,7 @@ KINDS: dict[str, Callable[[], list[str]]] = {
     "named sequence": lambda: [f"device-{number:06}" for number in range(COUNT)],
     "android id": lambda: [f"{draw.getrandbits(64):016x}" for draw in [Random(2)] for _ in range(COUNT)],
 }
-"""Ids as devices have them."""
+"""Forms of ids that real devices have."""
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,4 @@
-"""What is known of how often a device calls."""
+"""The gaps between the checks of a device, and the test for silence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ota.core.health_tests import Member, Policy, with_control
+from ota.core.health_tests import with_control
+from ota.core.health_votes import Member, Policy
 from ota.core.silence import UNKNOWN_GAP, at_risk_of_silence, longest_gap
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -16,19 +17,17 @@ HOUR = timedelta(hours=1)
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7))
-def test_a_gap_is_never_shorter_than_the_one_that_ended_now_and_never_grows_otherwise(
-    before: int, seconds: int
-) -> None:
+def test_the_longest_gap_covers_the_latest_gap_and_never_grows_otherwise(before: int, seconds: int) -> None:
     found = longest_gap(before, timedelta(seconds=seconds))
     assert seconds <= found <= max(before, seconds)
 
 
-def test_a_clock_that_was_set_back_makes_no_gap() -> None:
+def test_a_clock_that_was_set_back_creates_no_gap() -> None:
     assert longest_gap(0, -HOUR) == 0
 
 
 @pytest.mark.parametrize(("before", "checks"), [(60 * 3600, 32), (UNKNOWN_GAP, 81)])
-def test_a_gap_that_was_long_ago_fades(before: int, checks: int) -> None:
+def test_an_old_gap_fades(before: int, checks: int) -> None:
     gap = before
     for _ in range(checks):
         gap = longest_gap(gap, HOUR)
@@ -38,7 +37,7 @@ def test_a_gap_that_was_long_ago_fades(before: int, checks: int) -> None:
     assert gap == 3600
 
 
-def test_nobody_is_at_risk_before_the_silence_could_have_been_noticed() -> None:
+def test_no_device_is_at_risk_before_its_silence_could_show() -> None:
     after = timedelta(hours=24)
     crowd = [
         Member(START + number * timedelta(minutes=1), is_control=number % 10 > 0) for number in range(1_000)
@@ -53,6 +52,6 @@ def test_nobody_is_at_risk_before_the_silence_could_have_been_noticed() -> None:
 
 
 @pytest.mark.parametrize("silence", [timedelta(hours=-1), timedelta(days=31)])
-def test_a_policy_with_another_silence_says_what_was_expected(silence: timedelta) -> None:
+def test_a_policy_with_an_impossible_silence_is_refused(silence: timedelta) -> None:
     with pytest.raises(ValueError, match="to 30 days"):
         Policy(silence=silence)

@@ -1,4 +1,4 @@
-"""Findings of msgspec in plain words: only the names of types are translated, never the text around them."""
+"""Type errors of msgspec in plain words: only the names of types are replaced, not the text around them."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def test_the_types_are_named_as_people_name_them(value: object, kind: type, word
 
 
 @pytest.mark.parametrize("text", ["invalid point of interest", "stray string: printed", "interval"])
-def test_words_that_contain_the_name_of_a_type_stay(text: str) -> None:
+def test_words_that_contain_the_name_of_a_type_are_kept(text: str) -> None:
     assert in_words(text) == text

@@ -1,10 +1,19 @@
-"""Reading and ordering versions."""
+"""Parsing and comparing versions."""
+
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ota.core.versions import MAX_VERSION_CODE, compare_to_device, is_below, parse_current_version, parse_name
+from ota.core.versions import (
+    EXPECTED_FORM,
+    MAX_VERSION_CODE,
+    compare_to_device,
+    is_below,
+    parse_current_version,
+    parse_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +28,7 @@ from ota.core.versions import MAX_VERSION_CODE, compare_to_device, is_below, par
         ("1.0.0+9223372036854775807", (1, 0, 0, 0), MAX_VERSION_CODE),
     ],
 )
-def test_real_versions_are_read(text: str, numbers: tuple[int, ...], build: int | None) -> None:
+def test_real_versions_are_parsed(text: str, numbers: tuple[int, ...], build: int | None) -> None:
     parsed = parse_current_version(text)
     assert (parsed.name.numbers, parsed.build) == (numbers, build)
 
@@ -39,12 +48,12 @@ def test_real_versions_are_read(text: str, numbers: tuple[int, ...], build: int 
         "١.٢",
     ],
 )
-def test_nonsense_is_refused_with_the_expected_form(text: str) -> None:
-    with pytest.raises(ValueError, match=r"Expected MAJOR\.MINOR\.PATCH\+BUILD"):
+def test_other_texts_are_refused_with_the_expected_form(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(EXPECTED_FORM)):
         parse_current_version(text)
 
 
-def test_semantic_version_order_holds_as_its_specification_lists_it() -> None:
+def test_names_are_ordered_as_the_specification_of_semantic_versioning_lists_them() -> None:
     listed = [
         "1.0.0-alpha",
         "1.0.0-alpha.1",
@@ -71,21 +80,21 @@ def test_plain_names_are_ordered_like_their_numbers(left: list[int], right: list
     assert (first < second, first == second) == (padded[0] < padded[1], padded[0] == padded[1])
 
 
-def test_with_a_build_number_the_code_decides_and_the_name_does_not() -> None:
+def test_with_a_build_number_the_codes_are_compared_and_not_the_names() -> None:
     device = parse_current_version("9.9.9+5")
     assert compare_to_device(6, "1.0.0", device) == 1
     assert compare_to_device(5, "10.0.0", device) == 0
     assert compare_to_device(4, "10.0.0", device) == -1
 
 
-def test_without_a_build_number_the_names_decide() -> None:
+def test_without_a_build_number_the_names_are_compared() -> None:
     device = parse_current_version("1.2.0")
     assert compare_to_device(1, "1.2.1", device) == 1
     assert compare_to_device(9, "1.2", device) == 0
     assert compare_to_device(9, "1.2.0-rc.1", device) == -1
 
 
-def test_a_name_that_nobody_can_order_is_never_newer() -> None:
+def test_a_name_without_an_order_is_never_newer() -> None:
     assert compare_to_device(9, "spring edition", parse_current_version("0.0.1")) == -1
 
 
@@ -102,7 +111,7 @@ def test_a_name_that_nobody_can_order_is_never_newer() -> None:
         ("1.0.0+1", "unreadable bound", False),
     ],
 )
-def test_a_minimum_compares_builds_where_both_have_one_else_names(
+def test_a_bound_is_compared_by_build_numbers_if_both_have_one_else_by_names(
     device: str, bound: str | None, expected: bool
 ) -> None:
     assert is_below(parse_current_version(device), bound) is expected

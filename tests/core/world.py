@@ -1,4 +1,4 @@
-"""A small world around the pure core: what was published, and phones that install only what their platform lets them."""
+"""A small world around the core: releases, and phones that install only what their platform accepts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.core.cases import NOW
 STABLE, BETA = 1, 2
 FALLBACKS = {BETA: [STABLE]}
 REACHED = {STABLE: {STABLE}, BETA: {BETA, STABLE}}
-"""Whose releases a device on each channel may be offered, said a second time."""
+"""The channels whose releases a device on each channel can be offered, stated independently of the code."""
 
 KEYS: dict[Platform, list[Signers]] = {
     Platform.ANDROID: [
@@ -35,7 +35,7 @@ KEYS: dict[Platform, list[Signers]] = {
 
 @dataclass(frozen=True, eq=False)
 class Build:
-    """A version, with what its file says."""
+    """A version with the facts of its file."""
 
     platform: Platform
     code: int
@@ -53,8 +53,8 @@ class Build:
 
 
 @dataclass(eq=False)
-class Standing:
-    """A release as its row is; ``critical`` bounds the codes (from, below) for which it is mandatory."""
+class WorldRelease:
+    """A release, as its row describes it. It is mandatory for the ``critical`` codes (from, below)."""
 
     id: int
     build: Build
@@ -72,7 +72,7 @@ class Standing:
         return self.state in LIVE_STATES
 
     def demands(self, code: int, now: datetime) -> bool:
-        """Is it by itself mandatory for a device on this code?"""
+        """Return whether the release by itself is mandatory for a device on this code."""
         is_due = self.mandatory_from is not None and self.mandatory_from <= now
         return (
             self.build.is_mandatory
@@ -92,14 +92,14 @@ class Phone:
     abis: frozenset[str] = frozenset()
     groups: frozenset[int] = frozenset()
     offered: dict[int, int] = field(default_factory=dict)
-    """The releases that it was offered without asking by hand, each with the lowest rollout at which it was."""
+    """The releases offered by checks without a user, each with the lowest rollout at which it was offered."""
 
     @property
     def platform(self) -> Platform:
         return self.build.platform
 
     def accepts(self, new: Build) -> bool:
-        """Would the platform install it over what is there?"""
+        """Return whether the platform would install the build as an update."""
         return (
             new.platform is self.platform
             and new.code > self.build.code
@@ -108,8 +108,12 @@ class Phone:
             and self._trusts(new.key)
         )
 
-    def is_meant(self, new: Build) -> bool:
-        """Would the server say so too? It counts phones with one version as one: what those of some age refuse is offered to none."""
+    def is_offerable(self, new: Build) -> bool:
+        """Return whether the server would offer the build.
+
+        The server treats all phones with one version alike: a build that some of them refuse is offered to
+        none.
+        """
         return self.accepts(new) and not is_break(self.build.key, new.key)
 
     def _trusts(self, new: Signers) -> bool:
@@ -136,7 +140,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.releases: list[Standing] = []
+        self.releases: list[WorldRelease] = []
         first = {platform: Build(platform, 1, keys[0]) for platform, keys in KEYS.items()}
         self.builds: dict[tuple[Platform, int], Build] = {
             (platform, 1): build for platform, build in first.items()
@@ -164,49 +168,49 @@ class World:
         self.touch()
 
     def touch(self) -> None:
-        """Something changed: the catalogs are compiled as the services do it, and used until the next change."""
+        """Compile the catalogs after a change, as the server does. They are used until the next change."""
         self.reduced = {stream: self.catalog(*stream, at=self.now) for stream in self._streams()}
         self.whole = {stream: self.catalog(*stream) for stream in self._streams()}
 
     def catalog(self, platform: Platform, channel: int, at: datetime | None = None) -> Catalog:
-        standing = self.standing(platform, channel)
+        live = self.live_on(platform, channel)
         return Catalog.of(
-            [self._candidate(each) for each in standing],
+            [self._candidate(each) for each in live],
             is_shut_off=self.is_off or channel in self.shut_off,
             withdrawn=[(build.code, build.name) for build in self.withdrawn if build.platform is platform],
-            in_use=[each.build.name for each in standing],
+            in_use=[each.build.name for each in live],
             at=at,
         )
 
-    def standing(self, platform: Platform, channel: int) -> list[Standing]:
-        """The live releases of one stream."""
+    def live_on(self, platform: Platform, channel: int) -> list[WorldRelease]:
+        """Return the live releases of one stream."""
         channels = followed(channel, FALLBACKS, self.shut_off)
         return [each for each in self.live() if each.build.platform is platform and each.channel in channels]
 
-    def live(self) -> list[Standing]:
+    def live(self) -> list[WorldRelease]:
         return [each for each in self.releases if each.is_live]
 
-    def on(self, build: Build, channel: int) -> Standing | None:
-        """The release with which a version stands on a channel."""
+    def on(self, build: Build, channel: int) -> WorldRelease | None:
+        """Return the live release of a version on a channel."""
         return next((each for each in self.live() if each.build is build and each.channel == channel), None)
 
-    def release_of(self, offer: Offer) -> Standing:
+    def release_of(self, offer: Offer) -> WorldRelease:
         return self.releases[offer.candidate.release_id - 1]
 
-    def floors_between(self, phone: Phone, code: int) -> Iterator[Standing]:
-        """The floors that a phone would jump on its way to a code."""
-        for each in self.standing(phone.platform, phone.channel):
+    def floors_between(self, phone: Phone, code: int) -> Iterator[WorldRelease]:
+        """Yield the floors between a phone and a version code."""
+        for each in self.live_on(phone.platform, phone.channel):
             if each.is_floor and each.starts_at <= self.now and phone.build.code < each.build.code < code:
                 yield each
 
-    def add(self, release: Standing) -> Standing:
+    def add(self, release: WorldRelease) -> WorldRelease:
         self.releases.append(release)
         self.withdrawn.discard(release.build)
         self.touch()
         return release
 
-    def end(self, release: Standing, state: ReleaseState) -> None:
-        """Roll one release back, or withdraw it; its version is withdrawn with its last release."""
+    def end(self, release: WorldRelease, state: ReleaseState) -> None:
+        """Roll a release back, or withdraw it. Its version is withdrawn with its last live release."""
         release.state = state
         if state is ReleaseState.WITHDRAWN and not any(each.build is release.build for each in self.live()):
             self.withdrawn.add(release.build)
@@ -215,7 +219,7 @@ class World:
     def _streams(self) -> Iterator[tuple[Platform, int]]:
         return ((platform, channel) for platform in Platform for channel in (STABLE, BETA))
 
-    def _candidate(self, each: Standing) -> Candidate:
+    def _candidate(self, each: WorldRelease) -> Candidate:
         build, is_android = each.build, each.build.platform is Platform.ANDROID
         lower = (code for (platform, code) in self.builds if platform is build.platform and code < build.code)
         return Candidate(

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from ota.apps import apps
-from ota.core.health_tests import Policy
+from ota.core.health_votes import Policy
 from ota.core.lifecycle import HealthAction, ReleaseState
 from ota.core.plans import PlanStep
 from ota.db import reader, transaction

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from ota.apps import apps
-from ota.core.health_tests import Policy
+from ota.core.health_votes import Policy
 from ota.core.lifecycle import ReleaseState
 from ota.core.silence import UNKNOWN_GAP
 from ota.db import reader, transaction

@@ -7,7 +7,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from ota.core.alerts import CHOSEN
+from ota.core.alerts import SELECTABLE
 from ota.web.forms import Form
 
 EVENT_WORDS = {
@@ -26,7 +26,7 @@ EVENT_WORDS = {
     "profile.expiring": "A profile is about to expire",
     "test": "Test",
 }
-_ALL = [kind.value for kind in CHOSEN]
+_ALL = [kind.value for kind in SELECTABLE]
 _CHOICES = [SelectChoice(kind, EVENT_WORDS[kind]) for kind in _ALL]
 
 

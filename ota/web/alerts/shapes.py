@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from ota.alerts.fields import MAX_URL
-from ota.core.alerts import CHOSEN
+from ota.core.alerts import SELECTABLE
 from ota.db import MAX_ID
 from ota.web.shapes import AppSlug, Revision
 
-_KINDS: dict[str, Any] = {"enum": [kind.value for kind in CHOSEN]}
+_KINDS: dict[str, Any] = {"enum": [kind.value for kind in SELECTABLE]}
 EventKind = Annotated[str, Meta(max_length=60, extra_json_schema=_KINDS, examples=["release.halted"])]
 WebhookUrl = Annotated[
     str,

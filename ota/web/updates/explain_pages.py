@@ -13,9 +13,9 @@ from wtforms.validators import Length, Optional, Regexp
 from ota.apps import apps
 from ota.builds import versions
 from ota.clock import utcnow
-from ota.core.explanation import name_of
 from ota.core.permissions import Access
 from ota.core.platforms import Platform
+from ota.core.rule_sentences import name_of
 from ota.db import reader
 from ota.errors import OtaError
 from ota.models import App, Release

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ota.core.decision import NoUpdate, Offer
-from ota.core.explanation import Line
+from ota.core.explanation import ExplainLine
 from ota.models import Device
 from ota.releases.previews import Preview
 from ota.updates.explaining import Explained
@@ -76,7 +76,7 @@ def _decision(found: Explained, locale: str | None) -> DecisionView:
     )
 
 
-def _step(line: Line) -> StepView:
+def _step(line: ExplainLine) -> StepView:
     about = line.candidate
     return StepView(
         rule=line.rule,
