@@ -1,4 +1,4 @@
-"""The tables. Importing this package makes all of them known to SQLAlchemy."""
+"""The tables. Importing this package registers all of them with SQLAlchemy."""
 
 from ota.models.accounts import ApiToken, User
 from ota.models.alerts import AlertRecipient, Delivery, Webhook

@@ -1,4 +1,4 @@
-"""People and tokens that manage this server."""
+"""The people and tokens that manage this server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ota.models.base import Base, one_of
 
 
 class User(Base):
-    """A person who logs in. Changing ``session_epoch`` ends all of their sessions at the next request."""
+    """A person who can log in. A new ``session_epoch`` ends all of their sessions at the next request."""
 
     __tablename__ = "users"
     __table_args__ = (one_of("role", Role),)
@@ -26,7 +26,7 @@ class User(Base):
     created_at: Mapped[datetime]
     last_login_at: Mapped[datetime | None]
 
-    # What Flask-Login asks of a user; written out so that tables need no Flask.
+    # The interface that Flask-Login requires. Without its mixin, so that tables do not need Flask.
     is_authenticated = True
     is_anonymous = False
 
@@ -35,12 +35,12 @@ class User(Base):
         return self.is_enabled
 
     def get_id(self) -> str:
-        """What the session cookie carries: stops matching when the sessions are ended."""
+        """Return the value of the session cookie, which no longer matches once the sessions were ended."""
         return f"{self.id}:{self.session_epoch}"
 
 
 class ApiToken(Base):
-    """A key for programs. Only its SHA-256 is stored; ``prefix`` is what people recognise it by."""
+    """A key for programs. Only its SHA-256 is stored. People recognize it by its ``prefix``."""
 
     __tablename__ = "api_tokens"
     __table_args__ = (one_of("role", Role),)
@@ -59,6 +59,6 @@ class ApiToken(Base):
     user: Mapped[User] = relationship()
 
     def is_usable(self, now: datetime) -> bool:
-        """Neither revoked nor expired, and its owner is still welcome."""
+        """Return whether the token is neither revoked nor expired, and its owner is still enabled."""
         is_current = self.expires_at is None or self.expires_at > now
         return self.revoked_at is None and is_current and self.user.is_enabled

@@ -1,4 +1,4 @@
-"""Who is told when something happens, and every telling until it has arrived."""
+"""The receivers of alerts, and each delivery to them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from ota.core.alerts import DeliveryState
 from ota.models.apps import App
 from ota.models.base import Base, one_of
 
-_WAITS = "state = 'pending'"
+_PENDING = text("state = 'pending'")
 
 
 class Webhook(Base):
-    """An address that is sent the events of an app. ``secret`` signs what is sent, so it is kept as it is; ``events`` are alert kinds."""
+    """A web address that gets the alerts of an app. ``events`` are the kinds of alerts that it gets.
+
+    ``secret`` signs the requests, so it is stored in plain text.
+    """
 
     __tablename__ = "webhooks"
 
@@ -34,7 +37,7 @@ class Webhook(Base):
 
 
 class AlertRecipient(Base):
-    """Somebody who gets e-mail about the events of an app."""
+    """An e-mail address that gets the alerts of an app. ``events`` are the kinds of alerts that it gets."""
 
     __tablename__ = "alert_recipients"
     __table_args__ = (UniqueConstraint("app_id", "email"),)
@@ -50,19 +53,20 @@ class AlertRecipient(Base):
 
 
 class Delivery(Base):
-    """One telling, written in the transaction of the act itself. ``key`` is the same in all its tries.
+    """One alert to one receiver, written in the transaction of the act. All its tries have the same ``key``.
 
-    While it is pending, ``next_try_at`` says when it may be tried. Whoever tries it counts ``attempts`` before anything is sent, and holds
-    it until ``held_until``: till then nobody else sends anything to the same webhook or recipient. ``last_status`` is a webhook's HTTP
-    status; ``last_answer`` what it answered, or what went wrong, cut.
+    A pending delivery is due at ``next_try_at``. A sender counts ``attempts`` before it sends anything, and
+    holds the delivery until ``held_until``: until then no other delivery to the same webhook or recipient is
+    sent. ``last_status`` is the HTTP status from a webhook. ``last_answer`` is the answer or the error,
+    shortened.
     """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         one_of("state", DeliveryState),
         CheckConstraint("(webhook_id IS NULL) <> (recipient_id IS NULL)", name="to_one"),
-        Index("ix_deliveries_due", "next_try_at", sqlite_where=text(_WAITS), postgresql_where=text(_WAITS)),
-        # An id is never given to another delivery after a deletion: addresses name it.
+        Index("ix_deliveries_due", "next_try_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+        # Never reuse the id of a deleted delivery, because addresses contain it.
         {"sqlite_autoincrement": True},
     )
 

@@ -1,4 +1,4 @@
-"""Apps, the platforms they exist on, their channels and their device groups."""
+"""Apps with their platforms, channels and device groups."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ota.models.base import Base, one_of
 
 
 class App(Base):
-    """A product that is updated. Exactly one is the default: it answers devices that name no app.
+    """A product that is updated. Exactly one app is the default, for devices that name none.
 
-    ``allows_v1_only`` and ``allows_debuggable`` let builds in that are otherwise refused or kept from being published;
-    ``allows_external`` files that live elsewhere, which nobody here has read. ``is_shut_off``: no device is offered anything.
-    ``keeps_devices``: something is kept of single devices, not only counts.
+    ``allows_v1_only`` and ``allows_debuggable`` accept builds that are otherwise refused or blocked,
+    ``allows_external`` accepts files at other addresses, which this server has not read. ``is_shut_off``: no
+    device is offered anything. ``keeps_devices``: data on single devices is kept, not only counts.
     ``catalog_revision`` grows with every change that can change an answer to a device.
     """
 
@@ -63,18 +63,21 @@ class App(Base):
     channels: Mapped[list[Channel]] = relationship(back_populates="app", order_by="Channel.id")
 
     def package_id(self, platform: str) -> str | None:
-        """The package or bundle id that the app's builds must have on this platform, once it is known."""
+        """Return the package or bundle id to which the app is pinned on this platform, if it is."""
         return next((p.package_id for p in self.platforms if p.platform == platform), None)
 
     def on(self, platform: str) -> AppPlatform:
-        """The app on this platform."""
+        """Return the row of the app on this platform."""
         return next(each for each in self.platforms if each.platform == platform)
 
 
 class AppPlatform(Base):
-    """An app on one platform, with what pins it: the package (bundle) id of its first build, and the signer of the last
-    one that was published (an APK certificate's SHA-256, or a team id on iOS). ``signer_history`` is JSON: the `Signers` of
-    every build that was published, since phones may still have any of them."""
+    """An app on one platform, pinned to the package id of its first build and to its published signers.
+
+    ``signer`` is the one of the last published build: the SHA-256 of an APK's certificate, or a team id on
+    iOS. ``signer_history`` is JSON: the `Signers` of every published build, because phones can still have any
+    of them.
+    """
 
     __tablename__ = "app_platforms"
     __table_args__ = (UniqueConstraint("app_id", "platform"), one_of("platform", Platform))
@@ -95,15 +98,15 @@ channel_fallbacks = Table(
     Column("channel_id", ForeignKey("channels.id"), primary_key=True),
     Column("fallback_id", ForeignKey("channels.id"), primary_key=True),
 )
-"""Devices of the first channel are offered the releases of the second one too."""
+"""Devices on the first channel are also offered the releases of the second one."""
 
 
 class Channel(Base):
-    """A named stream that devices follow. A device that names none follows the default one.
+    """A named stream that devices follow. A device that names none follows the default channel.
 
-    ``falls_back_to``: channels whose releases its devices are offered too. ``approval_above`` in basis points: a release that is
-    open further than that needs the approval of another person; None asks for nobody's. ``is_shut_off``: its releases are offered
-    to nobody and its devices are offered nothing.
+    ``falls_back_to``: channels whose releases are also offered to its devices. ``approval_above``, in basis
+    points: a release with a larger rollout needs another person's approval; None means never.
+    ``is_shut_off``: its releases are offered to no device, and its devices are offered nothing.
     """
 
     __tablename__ = "channels"
@@ -131,7 +134,7 @@ class Channel(Base):
 
 
 class DeviceGroup(Base):
-    """A named set of devices (testers, store 42). A release may be open to groups whatever its rollout."""
+    """A named set of devices, such as testers. A release can be open to groups whatever its rollout."""
 
     __tablename__ = "device_groups"
     __table_args__ = (UniqueConstraint("app_id", "name"),)
@@ -146,7 +149,7 @@ class DeviceGroup(Base):
 
 
 class DeviceGroupMember(Base):
-    """A device in a group. ``device_hash`` is the keyed hash of its id, ``note`` what people recognise it by."""
+    """A device in a group. ``device_hash`` is the keyed hash of its id. The ``note`` is for people."""
 
     __tablename__ = "device_group_members"
 

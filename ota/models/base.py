@@ -1,4 +1,4 @@
-"""What all tables share: naming of constraints, UTC times, revisions."""
+"""What all tables share: names of constraints, UTC times, types of columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time. Stored without a zone, so that SQLite and PostgreSQL hold and order the same value."""
+    """An aware UTC time, stored without a zone so that SQLite and PostgreSQL hold and order the same value.
+
+    Raises ``ValueError`` for a time without a zone.
+    """
 
     impl = DateTime
     cache_ok = True
@@ -47,6 +50,6 @@ Bytes = BigInteger
 
 
 def one_of(column: str, values: type[Any]) -> CheckConstraint:
-    """A constraint that the column holds one of an enumeration's values."""
+    """Return a constraint that the column holds one of the values of an enumeration."""
     listed = ", ".join(f"'{value.value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")

@@ -1,4 +1,4 @@
-"""Uploads, the bytes they leave behind, and the versions made from them."""
+"""Uploads, the artifacts that they leave behind, and the versions made from them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from ota.models.releases import Release
 
 
-class Artifact(Base):
-    """Stored bytes, named by their lower-case SHA-256. Immutable; several versions may share them.
+_UNFINISHED = text("status IN ('received', 'processing')")
 
-    There is no row without what was read and proved: ``facts`` (a `PackageFacts` without its icon), the ``signer``, and the
-    ``scheme`` that proved it. ``icon`` is a PNG that this server made.
+
+class Artifact(Base):
+    """Stored bytes, named by their lower-case SHA-256. Immutable; several versions can share one artifact.
+
+    ``facts`` are a `PackageFacts` without its icon. Every artifact has a proven ``signer`` and the ``scheme``
+    that proved it. ``icon`` is a PNG encoded by this server.
     """
 
     __tablename__ = "artifacts"
@@ -49,12 +52,13 @@ class Artifact(Base):
 
 
 class Version(Base):
-    """One build of an app on one platform. Born inactive; active while a release of it stands.
+    """One build of an app on one platform. It is active while it has a live release.
 
-    ``download_url`` is absolute for a file that lives elsewhere and a path on this server for one of ours; ``checksum``
-    is a lower-case SHA-256. A version without a checksum can't be active: the database refuses it. ``min_sdk`` (Android API level),
-    ``min_os`` (iOS) and ``abis`` (names with commas; None runs on all) say which devices can install it, as far as its file told.
-    ``localized_notes`` are release notes by lower-case language tag, beside the ``release_notes`` for everybody else.
+    ``download_url`` is absolute for an external file and a path for a file on this server. ``checksum`` is a
+    lower-case SHA-256; the database refuses an active version without one. ``min_sdk`` (Android API level),
+    ``min_os`` (iOS) and ``abis`` (names with commas; None runs on all) say which devices can install it, as
+    far as its file is known. ``localized_notes`` are release notes by lower-case language tag,
+    ``release_notes`` those for all other languages.
     """
 
     __tablename__ = "app_versions"
@@ -64,7 +68,7 @@ class Version(Base):
         CheckConstraint("version_code >= 0", name="version_code_positive"),
         CheckConstraint("NOT is_active OR checksum IS NOT NULL", name="active_has_checksum"),
         CheckConstraint("artifact_id IS NOT NULL OR download_url LIKE 'http%'", name="has_file"),
-        # An id is never given to another version after a deletion: the audit log speaks of ids.
+        # Never reuse the id of a deleted version, because the audit log contains it.
         {"sqlite_autoincrement": True},
     )
 
@@ -101,22 +105,22 @@ class Version(Base):
 
 
 class Upload(Base):
-    """One file given by a person or a program, and what became of it.
+    """One file sent by a person or a program, and its progress.
 
-    While it isn't finished, ``lease_expires_at`` says when somebody else may take it up; ``lease_token`` is known only
-    to the worker that holds it. ``attempts`` counts the starts, before any work is done; ``postponements`` those that
-    the world and not the file made fail.
+    While it is not finished, another worker can claim it after ``lease_expires_at``. Only the worker that
+    holds it knows ``lease_token``. ``attempts`` counts claims, before any work is done. ``postponements``
+    counts attempts that failed because of the server's surroundings and not because of the file.
     """
 
     __tablename__ = "uploads"
     __table_args__ = (
         one_of("status", UploadStatus),
-        # What the periodic task looks for; finished uploads are not in it.
+        # For the periodic task, which looks for unfinished uploads.
         Index(
             "ix_uploads_open",
             "lease_expires_at",
-            sqlite_where=text("status IN ('received', 'processing')"),
-            postgresql_where=text("status IN ('received', 'processing')"),
+            sqlite_where=_UNFINISHED,
+            postgresql_where=_UNFINISHED,
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The devices that ask."""
+"""The devices that check for updates."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ota.models.base import Base, one_of
 class Device(Base):
     """One installation of an app, as it last described itself. ``device_hash`` is a keyed hash of its id.
 
-    ``sdk`` is an Android API level, ``os_version`` what an iPhone says it runs, ``abis`` sorted names with commas; None where the
-    device did not say. ``longest_gap`` is the time in seconds that it lately let pass between two checks (`ota.core.silence`).
+    ``sdk`` is an Android API level, ``os_version`` the iOS version of an iPhone, ``abis`` sorted names with
+    commas; None if not reported. ``longest_gap`` is the longest recent time between two checks, in seconds
+    (`ota.core.silence`).
     """
 
     __tablename__ = "devices"

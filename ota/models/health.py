@@ -1,4 +1,4 @@
-"""When a release counts as bad, and what the test has found so far."""
+"""The health policies of apps, and the findings of the health tests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from ota.models.base import Base, one_of
 
 
 class HealthPolicy(Base):
-    """What an app has chosen instead of the defaults of `ota.core.health_tests.Policy`.
+    """An app's choices in place of the defaults of `ota.core.health_votes.Policy`.
 
-    ``min_reports``: a plan waits until so many devices of the release are decided; with 0 it waits for nobody. ``silence_hours``: a
-    device that normally calls and has not for so long has failed; with 0 silence is no failure.
+    ``min_reports``: the number of decided devices that a plan waits for; with 0 it does not wait.
+    ``silence_hours``: a regular device that has not checked for this long has failed; with 0 silence is no
+    failure.
     """
 
     __tablename__ = "health_policies"
@@ -35,12 +36,13 @@ class HealthPolicy(Base):
 
 
 class ReleaseHealth(Base):
-    """What the tests of one release found at their last look. ``since``: members who enrolled before do not count; a resumed release
-    starts anew, and ``rounds`` counts how often it did.
+    """The findings of a release's tests at their last look.
 
-    ``is_bad`` stays true for as long as ``since`` does. ``is_suspect``: with what was reported last, and is not settled yet, it would be
-    bad. ``test`` is the one that speaks (the one that calls the release bad, else the one with the most evidence), and the numbers beside
-    it are its own. ``tests`` are all of them, as `ota.health.evaluate.TestRecord`.
+    Only members that enrolled after ``since`` count. Resuming the release begins a new test, and ``rounds``
+    counts the ended ones. ``is_bad`` stays true until a new test begins. ``is_suspect``: the release would be
+    bad with reports that have not settled. ``test`` is the test that found the release bad, else the one with
+    the most evidence, and the numbers are its own. ``tests`` are the records of all tests
+    (`ota.health.evaluate.TestRecord`).
     """
 
     __tablename__ = "release_health"

@@ -1,4 +1,4 @@
-"""Releases: the act of offering a version on a channel; experiments, and what waits for another person's approval."""
+"""Releases of versions on channels, experiments, and proposals that wait for another person's approval."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from ota.models.base import Base, one_of
 from ota.models.builds import Version
 
 _LIVE = "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(LIVE_STATES)))
-_STANDS = f"{_LIVE} AND experiment_id IS NULL"
-_RUNS = "state = 'running'"
+_ONE_PER_CHANNEL = f"{_LIVE} AND experiment_id IS NULL"
+_RUNNING = "state = 'running'"
 _DUE = "next_step_at IS NOT NULL"
 
 release_groups = Table(
@@ -37,11 +37,11 @@ release_groups = Table(
     Column("release_id", ForeignKey("releases.id"), primary_key=True),
     Column("group_id", ForeignKey("device_groups.id"), primary_key=True),
 )
-"""The device groups that a release is open to, whatever its rollout."""
+"""The device groups to which a release is open, whatever its rollout."""
 
 
 class Experiment(Base):
-    """Two or more versions compared on a channel. Its arms are releases that share its salt and divide the buckets."""
+    """Two or more versions compared on a channel. Its arms are releases that divide its buckets."""
 
     __tablename__ = "experiments"
     __table_args__ = (
@@ -52,8 +52,8 @@ class Experiment(Base):
             "channel_id",
             "platform",
             unique=True,
-            sqlite_where=text(_RUNS),
-            postgresql_where=text(_RUNS),
+            sqlite_where=text(_RUNNING),
+            postgresql_where=text(_RUNNING),
         ),
     )
 
@@ -79,12 +79,13 @@ class Experiment(Base):
 class Release(Base):
     """A version offered on a channel. Rows are never deleted: they are the history.
 
-    ``rollout`` is in basis points (0..10000), counted from ``bucket_from``, which is 0 except for the arms of an experiment.
-    ``salt`` is made at the start and never changes. ``plan`` is a list of ``{"rollout", "soak_minutes"}``, ``plan_step`` the index
-    of the step it is at, ``next_step_at`` when the next one is due; while the release is not active the seconds that are left of
-    the soak wait in ``soak_left``. ``mandatory_from``: from then on mandatory for everybody; ``critical_from`` (inclusive) and
-    ``critical_below`` (exclusive): mandatory for devices on versions between. ``reason``: why it was halted or ended, with its
-    numbers where there are some. ``full_since``: open to everybody since then. ``revision`` grows with every change.
+    ``rollout`` is in basis points (0..10000), counted from ``bucket_from``, which is 0 except for the arms of
+    an experiment. ``salt`` is drawn at the start and never changes. ``plan`` is a list of ``{"rollout",
+    "soak_minutes"}``, ``plan_step`` the index of the current step, and ``next_step_at`` when the next one is
+    due. While the release is not active, ``soak_left`` keeps the seconds left of the soak. The release is
+    mandatory for all devices from ``mandatory_from`` on, and for devices on versions from ``critical_from``
+    (inclusive) to ``critical_below`` (exclusive). ``reason``: why it was halted or ended, with numbers if
+    there are any. ``full_since``: since when it is open to everybody. ``revision`` grows with every change.
     """
 
     __tablename__ = "releases"
@@ -93,14 +94,14 @@ class Release(Base):
         one_of("state", ReleaseState),
         CheckConstraint("rollout BETWEEN 0 AND 10000", name="rollout_basis_points"),
         CheckConstraint("bucket_from >= 0 AND bucket_from + rollout <= 10000", name="bucket_range"),
-        # A version stands at most once on a channel; this is also what decides a race between two publishers.
+        # At most one live release of a version on a channel. Also decides a race between two publishers.
         Index(
             "uq_releases_live",
             "channel_id",
             "version_id",
             unique=True,
-            sqlite_where=text(_STANDS),
-            postgresql_where=text(_STANDS),
+            sqlite_where=text(_ONE_PER_CHANNEL),
+            postgresql_where=text(_ONE_PER_CHANNEL),
         ),
         UniqueConstraint("experiment_id", "version_id"),
         Index("ix_releases_due", "next_step_at", sqlite_where=text(_DUE), postgresql_where=text(_DUE)),
@@ -142,8 +143,11 @@ class Release(Base):
 
 
 class Proposal(Base):
-    """An act that waits for another person's approval, on a channel that asks for it. ``payload`` is what the act needs, ``summary`` a
-    sentence about it. Nobody decides their own: ``proposed_by_id`` and ``decided_by_id`` are never the same."""
+    """An act that waits for another person's approval, as its channel requires.
+
+    ``payload`` are the arguments of the act, ``summary`` describes it in a sentence. No person approves their
+    own proposal: ``proposed_by_id`` and ``decided_by_id`` of an approved one differ.
+    """
 
     __tablename__ = "proposals"
     __table_args__ = (

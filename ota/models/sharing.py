@@ -1,4 +1,4 @@
-"""Links by which people who have no account get to an app's install page."""
+"""Share links, which lead people without an account to an app's install page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ota.models.base import Base
 
 
 class ShareLink(Base):
-    """A revocable, expiring way to an app's install page. Its address is signed, not stored; ``password_hash`` is argon2id.
+    """A link to an app's install page that expires and can be revoked. Its address is signed, not stored.
 
-    ``views`` counts how often the page was shown, ``downloads`` how often an installation was begun from it.
+    ``password_hash`` is argon2id. ``views`` counts how often the page was shown, ``downloads`` the
+    installations begun from it.
     """
 
     __tablename__ = "share_links"

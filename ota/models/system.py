@@ -1,4 +1,4 @@
-"""What the server knows about itself: the audit log and signs of life."""
+"""The audit log, and the heartbeats of the server's own processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ota.models.base import Base
 
 
 class AuditEvent(Base):
-    """Who did what to which thing, with its state before and after. Written in the transaction of the act itself."""
+    """One act, with the state of its subject before and after. Written in the transaction of the act."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_subject", "subject_type", "subject_id"),)
@@ -30,7 +30,7 @@ class AuditEvent(Base):
 
 
 class Heartbeat(Base):
-    """When a part that runs in its own process was last seen alive."""
+    """When a component that runs in its own process was last known to work."""
 
     __tablename__ = "heartbeats"
 

@@ -1,4 +1,4 @@
-"""What devices reported: checks, events and completions as they came, and what is counted from them."""
+"""The reports of devices (checks, events and completions), and the numbers counted from them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ota.core.platforms import Platform
 from ota.core.telemetry import EventKind
 from ota.models.base import Base, one_of
 
-_Many = BigInteger().with_variant(Integer, "sqlite")
-"""A key that counts beyond 32 bits; SQLite's own integer does."""
+_BigKey = BigInteger().with_variant(Integer, "sqlite")
+"""The type of a key beyond 32 bits. SQLite's own integer has 64."""
 
 
 class JournalPosition(Base):
-    """How far a segment of a journal was counted. Written with what was counted, so that nothing counts twice."""
+    """How far a segment of a journal was counted. Written with the counts, so that nothing counts twice."""
 
     __tablename__ = "journal_positions"
 
@@ -26,12 +26,12 @@ class JournalPosition(Base):
 
 
 class UpdateCheck(Base):
-    """One check. ``device_id`` is the keyed hash of the device's id, None where the app keeps none. Kept for a month."""
+    """One check, kept for a month. ``device_id`` is the keyed hash, or None if the app keeps no devices."""
 
     __tablename__ = "update_checks"
     __table_args__ = (Index("ix_update_checks_device", "app_id", "device_id"),)
 
-    id: Mapped[int] = mapped_column(_Many, primary_key=True)
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
     app_id: Mapped[int]
     channel_id: Mapped[int]
     device_id: Mapped[str | None] = mapped_column(String(64))
@@ -44,7 +44,10 @@ class UpdateCheck(Base):
 
 
 class UpdateCompletion(Base):
-    """A device went from one version to another: it said so, or (``is_inferred``) a later check showed it. Each way counts once."""
+    """A device moved from one version to another. Each move counts once.
+
+    The device reported it, or (``is_inferred``) a later check showed it.
+    """
 
     __tablename__ = "update_completions"
     __table_args__ = (
@@ -53,7 +56,7 @@ class UpdateCompletion(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(_Many, primary_key=True)
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
     app_id: Mapped[int]
     device_id: Mapped[str] = mapped_column(String(64))
     from_version: Mapped[str] = mapped_column(String(100))
@@ -64,8 +67,11 @@ class UpdateCompletion(Base):
 
 
 class Event(Base):
-    """Something that happened on a device. ``event_id`` is made by the app: the same one counts once. ``at`` is what the device's clock
-    said, corrected to lie before ``received_at``; ``duration_ms`` what it took."""
+    """Something that happened on a device.
+
+    ``event_id`` comes from the app; repeats of one id count once. ``at`` is the time on the device's clock,
+    corrected to be no later than ``received_at``. ``duration_ms`` is the duration, in milliseconds.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
@@ -74,7 +80,7 @@ class Event(Base):
         Index("ix_events_signature", "signature_id", "device_id"),
     )
 
-    id: Mapped[int] = mapped_column(_Many, primary_key=True)
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
     app_id: Mapped[int]
     device_id: Mapped[str] = mapped_column(String(64))
     event_id: Mapped[str] = mapped_column(String(64))
@@ -88,7 +94,7 @@ class Event(Base):
 
 
 class FailureSignature(Base):
-    """Failures of one version that look alike. ``sample`` is the text of the first one, cut short."""
+    """Failures of one version with the same kind and signature. ``sample`` is the first text, shortened."""
 
     __tablename__ = "failure_signatures"
     __table_args__ = (UniqueConstraint("version_id", "kind", "signature"), one_of("kind", EventKind))
@@ -105,7 +111,7 @@ class FailureSignature(Base):
 
 
 class FailureCount(Base):
-    """Failures that look alike on one day (UTC): so many devices had them for the first time, so many events said so."""
+    """Failures of one group on one day (UTC): devices that had it for the first time, and all its events."""
 
     __tablename__ = "failure_counts"
 
@@ -118,15 +124,21 @@ class FailureCount(Base):
 
 
 class ReleaseDevice(Base):
-    """One device's way with one release: its one vote (`ota.core.health_members`).
+    """One device's journey in one release, and its one vote (`ota.core.health_members`).
 
-    ``is_control``: it asked while the release was open to others only, and runs ``version_code`` of old; else ``version_code`` is the
-    release's own. A device that is let in later has rows of each kind, one of the control has one for each ``turn``; ``bucket`` says when
-    it will be let in. Each time is the first one, but for ``enrolled_at``: when the device began to count, that is, the last time it was
-    offered the release while it ran something else; in the control: it asked. ``left_at``: it runs something else since then.
-    ``crashed_at`` is its first failure that is none of the installation itself. ``is_known``: it had asked before the release started,
-    and ``is_drawn``: the draw of the rollout let it in; who is not votes in no test, or not against the control.
-    ``is_regular``: it normally calls, and ``silent_at`` it had not for as long as the policy says; None where nobody looked.
+    ``is_control``: a device of the control group, which checked while the release was open to others only.
+    Its ``version_code`` is the one that it runs; without ``is_control`` it is the release's own. A device
+    that is let in later has rows of both kinds. A device of the control group has a row for each control day
+    (``turn``), and its ``bucket`` says when it will be let in.
+
+    Each time is the first one, except ``enrolled_at``: the last offer of the release while the device ran
+    another version, or its check in the control group. ``left_at``: since when it runs another version.
+    ``crashed_at``: its first failure other than of the installation itself.
+
+    ``is_known``: it had checked before the release started; other devices vote in no test. ``is_drawn``: it
+    is in the rollout because of its bucket; other devices do not vote against the control group.
+    ``is_regular``: it normally checks. ``silent_at``: when it had been silent for as long as the policy says.
+    Both are None until they are evaluated.
     """
 
     __tablename__ = "release_devices"
@@ -159,7 +171,7 @@ class ReleaseDevice(Base):
 
 
 class CheckCount(Base):
-    """Checks of one hour, per answer. ``release_id`` is 0 where nothing was offered."""
+    """Checks of one hour, by answer. ``release_id`` is 0 if nothing was offered."""
 
     __tablename__ = "check_counts"
     __table_args__ = (one_of("platform", Platform), Index("ix_check_counts_app", "app_id", "hour"))
@@ -174,7 +186,7 @@ class CheckCount(Base):
 
 
 class ReleaseCount(Base):
-    """What became of a release's devices within one hour: how many reached a stage for the first time, and how many events said so."""
+    """A stage of a release in one hour: devices that reached it for the first time, and all events for it."""
 
     __tablename__ = "release_counts"
 
@@ -186,7 +198,7 @@ class ReleaseCount(Base):
 
 
 class Adoption(Base):
-    """How many active devices ran a version at the end of a day (of today: at the last look)."""
+    """Active devices that ran a version at the end of a day, or, for today, at the last count."""
 
     __tablename__ = "adoption"
     __table_args__ = (one_of("platform", Platform),)
