@@ -1,4 +1,4 @@
-"""The contract of the update check: a catalog, a device, the answer. Runs against `core.decide` and against HTTP."""
+"""The contract of the update check: releases, a device, the answer. Run against `decide` and against HTTP."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ REFUSED = (
     "\u0661.0.0",
     "1" * 101,
 )
-"""What is no version: refused with a sentence, never answered with "no update"."""
+"""Texts that are not versions. They are refused with a message, never answered with "no update"."""

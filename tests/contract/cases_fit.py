@@ -1,8 +1,8 @@
-"""The contract: what a phone could not install, and the floors that nobody jumps across."""
+"""The contract: releases that a phone could not install, and floors."""
 
 from __future__ import annotations
 
-from tests.contract.rows import BETA, BY_HAND, EARLY, IOS, ONE, THREE, TWO, Case, R
+from tests.contract.rows import BETA, EARLY, IOS, ONE, THREE, TWO, USER_INITIATED, Case, R
 
 TESTERS = ("Testers",)
 ARM64, X86 = "arm64-v8a", "x86_64"
@@ -21,7 +21,7 @@ def ios(code: int, version: str, min_os: str) -> R:
 
 
 CASES = (
-    # The system.
+    # System.
     Case("a phone with a newer Android is offered it", (NEEDS_26,), "1.0.0+1", 2, more={"sdk": 34}),
     Case(
         "a phone with exactly the Android that is needed is offered it",
@@ -34,28 +34,28 @@ CASES = (
         "a phone with an older Android is not", (NEEDS_26,), "1.0.0+1", None, "os_too_old", more={"sdk": 25}
     ),
     Case(
-        "a phone that says nothing of its system is held back by nothing",
+        "a phone that does not report its system is not held back",
         (R(2, "1.1.0", min_sdk=26, abis=(ARM64,)),),
         "1.0.0+1",
         2,
     ),
-    Case("a release that asks for no Android fits every one", (TWO,), "1.0.0+1", 2, more={"sdk": 1}),
+    Case("a release without a minimum Android fits every phone", (TWO,), "1.0.0+1", 2, more={"sdk": 1}),
     Case(
-        "below what does not fit the older one that fits is offered",
+        "below a release that does not fit, the older one that fits is offered",
         (ONE, TWO, R(3, "1.2.0", min_sdk=26)),
         "1.0.0+1",
         2,
         more={"sdk": 25},
     ),
     Case(
-        "of three releases the newest that fits is offered",
+        "of three releases, the newest one that fits is offered",
         (R(2, "1.1.0", min_sdk=21), R(3, "1.2.0", min_sdk=24), R(4, "1.3.0", min_sdk=26)),
         "1.0.0+1",
         3,
         more={"sdk": 25},
     ),
     Case(
-        "the system is the reason where a pause comes after it",
+        "the system of the newest release is the reason before a pause of an older one",
         (R(2, "1.1.0", state="paused"), R(3, "1.2.0", min_sdk=26)),
         "1.0.0+1",
         None,
@@ -79,7 +79,7 @@ CASES = (
         more={"sdk": 25},
     ),
     Case(
-        "a phone that runs what it does not fit is up to date",
+        "a phone that runs a release that does not fit it is up to date",
         (NEEDS_26,),
         "1.1.0+2",
         None,
@@ -87,12 +87,12 @@ CASES = (
         more={"sdk": 25},
     ),
     Case(
-        "asking by hand does not make a phone newer",
+        "a user-initiated check does not make a phone newer",
         (NEEDS_26,),
         "1.0.0+1",
         None,
         "os_too_old",
-        more={"sdk": 25, **BY_HAND},
+        more={"sdk": 25, **USER_INITIATED},
     ),
     Case(
         "a group does not make a phone newer",
@@ -104,7 +104,7 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "below a beta that does not fit stable is offered",
+        "below a beta release that does not fit, stable is offered",
         (TWO, R(3, "1.2.0", min_sdk=26, channel="beta")),
         "1.0.0+1",
         2,
@@ -133,14 +133,14 @@ CASES = (
         more={"os_version": "16.7", **IOS},
     ),
     Case(
-        "versions of iOS are compared as numbers and not as letters",
+        "versions of iOS are compared as numbers, not as text",
         (ios(2, "1.1.0", "9.3"),),
         "1.0.0+1",
         2,
         more={"os_version": "10.0", **IOS},
     ),
     Case(
-        "the third part of a version of iOS counts",
+        "the third number of a version of iOS counts",
         (ios(2, "1.1.0", "15.4.1"),),
         "1.0.0+1",
         None,
@@ -148,13 +148,13 @@ CASES = (
         more={"os_version": "15.4", **IOS},
     ),
     Case(
-        "an iPhone that does not say its iOS is held back by nothing",
+        "an iPhone that does not report its iOS is not held back",
         (ios(2, "1.1.0", "17.0"),),
         "1.0.0+1",
         2,
         more=IOS,
     ),
-    # The processor.
+    # Processor.
     Case(
         "a phone with the right processor is offered it", (FOR_ARM64,), "1.0.0+1", 2, more={"abis": [ARM64]}
     ),
@@ -173,30 +173,32 @@ CASES = (
         "abi_unsupported",
         more={"abis": [X86]},
     ),
-    Case("a build without code of a processor runs on all", (TWO,), "1.0.0+1", 2, more={"abis": ["riscv64"]}),
     Case(
-        "a phone that lists no processor is held back by nothing",
+        "a build without native code runs on all processors", (TWO,), "1.0.0+1", 2, more={"abis": ["riscv64"]}
+    ),
+    Case(
+        "a phone that reports no processor is not held back",
         (FOR_ARM64,),
         "1.0.0+1",
         2,
         more={"abis": []},
     ),
     Case(
-        "below a build for others the older one that runs is offered",
+        "below a build for other processors, the older one that runs is offered",
         (TWO, R(3, "1.2.0", abis=(ARM64,))),
         "1.0.0+1",
         2,
         more={"abis": [X86]},
     ),
     Case(
-        "the system is told before the processor",
+        "the system is the reason before the processor",
         (R(2, "1.1.0", min_sdk=26, abis=(ARM64,)),),
         "1.0.0+1",
         None,
         "os_too_old",
         more={"sdk": 25, "abis": [X86]},
     ),
-    # The signer.
+    # Signer.
     Case(
         "a phone on a build of another signer is not offered it",
         (R(1, "1.0.0", signer="old"), R(2, "1.1.0", signer="new")),
@@ -205,50 +207,50 @@ CASES = (
         "other_signer",
     ),
     Case(
-        "a phone on a build of the same signer is",
+        "a phone on a build of the same signer is offered it",
         (R(1, "1.0.0", signer="old"), R(2, "1.1.0", signer="old")),
         "1.0.0+1",
         2,
     ),
     Case(
-        "a phone on a build of the signer that it follows is",
+        "a phone on a build of an earlier signer in the lineage is offered it",
         (R(1, "1.0.0", signer="old"), R(2, "1.1.0", signer="new", follows="old")),
         "1.0.0+1",
         2,
     ),
     Case(
-        "below a build of another signer the last one of its own is offered",
+        "below a build of another signer, the last one of its own is offered",
         (R(1, "1.0.0", signer="old"), R(2, "1.1.0", signer="old"), R(3, "1.2.0", signer="new")),
         "1.0.0+1",
         2,
     ),
     Case(
-        "a phone on a version that is not known here may be offered any signer",
+        "a phone on an unknown version can be offered any signer",
         (R(1, "1.0.0", signer="old"), R(2, "1.1.0", signer="new")),
         "0.9.0+0",
         2,
     ),
     Case(
-        "a phone on a file that nobody here read may be offered any signer",
+        "a phone on an external file can be offered any signer",
         (ONE, R(2, "1.1.0", signer="old"), R(3, "1.2.0", signer="new")),
         "1.0.0+1",
         3,
     ),
     Case(
-        "the signer of a version that was withdrawn still keeps its phones",
+        "the signer of a withdrawn version still counts for its phones",
         (R(1, "1.0.0", signer="old", state="withdrawn"), R(2, "1.1.0", signer="new")),
         "1.0.0+1",
         None,
         "other_signer",
         withdrawn=True,
     ),
-    # Floors: the way up.
-    Case("a floor stands before what lies above it", (ONE, FLOOR, THREE), "1.0.0+1", 2),
+    # Open floors.
+    Case("a floor is offered before the releases above it", (ONE, FLOOR, THREE), "1.0.0+1", 2),
     Case("a device on the floor goes on", (FLOOR, THREE), "1.1.0+2", 3),
     Case("a device above the floor goes on", (ONE, FLOOR, THREE, R(4, "1.3.0")), "1.2.0+3", 4),
-    Case("the floor is offered where it is the newest", (ONE, FLOOR), "1.0.0+1", 2),
+    Case("the floor is offered if it is the newest release", (ONE, FLOOR), "1.0.0+1", 2),
     Case(
-        "of two floors the lowest comes first",
+        "of two floors, the lower one comes first",
         (FLOOR, R(3, "1.2.0", floor=True), R(4, "1.3.0")),
         "1.0.0+1",
         2,
@@ -267,52 +269,58 @@ CASES = (
     ),
     Case("a floor behind the device does not matter", (PAUSED_FLOOR, THREE), "1.1.0+2", 3),
     Case(
-        "a floor on a fallback holds for beta devices",
+        "a floor on a fallback applies to beta devices",
         (FLOOR, R(3, "1.2.0", channel="beta")),
         "1.0.0+1",
         2,
         more=BETA,
     ),
     Case(
-        "a floor on beta says nothing to stable devices",
+        "a floor on beta does not apply to stable devices",
         (R(2, "1.1.0", channel="beta", floor=True), THREE),
         "1.0.0+1",
         3,
     ),
-    Case("without a build the names say where the floor lies", (FLOOR, THREE), "1.0.0", 2),
-    Case("without a build a device with the floor's name goes on", (FLOOR, THREE), "1.1.0", 3),
+    Case("without a build, the names decide where the floor is", (FLOOR, THREE), "1.0.0", 2),
+    Case("without a build, a device with the floor's name goes on", (FLOOR, THREE), "1.1.0", 3),
     Case(
-        "a floor that has not started is none yet",
+        "a floor that has not started is no floor yet",
         (R(2, "1.1.0", starts_in=60, floor=True), THREE),
         "1.0.0+1",
         3,
     ),
     Case(
-        "a floor that was rolled back is none any more",
+        "a floor that was rolled back is no floor any more",
         (R(2, "1.1.0", state="rolled_back", floor=True), THREE),
         "1.0.0+1",
         3,
     ),
     Case(
-        "a floor that was withdrawn is none any more",
+        "a floor that was withdrawn is no floor any more",
         (R(2, "1.1.0", state="withdrawn", floor=True), THREE),
         "1.0.0+1",
         3,
     ),
     Case(
-        "a floor passes its own percentage for those who would jump across",
+        "a floor ignores its percentage for devices that would jump across it",
         (R(2, "1.1.0", 1_000, floor=True), THREE),
         "1.0.0+1",
         2,
     ),
     Case(
-        "a floor that is partly open is for its devices only where nothing lies above",
+        "a partial floor without a release above it is only for its devices",
         (R(2, "1.1.0", 1_000, floor=True),),
         "1.0.0+1",
         None,
         "not_in_rollout",
     ),
-    Case("asking by hand does not jump across a floor", (FLOOR, THREE), "1.0.0+1", 2, more=BY_HAND),
+    Case(
+        "a user-initiated check does not jump across a floor",
+        (FLOOR, THREE),
+        "1.0.0+1",
+        2,
+        more=USER_INITIATED,
+    ),
     Case(
         "a member of a group does not jump across a floor",
         (FLOOR, R(3, "1.2.0", 0, groups=TESTERS)),
@@ -321,34 +329,34 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a floor is offered though the release above it is not for the device",
+        "a floor is offered even if the release above it is closed to the device",
         (FLOOR, R(3, "1.2.0", 500)),
         "1.0.0+1",
         2,
     ),
     Case(
-        "a floor on the way to an arm comes first",
+        "a floor below an arm comes first",
         (FLOOR, R(3, "1.2.0", 5_000, arm_from=0), R(4, "1.3.0", 5_000, arm_from=5_000)),
         "1.0.0+1",
         2,
     ),
-    # Floors that are closed.
-    Case("a paused floor lets nobody pass", (PAUSED_FLOOR, THREE), "1.0.0+1", None, "paused"),
-    Case("a halted floor lets nobody pass", (HALTED_FLOOR, THREE), "1.0.0+1", None, "halted"),
+    # Closed floors.
+    Case("a paused floor lets no device pass", (PAUSED_FLOOR, THREE), "1.0.0+1", None, "paused"),
+    Case("a halted floor lets no device pass", (HALTED_FLOOR, THREE), "1.0.0+1", None, "halted"),
     Case(
-        "a floor at a rollout of zero lets nobody pass",
+        "a floor at a rollout of zero lets no device pass",
         (R(2, "1.1.0", 0, floor=True), THREE),
         "1.0.0+1",
         None,
         "not_in_rollout",
     ),
     Case(
-        "a floor at a rollout of zero lets nobody pass by hand",
+        "a floor at a rollout of zero lets no user-initiated check pass",
         (R(2, "1.1.0", 0, floor=True), THREE),
         "1.0.0+1",
         None,
         "not_in_rollout",
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     Case(
         "a floor at a rollout of zero is open to its group",
@@ -358,7 +366,7 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a floor that needs a newer system lets nobody pass without it",
+        "a floor that needs a newer system lets no older phone pass",
         (R(2, "1.1.0", min_sdk=26, floor=True), THREE),
         "1.0.0+1",
         None,
@@ -366,7 +374,7 @@ CASES = (
         more={"sdk": 25},
     ),
     Case(
-        "a floor for another processor lets nobody pass",
+        "a floor for another processor lets no device pass",
         (R(2, "1.1.0", abis=(ARM64,), floor=True), THREE),
         "1.0.0+1",
         None,
@@ -374,40 +382,40 @@ CASES = (
         more={"abis": [X86]},
     ),
     Case(
-        "below a closed floor the newest release that is open is offered",
+        "below a closed floor, the newest open release is offered",
         (TWO, R(3, "1.2.0", state="paused", floor=True), R(4, "1.3.0")),
         "1.0.0+1",
         2,
     ),
     Case(
-        "below a closed floor a partial release is offered to its devices",
+        "below a closed floor, a partial release is offered to its devices",
         (R(2, "1.1.0", 1_000), R(3, "1.2.0", state="paused", floor=True), R(4, "1.3.0")),
         "1.0.0+1",
         2,
         device=EARLY,
     ),
     Case(
-        "an open second floor is no way past a closed first one",
+        "an open second floor does not open a closed first one",
         (PAUSED_FLOOR, R(3, "1.2.0", floor=True), R(4, "1.3.0")),
         "1.0.0+1",
         None,
         "paused",
     ),
     Case(
-        "a closed floor does not stand before its own version on another channel",
+        "a closed floor does not block its own version on another channel",
         (R(2, "1.1.0", state="paused", channel="beta", floor=True), TWO),
         "1.0.0+1",
         2,
         more=BETA,
     ),
     Case(
-        "a closed second floor is no matter before the first",
+        "a closed second floor does not matter before the first",
         (FLOOR, R(3, "1.2.0", state="paused", floor=True), R(4, "1.3.0")),
         "1.0.0+1",
         2,
     ),
     Case(
-        "on the first floor the closed second one is",
+        "a closed second floor matters on the first",
         (FLOOR, R(3, "1.2.0", state="paused", floor=True), R(4, "1.3.0")),
         "1.1.0+2",
         None,
@@ -421,7 +429,7 @@ CASES = (
         more=BETA,
     ),
     Case(
-        "a pause of a closed floor does not hold in the other channel",
+        "a pause of a closed floor does not apply to the other channel",
         (R(2, "1.1.0", state="paused", channel="beta", floor=True), THREE),
         "1.0.0+1",
         3,

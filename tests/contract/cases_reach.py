@@ -1,48 +1,60 @@
-"""The contract: whom a release is open to. Percentages, groups, experiments, pauses, and the time that it starts."""
+"""The contract: the devices to which a release is open, by percentage, group, arm, state and start."""
 
 from __future__ import annotations
 
-from tests.contract.rows import BY_HAND, EARLY, FIRST, LAST, ONE, THREE, TWO, Case, R
+from tests.contract.rows import EARLY, FIRST, LAST, ONE, THREE, TWO, USER_INITIATED, Case, R
 
 TESTERS, SHOPS = ("Testers",), ("Shop 42",)
 FOR_TESTERS = R(2, "1.1.0", 0, groups=TESTERS)
 PAUSED, HALTED = R(2, "1.1.0", state="paused"), R(2, "1.1.0", state="halted")
-# Arms of one experiment: the first takes the buckets below 5000, the second the others.
+# Arms of one experiment: the first has the buckets below 5000, the second the others.
 LEFT, RIGHT = R(2, "1.1.0", 5_000, arm_from=0), R(3, "1.2.0", 5_000, arm_from=5_000)
 
 CASES = (
     # Partial rollouts.
     Case(
-        "inside the rollout the release is offered", (ONE, R(2, "1.1.0", 1_000)), "1.0.0+1", 2, device=EARLY
+        "inside the rollout, the release is offered", (ONE, R(2, "1.1.0", 1_000)), "1.0.0+1", 2, device=EARLY
     ),
-    Case("outside the rollout it is not", (ONE, R(2, "1.1.0", 1_000)), "1.0.0+1", None, "not_in_rollout"),
     Case(
-        "outside the rollout the next older full release is offered",
+        "outside the rollout, the release is not offered",
+        (ONE, R(2, "1.1.0", 1_000)),
+        "1.0.0+1",
+        None,
+        "not_in_rollout",
+    ),
+    Case(
+        "outside the rollout, the next older full release is offered",
         (ONE, TWO, R(3, "1.2.0", 1_000)),
         "1.0.0+1",
         2,
     ),
     Case(
-        "outside two rollouts the full one below is offered",
+        "outside two rollouts, the full one below is offered",
         (ONE, R(2, "1.1.0", 500), R(3, "1.2.0", 500)),
         "0.9.0+0",
         1,
     ),
     Case(
-        "outside the newest rollout the wider one below is offered",
+        "outside the newest rollout, the wider one below is offered",
         (ONE, R(2, "1.1.0", 9_000), R(3, "1.2.0", 500)),
         "1.0.0+1",
         2,
     ),
     Case(
-        "a rollout of zero is for nobody",
+        "a rollout of zero is open to no device",
         (ONE, R(2, "1.1.0", 0)),
         "1.0.0+1",
         None,
         "not_in_rollout",
         device=FIRST,
     ),
-    Case("a rollout of one basis point has its devices", (R(2, "1.1.0", 1),), "1.0.0+1", 2, device=FIRST),
+    Case(
+        "a rollout of one basis point is open to the first devices",
+        (R(2, "1.1.0", 1),),
+        "1.0.0+1",
+        2,
+        device=FIRST,
+    ),
     Case(
         "a rollout of all but one basis point leaves the last devices out",
         (R(2, "1.1.0", 9_999),),
@@ -51,9 +63,9 @@ CASES = (
         "not_in_rollout",
         device=LAST,
     ),
-    Case("a full rollout has the last devices too", (TWO,), "1.0.0+1", 2, device=LAST),
+    Case("a full rollout is open to the last devices too", (TWO,), "1.0.0+1", 2, device=LAST),
     Case(
-        "a rollout that ends at a device's number leaves it out",
+        "a rollout that ends at a device's bucket leaves it out",
         (R(2, "1.1.0", 646),),
         "1.0.0+1",
         None,
@@ -61,7 +73,7 @@ CASES = (
         device=EARLY,
     ),
     Case(
-        "a rollout that ends just above a device's number has it",
+        "a rollout that ends just above a device's bucket includes it",
         (R(2, "1.1.0", 647),),
         "1.0.0+1",
         2,
@@ -91,30 +103,36 @@ CASES = (
         None,
         "up_to_date",
     ),
-    Case("asking by hand passes the percentage", (R(2, "1.1.0", 1_000),), "1.0.0+1", 2, more=BY_HAND),
     Case(
-        "asking by hand passes the percentage without an id",
+        "a user-initiated check bypasses the percentage",
+        (R(2, "1.1.0", 1_000),),
+        "1.0.0+1",
+        2,
+        more=USER_INITIATED,
+    ),
+    Case(
+        "a user-initiated check bypasses the percentage without an id",
         (R(2, "1.1.0", 1),),
         "1.0.0+1",
         2,
         device=None,
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     Case(
-        "asking by hand does not pass a zero",
+        "a user-initiated check does not bypass a rollout of zero",
         (R(2, "1.1.0", 0),),
         "1.0.0+1",
         None,
         "not_in_rollout",
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     Case(
-        "asking by hand when up to date changes nothing",
+        "a user-initiated check when up to date changes nothing",
         (ONE, TWO),
         "1.1.0+2",
         None,
         "up_to_date",
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     # Device groups.
     Case(
@@ -124,9 +142,15 @@ CASES = (
         2,
         groups=TESTERS,
     ),
-    Case("who is in no group is not", (ONE, FOR_TESTERS), "1.0.0+1", None, "not_in_rollout"),
     Case(
-        "a member of another group is not",
+        "a device in no group is not offered a release for groups",
+        (ONE, FOR_TESTERS),
+        "1.0.0+1",
+        None,
+        "not_in_rollout",
+    ),
+    Case(
+        "a member of another group is not offered it",
         (ONE, FOR_TESTERS),
         "1.0.0+1",
         None,
@@ -134,20 +158,20 @@ CASES = (
         groups=SHOPS,
     ),
     Case(
-        "a member is offered what is partly open",
+        "a member is offered a partial release",
         (R(2, "1.1.0", 1_000, groups=TESTERS),),
         "1.0.0+1",
         2,
         groups=TESTERS,
     ),
     Case(
-        "who is inside the rollout needs no group",
+        "a device inside the rollout needs no group",
         (R(2, "1.1.0", 1_000, groups=TESTERS),),
         "1.0.0+1",
         2,
         device=EARLY,
     ),
-    Case("groups keep nobody out of a full release", (R(2, "1.1.0", groups=TESTERS),), "1.0.0+1", 2),
+    Case("groups do not narrow a full release", (R(2, "1.1.0", groups=TESTERS),), "1.0.0+1", 2),
     Case(
         "one of several groups is enough",
         (R(2, "1.1.0", 0, groups=TESTERS + SHOPS),),
@@ -163,14 +187,14 @@ CASES = (
         groups=TESTERS + SHOPS,
     ),
     Case(
-        "below a release for others a member gets the one for it",
+        "below a release for others, a member gets the one for its group",
         (FOR_TESTERS, R(3, "1.2.0", 0, groups=SHOPS)),
         "1.0.0+1",
         2,
         groups=TESTERS,
     ),
     Case(
-        "without an id nobody is in a group",
+        "a device without an id is in no group",
         (ONE, FOR_TESTERS),
         "1.0.0+1",
         None,
@@ -178,15 +202,15 @@ CASES = (
         device=None,
     ),
     Case(
-        "asking by hand does not make a member",
+        "a user-initiated check does not make a member",
         (FOR_TESTERS,),
         "1.0.0+1",
         None,
         "not_in_rollout",
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     Case(
-        "a pause holds for members too",
+        "a pause applies to members too",
         (R(2, "1.1.0", state="paused", groups=TESTERS),),
         "1.0.0+1",
         None,
@@ -194,7 +218,7 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a halt holds for members too",
+        "a halt applies to members too",
         (R(2, "1.1.0", state="halted", groups=TESTERS),),
         "1.0.0+1",
         None,
@@ -246,7 +270,7 @@ CASES = (
         "not_in_rollout",
     ),
     Case(
-        "outside of all arms the release below is offered",
+        "outside all arms, the release below is offered",
         (ONE, R(2, "1.1.0", 100, arm_from=0), R(3, "1.2.0", 100, arm_from=100)),
         "0.9.0+0",
         1,
@@ -260,23 +284,29 @@ CASES = (
         device=EARLY,
     ),
     Case(
-        "asking by hand does not cross into the newer arm",
+        "a user-initiated check does not cross into the newer arm",
         (LEFT, RIGHT),
         "1.0.0+1",
         2,
         device=EARLY,
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
-    Case("asking by hand does not cross back into the older arm", (LEFT, RIGHT), "1.0.0+1", 3, more=BY_HAND),
+    Case(
+        "a user-initiated check does not cross back into the older arm",
+        (LEFT, RIGHT),
+        "1.0.0+1",
+        3,
+        more=USER_INITIATED,
+    ),
     Case("a device without an id is in no arm", (ONE, LEFT, RIGHT), "0.9.0+0", 1, device=None),
     Case(
-        "asking by hand without an id brings nobody into an arm",
+        "a user-initiated check without an id is in no arm",
         (LEFT, RIGHT),
         "1.0.0+1",
         None,
         "not_in_rollout",
         device=None,
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     Case(
         "an arm that is paused is not offered",
@@ -293,7 +323,7 @@ CASES = (
         3,
     ),
     Case(
-        "a release above an experiment goes to everybody",
+        "a release above an experiment is offered to all devices",
         (LEFT, RIGHT, R(4, "1.3.0")),
         "1.0.0+1",
         4,
@@ -303,16 +333,16 @@ CASES = (
     Case("a paused release is not offered", (PAUSED,), "1.0.0+1", None, "paused"),
     Case("a halted release is not offered", (HALTED,), "1.0.0+1", None, "halted"),
     Case(
-        "below a paused release the older one is offered", (TWO, R(3, "1.2.0", state="paused")), "1.0.0+1", 2
+        "below a paused release, the older one is offered", (TWO, R(3, "1.2.0", state="paused")), "1.0.0+1", 2
     ),
     Case(
-        "below a halted release the older one is offered", (TWO, R(3, "1.2.0", state="halted")), "1.0.0+1", 2
+        "below a halted release, the older one is offered", (TWO, R(3, "1.2.0", state="halted")), "1.0.0+1", 2
     ),
-    Case("a device on the paused release is left in peace", (ONE, PAUSED), "1.1.0+2", None, "up_to_date"),
-    Case("a device on the halted release is left in peace", (ONE, HALTED), "1.1.0+2", None, "up_to_date"),
+    Case("a device on the paused release is up to date", (ONE, PAUSED), "1.1.0+2", None, "up_to_date"),
+    Case("a device on the halted release is up to date", (ONE, HALTED), "1.1.0+2", None, "up_to_date"),
     Case("a device on the halted release gets the newer one", (HALTED, THREE), "1.1.0+2", 3),
     Case(
-        "a pause holds inside the rollout",
+        "a pause applies inside the rollout",
         (R(2, "1.1.0", 1_000, state="paused"),),
         "1.0.0+1",
         None,
@@ -334,31 +364,45 @@ CASES = (
         "paused",
     ),
     Case(
-        "the newest obstacle is the reason, whichever it is",
+        "the newest obstacle is the reason, whatever it is",
         (PAUSED, R(3, "1.2.0", 0)),
         "1.0.0+1",
         None,
         "not_in_rollout",
     ),
-    Case("asking by hand does not pass a pause", (PAUSED,), "1.0.0+1", None, "paused", more=BY_HAND),
-    Case("asking by hand does not pass a halt", (HALTED,), "1.0.0+1", None, "halted", more=BY_HAND),
     Case(
-        "asking by hand gets the older one below a pause",
+        "a user-initiated check does not bypass a pause",
+        (PAUSED,),
+        "1.0.0+1",
+        None,
+        "paused",
+        more=USER_INITIATED,
+    ),
+    Case(
+        "a user-initiated check does not bypass a halt",
+        (HALTED,),
+        "1.0.0+1",
+        None,
+        "halted",
+        more=USER_INITIATED,
+    ),
+    Case(
+        "a user-initiated check gets the older release below a pause",
         (R(2, "1.1.0", 500), R(3, "1.2.0", state="paused")),
         "1.0.0+1",
         2,
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
     # Scheduled.
     Case(
-        "a release that has not started is as if it were not there",
+        "a release that has not started does not count",
         (R(2, "1.1.0", starts_in=60),),
         "1.0.0+1",
         None,
         "no_release",
     ),
     Case(
-        "below a scheduled release the present one is offered",
+        "below a scheduled release, the current one is offered",
         (TWO, R(3, "1.2.0", starts_in=60)),
         "1.0.0+1",
         2,
@@ -371,7 +415,7 @@ CASES = (
         "ahead",
     ),
     Case(
-        "a member waits for the start as well",
+        "a member waits for the start too",
         (R(2, "1.1.0", starts_in=60, groups=TESTERS),),
         "1.0.0+1",
         None,
@@ -379,11 +423,11 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "asking by hand does not hasten the start",
+        "a user-initiated check does not bypass the start",
         (TWO, R(3, "1.2.0", starts_in=60)),
         "1.1.0+2",
         None,
         "up_to_date",
-        more=BY_HAND,
+        more=USER_INITIATED,
     ),
 )

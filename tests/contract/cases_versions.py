@@ -1,8 +1,8 @@
-"""The contract: what is newer, and what one app, platform and channel have to do with the others."""
+"""The contract: newer versions, and the separation of platforms, channels and apps that are shut off."""
 
 from __future__ import annotations
 
-from tests.contract.rows import APP, BETA, BY_HAND, IOS, ONE, THREE, TWO, Case, R
+from tests.contract.rows import APP, BETA, IOS, ONE, THREE, TWO, USER_INITIATED, Case, R
 
 MOST = 2**63 - 1
 BETA_TWO = R(2, "1.1.0", channel="beta")
@@ -15,8 +15,8 @@ CASES = (
     Case("the newest device is up to date", (ONE, TWO), "1.1.0+2", None, "up_to_date"),
     Case("a device newer than everything is ahead", (ONE, TWO), "9.0.0+9", None, "ahead"),
     Case("nothing released means no release", (), "1.0.0+1", None, "no_release"),
-    Case("releases are skipped over to the newest", (ONE, TWO, THREE), "1.0.0+1", 3),
-    Case("the order of publishing does not matter, the code does", (THREE, ONE, TWO), "1.0.0+1", 3),
+    Case("releases are skipped up to the newest", (ONE, TWO, THREE), "1.0.0+1", 3),
+    Case("the code decides, not the order of publishing", (THREE, ONE, TWO), "1.0.0+1", 3),
     Case("a device between two releases gets the newer one", (ONE, THREE), "1.1.0+2", 3),
     Case("version code zero is legal", (R(0, "0.1.0"), ONE), "0.1.0+0", 1),
     Case(
@@ -29,7 +29,7 @@ CASES = (
         2**40 + 1,
     ),
     Case(
-        "codes that a 32-bit number can't hold apart are apart",
+        "codes beyond 32 bits are distinguished",
         (R(2**32 + 1, "5.0.0"),),
         "1.0.0+1",
         2**32 + 1,
@@ -39,52 +39,52 @@ CASES = (
     Case(
         "a device on the largest code is up to date", (R(MOST, "5.0.0"),), f"5.0.0+{MOST}", None, "up_to_date"
     ),
-    # The code decides where there is one.
-    Case("with a build the name does not count", (R(2, "0.5.0"),), "1.0.0+1", 2),
+    # With a build, the codes decide.
+    Case("with a build, the name does not count", (R(2, "0.5.0"),), "1.0.0+1", 2),
     Case("the same build under another name is up to date", (TWO,), "1.0.0+2", None, "up_to_date"),
     Case("a higher build under a lower name is ahead", (TWO,), "0.1.0+3", None, "ahead"),
-    # Without a build the names decide.
-    Case("without a build a higher name is offered", (TWO,), "1.0.0", 2),
-    Case("without a build the same name is up to date", (TWO,), "1.1.0", None, "up_to_date"),
-    Case("without a build a lower name is ahead", (TWO,), "1.2.0", None, "ahead"),
-    Case("names are compared as numbers and not as letters", (R(2, "1.10.0"),), "1.9.0", 2),
+    # Without a build, the names decide.
+    Case("without a build, a higher name is offered", (TWO,), "1.0.0", 2),
+    Case("without a build, the same name is up to date", (TWO,), "1.1.0", None, "up_to_date"),
+    Case("without a build, a lower name is ahead", (TWO,), "1.2.0", None, "ahead"),
+    Case("names are compared as numbers, not as text", (R(2, "1.10.0"),), "1.9.0", 2),
     Case(
-        "without a build the newest code with a higher name is offered",
+        "without a build, the newest code with a higher name is offered",
         (R(2, "1.3.0"), R(3, "1.2.0")),
         "1.1.0",
         3,
     ),
     Case(
-        "without a build a newer code with a lower name is passed over",
+        "without a build, a newer code with a lower name is skipped",
         (R(2, "1.3.0"), R(3, "1.2.0")),
         "1.2.5",
         2,
     ),
     Case("1.1 reads as 1.1.0", (TWO,), "1.1", None, "up_to_date"),
-    Case("a leading v is read", (TWO,), "v1.0.0", 2),
-    Case("a leading v before a build is read", (TWO,), "v1.0.0+1", 2),
-    Case("four parts are read", (R(2, "1.0.0.5"),), "1.0.0.4", 2),
-    Case("a bare number is read", (R(2, "8"),), "7", 2),
+    Case("a leading v is accepted", (TWO,), "v1.0.0", 2),
+    Case("a leading v before a build is accepted", (TWO,), "v1.0.0+1", 2),
+    Case("four numbers are accepted", (R(2, "1.0.0.5"),), "1.0.0.4", 2),
+    Case("a single number is accepted", (R(2, "8"),), "7", 2),
     Case("a pre-release comes before its release", (R(2, "2.0.0"),), "2.0.0-rc.1", 2),
     Case("a release comes after its pre-release", (R(2, "2.0.0-rc.1"),), "2.0.0", None, "ahead"),
     Case("pre-releases are ordered by their numbers", (R(2, "2.0.0-rc.10"),), "2.0.0-rc.9", 2),
     Case("a beta comes after an alpha", (R(2, "2.0.0-beta"),), "2.0.0-alpha.7", 2),
     Case("a pre-release with a build is compared by the build", (R(2, "2.0.0-rc.1"),), "2.0.0+1", 2),
     Case(
-        "a name without order is not offered to a device without a build",
+        "a name without an order is not offered to a device without a build",
         (R(2, "spring"),),
         "1.0.0",
         None,
         "not_comparable",
     ),
-    Case("a name without order is offered by its code", (R(2, "spring"),), "1.0.0+1", 2),
+    Case("a name without an order is offered by its code", (R(2, "spring"),), "1.0.0+1", 2),
     Case(
-        "below a name without order a device without a build gets the next one",
+        "below a name without an order, a device without a build gets the next one",
         (TWO, R(3, "spring")),
         "1.0.0",
         2,
     ),
-    # Platforms have nothing to do with each other.
+    # Platforms.
     Case(
         "an iPhone is not offered a version for Android", (ONE, TWO), "1.0.0+1", None, "no_release", more=IOS
     ),
@@ -96,30 +96,30 @@ CASES = (
         "up_to_date",
     ),
     Case(
-        "a code and a name may repeat on the other platform",
+        "a code and a name can repeat on the other platform",
         (TWO, R(2, "1.1.0", platform="ios")),
         "1.0.0+1",
         2,
         more=IOS,
     ),
     Case(
-        "a pause on one platform does not hold on the other",
+        "a pause on one platform does not apply to the other",
         (R(2, "1.1.0", state="paused"), R(2, "1.1.0", platform="ios")),
         "1.0.0+1",
         2,
         more=IOS,
     ),
-    # Channels, and what they fall back to.
+    # Channels and fallbacks.
     Case("a stable device does not see beta", (ONE, BETA_TWO), "1.0.0+1", None, "up_to_date"),
     Case(
-        "a stable device with nothing but beta there has no release",
+        "a stable device has no release if there are only beta releases",
         (BETA_TWO,),
         "1.0.0+1",
         None,
         "no_release",
     ),
     Case(
-        "a device that names stable gets what one that names nothing gets",
+        "a device that names stable gets the same as one that names no channel",
         (ONE, TWO),
         "1.0.0+1",
         2,
@@ -134,7 +134,7 @@ CASES = (
         "a beta release above the stable one goes to beta devices", (TWO, BETA_THREE), "1.0.0+1", 3, more=BETA
     ),
     Case(
-        "a stable release below the beta one that a device runs is not offered",
+        "a stable release below a device's beta version is not offered",
         (TWO, BETA_THREE),
         "1.2.0+3",
         None,
@@ -143,14 +143,14 @@ CASES = (
     ),
     Case("a beta device that goes back to stable is ahead", (TWO, BETA_THREE), "1.2.0+3", None, "ahead"),
     Case(
-        "below a paused beta release stable is offered",
+        "below a paused beta release, stable is offered",
         (TWO, R(3, "1.2.0", state="paused", channel="beta")),
         "1.0.0+1",
         2,
         more=BETA,
     ),
     Case(
-        "outside a beta rollout stable is offered",
+        "outside a beta rollout, stable is offered",
         (TWO, R(3, "1.2.0", 500, channel="beta")),
         "1.0.0+1",
         2,
@@ -194,7 +194,7 @@ CASES = (
         more=LONE,
     ),
     Case(
-        "a mandatory stable release between is mandatory on beta",
+        "a skipped mandatory stable release is mandatory on beta",
         (R(2, "1.1.0", mandatory=True), BETA_THREE),
         "1.0.0+1",
         3,
@@ -202,7 +202,7 @@ CASES = (
         more=BETA,
     ),
     Case(
-        "a mandatory beta release says nothing to stable",
+        "a mandatory beta release does not apply to stable",
         (R(2, "1.1.0", mandatory=True, channel="beta"), THREE),
         "1.0.0+1",
         3,
@@ -219,7 +219,7 @@ CASES = (
         shut_off=(APP,),
     ),
     Case(
-        "an app that is shut off says so to a device that is up to date",
+        "an app that is shut off is the reason for a device that is up to date",
         (ONE,),
         "1.0.0+1",
         None,
@@ -227,7 +227,7 @@ CASES = (
         shut_off=(APP,),
     ),
     Case(
-        "an app that is shut off says so without a release too",
+        "an app that is shut off is the reason without a release too",
         (),
         "1.0.0+1",
         None,
@@ -267,7 +267,7 @@ CASES = (
         shut_off=("stable",),
     ),
     Case(
-        "with nothing but the fallback, which is shut off, there is no release",
+        "if the only fallback is shut off, there is no release",
         (TWO,),
         "1.0.0+1",
         None,
@@ -276,7 +276,7 @@ CASES = (
         shut_off=("stable",),
     ),
     Case(
-        "what is reached only through a channel that is shut off is left out",
+        "a fallback of a channel that is shut off is left out",
         (ONE, TWO),
         "1.0.0+1",
         None,
@@ -285,7 +285,7 @@ CASES = (
         shut_off=("beta",),
     ),
     Case(
-        "what is reached another way too is still there",
+        "a fallback that another path leads to is kept",
         (TWO, BETA_THREE),
         "1.0.0+1",
         2,
@@ -293,16 +293,16 @@ CASES = (
         shut_off=("beta",),
     ),
     Case(
-        "asking by hand does not pass a shut-off",
+        "a user-initiated check does not bypass a shut-off",
         (TWO,),
         "1.0.0+1",
         None,
         "shut_off",
-        more=BY_HAND,
+        more=USER_INITIATED,
         shut_off=("stable",),
     ),
     Case(
-        "a member of a group is not offered what is shut off",
+        "a member of a group is not offered a release that is shut off",
         (R(2, "1.1.0", groups=("Testers",)),),
         "1.0.0+1",
         None,
@@ -311,7 +311,7 @@ CASES = (
         shut_off=(APP,),
     ),
     Case(
-        "a mandatory release that is shut off blocks nobody",
+        "a mandatory release that is shut off does not block",
         (R(2, "1.1.0", mandatory=True),),
         "1.0.0+1",
         None,

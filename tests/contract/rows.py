@@ -1,4 +1,4 @@
-"""What a row of the contract's table is made of: releases, a device, the answer."""
+"""The parts of a row of the contract: releases, a device, the answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 SALT = "contract"
 FIRST, EARLY, LATE, LAST = "device-6821", "device-43", "device-7", "device-6110"
 BUCKETS = {FIRST: 0, EARLY: 646, LATE: 7_204, LAST: 9_999}
-"""The devices of the table, with their numbers for SALT, computed once."""
+"""The devices of the table, with their buckets for SALT."""
 
 CHANNELS: Mapping[str, tuple[str, ...]] = {
     "stable": (),
@@ -18,20 +18,21 @@ CHANNELS: Mapping[str, tuple[str, ...]] = {
     "canary": ("beta", "stable"),
     "lone": (),
 }
-"""The channels of the app, with those that they fall back to."""
+"""The channels of the app, with their fallbacks."""
 
 GROUPS = ("Shop 42", "Testers")
 """The device groups of the app."""
 
 APP = "app"
-"""Stands for the whole app among what is shut off."""
+"""The name of the whole app in `Case.shut_off`."""
 
 
 @dataclass(frozen=True)
 class R:
-    """A release. Times are seconds from now. ``signer`` is for a file that was read, ``follows`` the signer that it may replace.
+    """A release. Times are seconds from now. ``signer`` is for a file that was read.
 
-    ``arm_from`` makes it an arm of an experiment, which begins at this bucket and is ``rollout`` wide.
+    ``follows`` is the earlier signer that it can replace. ``arm_from`` makes it an arm of an experiment,
+    which begins at this bucket and is ``rollout`` wide.
     """
 
     code: int
@@ -58,10 +59,11 @@ class R:
 
 @dataclass(frozen=True)
 class Case:
-    """``offers`` is a version code, or None; ``reason`` the documented one.
+    """One row: the situation, and the expected answer.
 
-    ``more`` is what the device sends besides, ``groups`` those it is in, ``shut_off`` names channels or `APP`. ``withdrawn``: the
-    device is told that what it runs was withdrawn.
+    ``offers`` is a version code or None, ``reason`` the documented code. ``more`` are further fields of the
+    check, ``groups`` the device's groups, ``shut_off`` channels or `APP`. ``withdrawn``: the answer says that
+    the device's version was withdrawn.
     """
 
     name: str
@@ -86,7 +88,7 @@ class Case:
         return str(self.more.get("channel", "stable"))
 
 
-BY_HAND = {"user_initiated": True}
+USER_INITIATED = {"user_initiated": True}
 BETA = {"channel": "beta"}
 IOS = {"platform": "ios"}
 

@@ -1,4 +1,4 @@
-"""A row of the table put into the database by the services: what people and programs would have done before the device asks."""
+"""Writes a row of the contract to the database, with the verbs that people and programs use."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from ota.releases import acts as release_acts
 from ota.releases.terms import Terms
 from tests.contract.rows import APP, CHANNELS, GROUPS, SALT, Case, R
 
-SOMEBODY_ELSE = "somebody-else"
+OTHER_DEVICE = "somebody-else"
 """A device that is in every group."""
 
 
 def put(case: Case, slug: str) -> None:
-    """All that the case has, in an app of its own."""
+    """Create an app with all that the case has."""
     with transaction() as session:
         now = utcnow()
         app = apps.create(session, SYSTEM, slug=slug, name=case.name[:60], now=now)
@@ -61,11 +61,11 @@ def put(case: Case, slug: str) -> None:
 
 
 def _make_groups(session: Session, app: App, case: Case, now: datetime) -> None:
-    """Nobody is alone in a group, and none is empty."""
+    """Create the groups. Each has another member, so none is empty."""
     secret = part(Settings).secret_key
     for name in GROUPS:
         group = groups.create(session, SYSTEM, app, name=name, now=now)
-        ids = [SOMEBODY_ELSE, *([case.device] if case.device and name in case.groups else [])]
+        ids = [OTHER_DEVICE, *([case.device] if case.device and name in case.groups else [])]
         group_members.add(
             session, SYSTEM, group, ids, hashed=lambda each: devices.hashed(secret, each), now=now
         )
@@ -82,7 +82,7 @@ def _start(session: Session, app: App, release: R, now: datetime) -> Release:
         if release.mandatory_in is None
         else now + timedelta(seconds=release.mandatory_in),
     )
-    # No service makes a floor that some devices could not reach; what it would answer is settled all the same.
+    # Verbs refuse a partial floor, but the contract covers it: open it fully, then set the rollout.
     rollout = FULL if release.floor else release.rollout
     row = release_acts.start(
         session, SYSTEM, version, channel=release.channel, rollout=rollout, terms=terms, now=now
@@ -92,7 +92,7 @@ def _start(session: Session, app: App, release: R, now: datetime) -> Release:
 
 
 def _end(session: Session, row: Release, release: R, now: datetime) -> None:
-    """The state that the table asks for, and what no service lets anybody choose."""
+    """Set the state, salt and start of the table. No verb accepts a salt, or a start in the past."""
     if release.state != "active":
         release_acts.change_state(session, SYSTEM, row, ReleaseState(release.state), now=now)
     row.salt, row.starts_at = SALT, now + timedelta(seconds=release.starts_in)
@@ -135,7 +135,7 @@ def _version(session: Session, app: App, release: R, now: datetime) -> Version:
 
 
 def _artifact(session: Session, app: App, release: R, now: datetime) -> Artifact:
-    """What reading a file of this signer leaves behind. That another one signs is allowed by an administrator first."""
+    """Store an artifact as the pipeline does. An administrator allows a changed signer first."""
     platform, signer = Platform(release.platform), release.signer or ""
     if app.on(platform).signer is not None:
         trust.forget_signer(session, SYSTEM, app, platform, now=now)

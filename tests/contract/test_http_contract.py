@@ -1,4 +1,4 @@
-"""The same table, and the seed's shapes, through HTTP on a real database."""
+"""The contract, and the shapes of the published protocol, checked through HTTP on a real database."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ OTHERS: list[dict[str, Any]] = [
     {"os_version": "1.0"},
     {"abis": ["mips"]},
     {"user_initiated": True},
-    {"device_id": stage.SOMEBODY_ELSE},
+    {"device_id": stage.OTHER_DEVICE},
     *({"device_id": device} for device in BUCKETS),
 ]
-SEED_CHECK_FIELDS = {
+CHECK_FIELDS = {
     "update_available",
     "latest_version",
     "version_code",
@@ -40,7 +40,7 @@ SEED_CHECK_FIELDS = {
     "is_mandatory",
     "message",
 }
-SEED_LATEST_FIELDS = {
+LATEST_FIELDS = {
     "ok",
     "version",
     "version_code",
@@ -52,7 +52,7 @@ SEED_LATEST_FIELDS = {
     "is_mandatory",
     "published_at",
 }
-SEED_COLUMNS = {
+VERSION_FIELDS = {
     "id",
     "version",
     "version_code",
@@ -78,15 +78,15 @@ def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
     if case.device is not None:
         body["device_id"] = case.device
     client, behind = shared_app.test_client(), Client(cast(Front, shared_app.wsgi_app).behind)
-    # Others ask the same a moment before: what is remembered of their answers must not be told to this device.
+    # Others check a moment before. Their remembered answers must not be given to this device.
     for other in OTHERS:
         assert client.post("/api/updates/check", json={**body, **other}).status_code == 200
     answer = client.post("/api/updates/check", json=body)
     assert answer.status_code == 200
-    # Through Flask itself the same: whatever holds for one of the two doors holds for the other.
+    # Flask itself answers the same as the front.
     assert behind.post("/api/updates/check", json=body).data == answer.data
     found = answer.json
-    assert set(found) >= SEED_CHECK_FIELDS
+    assert set(found) >= CHECK_FIELDS
     assert (found["version_code"], found["reason"], found["is_mandatory"]) == (
         case.offers,
         case.reason,
@@ -96,7 +96,9 @@ def test_http_keeps_the_contract(case: Case, shared_app: Flask) -> None:
     assert found["current_version_withdrawn"] is case.withdrawn
 
 
-def test_what_is_no_version_is_refused_through_both_doors(client: FlaskClient, behind: Client) -> None:
+def test_other_texts_than_versions_are_refused_through_both_doors(
+    client: FlaskClient, behind: Client
+) -> None:
     for text in REFUSED:
         for door in (client, behind):
             answer = door.post(
@@ -117,7 +119,7 @@ def test_what_is_no_version_is_refused_through_both_doors(client: FlaskClient, b
         ({"channel": "nowhere"}, 404, "unknown_channel"),
     ],
 )
-def test_a_check_of_what_is_not_there_is_an_error_through_both_doors(
+def test_a_check_for_something_unknown_is_an_error_through_both_doors(
     client: FlaskClient, behind: Client, asked: dict[str, str], status: int, code: str
 ) -> None:
     for door in (client, behind):
@@ -127,7 +129,7 @@ def test_a_check_of_what_is_not_there_is_an_error_through_both_doors(
         assert (answer.status_code, answer.json["ok"], answer.json["code"]) == (status, False, code)
 
 
-def test_the_seeds_requests_work_unchanged(api: Api) -> None:
+def test_the_requests_of_the_published_protocol_work_unchanged(api: Api) -> None:
     api.published(1, "1.0.0")
     body = {
         "version": "1.1.0",
@@ -141,13 +143,13 @@ def test_the_seeds_requests_work_unchanged(api: Api) -> None:
     }
     published = api.post("/api/updates/publish", body)
     assert (published.status_code, published.json["ok"]) == (201, True)
-    assert set(published.json["version"]) >= SEED_COLUMNS
+    assert set(published.json["version"]) >= VERSION_FIELDS
 
     check = api.client.post(
         "/api/updates/check",
         json={"platform": "android", "current_version": "1.0.0+1", "device_id": "abc123"},
     ).json
-    assert set(check) >= SEED_CHECK_FIELDS
+    assert set(check) >= CHECK_FIELDS
     assert {
         name: check[name]
         for name in ("latest_version", "version_code", "download_url", "file_size", "checksum")
@@ -160,7 +162,7 @@ def test_the_seeds_requests_work_unchanged(api: Api) -> None:
     }
 
     latest = api.client.get("/api/updates/latest?platform=android").json
-    assert set(latest) >= SEED_LATEST_FIELDS
+    assert set(latest) >= LATEST_FIELDS
     assert (latest["ok"], latest["version"], latest["published_at"][-1]) == (True, "1.1.0", "Z")
 
     deactivated = api.post(f"/api/updates/deactivate/{published.json['version']['id']}")
@@ -172,7 +174,7 @@ def test_the_seeds_requests_work_unchanged(api: Api) -> None:
     assert api.client.get("/api/updates/latest?platform=android").json["version"] == "1.0.0"
 
 
-def test_a_check_that_sends_more_than_we_know_is_answered(api: Api) -> None:
+def test_a_check_with_unknown_fields_is_answered(api: Api) -> None:
     api.published()
     assert api.check(os_version="14", some_new_field={"a": 1})["update_available"] is True
 
@@ -186,7 +188,9 @@ def test_a_check_that_sends_more_than_we_know_is_answered(api: Api) -> None:
         ("platform=ios&app=x", 404, "unknown_app"),
     ],
 )
-def test_latest_says_why_it_has_nothing(client: FlaskClient, query: str, status: int, code: str) -> None:
+def test_latest_states_why_there_is_no_release(
+    client: FlaskClient, query: str, status: int, code: str
+) -> None:
     answer = client.get(f"/api/updates/latest?{query}")
     assert (answer.status_code, answer.json["ok"], answer.json["code"]) == (status, False, code)
 
