@@ -1,4 +1,4 @@
-// What the pages add when JavaScript is there. Every one of them works without.
+// Improvements for browsers with JavaScript. Every page works without it.
 "use strict";
 
 (() => {
@@ -11,7 +11,7 @@
     return seconds >= 0 ? `${Math.floor(size / divisor)} ${unit} ago` : `in ${ahead(size)}`;
   }
 
-  // What lies ahead is waited for, so it is said in two units, as the server does.
+  // People wait for the future, so it is given in two units, as the server gives it.
   function ahead(seconds) {
     const minutes = Math.floor(seconds / 60);
     if (minutes < 1) return "less than a minute";
@@ -20,7 +20,7 @@
     return parts.filter(([number]) => number).map(([number, unit]) => `${number} ${unit}`).join(" ");
   }
 
-  // Times: relative, with the exact moment in the viewer's zone on hover.
+  // Show times relative to now, with the exact time in the viewer's zone as a tooltip.
   function showTimes(root) {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const when = new Date(element.dateTime);
@@ -37,7 +37,7 @@
     return `${index ? value.toFixed(1) : value} ${units[index]}`;
   }
 
-  // Dropping a file: say which one was taken.
+  // Name the file that was dropped or chosen.
   function showFile(input) {
     const label = input.closest(".drop")?.querySelector("[data-file-name]");
     const file = input.files[0];
@@ -52,12 +52,12 @@
     document.addEventListener(name, (event) => {
       const zone = event.target instanceof Element ? event.target.closest(".drop") : null;
       if (zone) zone.classList.toggle("is-over", isOver);
-      // A file dropped beside the zone must not replace the page.
+      // A file dropped outside the zone must not replace the page.
       else if (name === "dragover" || name === "drop") event.preventDefault();
     });
   }
 
-  // Upload progress: real bytes, then what the server does with them.
+  // Upload progress in bytes sent, then in steps of the server.
   function progressOf(form) {
     const box = form.querySelector(".progress");
     return box && { box, bar: box.querySelector("progress"), text: box.querySelector("p") };
@@ -90,7 +90,7 @@
     });
   }
 
-  // An invalid form comes back with 422 and is shown in place; other failures bring a sentence for #messages.
+  // Invalid forms are answered with 422 and shown in place; other failures bring a message for #messages.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
     if (xhr.status >= 400 && xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) {
@@ -112,20 +112,20 @@
     messages.replaceChildren(notice);
   });
 
-  // After a form came back: the eye and the keyboard go to what is wrong.
+  // Focus the first invalid field of a form that was sent back.
   function focusProblem(root) {
     root.querySelector("[aria-invalid=true]")?.focus({ preventScroll: false });
   }
 
-  // Confirmations open as a dialog; their forms are ordinary forms.
+  // Confirmations open in a dialog. Their forms are ordinary forms.
   const dialog = document.getElementById("dialog");
   document.addEventListener("htmx:afterSwap", (event) => {
     showTimes(document);
     focusProblem(event.target.parentElement ?? document);
-    // Said only when it changes: the fragment itself is replaced every second.
-    const said = document.getElementById("announcement");
+    // Announce only changes: the fragment itself is replaced every second.
+    const announcement = document.getElementById("announcement");
     const news = document.querySelector("[data-announce]")?.dataset.announce;
-    if (said && news && said.textContent !== news) said.textContent = news;
+    if (announcement && news && announcement.textContent !== news) announcement.textContent = news;
     if (dialog && event.target === dialog && !dialog.open) dialog.showModal();
   });
   document.addEventListener("click", (event) => {
@@ -162,20 +162,21 @@
   });
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 
-  // Rollouts: a slider beside the number, the first step of a chosen plan in its place, and a button that says what it will do.
+  // Rollout forms: a slider next to the number, which shows the first step of a chosen plan, and a button
+  // that names what it does.
   function reachOf(form) {
     const plan = form.elements.plan?.value ?? "";
     return plan.includes("-") ? 10000 : Math.round(100 * Number(form.elements.rollout.value));
   }
-  function sayAct(form) {
+  function nameAct(form) {
     const button = form.querySelector("[data-act]");
     const reach = reachOf(form);
     const asks = form.dataset.approvalAbove && reach > Number(form.dataset.approvalAbove) && reach > Number(form.dataset.present ?? -1);
     (button.querySelector("span") ?? button).textContent = asks ? "Ask for approval" : button.dataset.act;
   }
-  function showSlides(root) {
+  function showSliders(root) {
     for (const slider of root.querySelectorAll("[data-slides]")) slider.hidden = false;
-    for (const form of root.querySelectorAll("form[data-approval-above]")) sayAct(form);
+    for (const form of root.querySelectorAll("form[data-approval-above]")) nameAct(form);
   }
   document.addEventListener("input", (event) => {
     const form = event.target.form;
@@ -187,10 +188,10 @@
       if (isPlan || form.elements.rollout.readOnly) form.elements.rollout.value = isPlan ? event.target.value.split("-")[0] : "100";
       form.elements.rollout.readOnly = isPlan;
     }
-    sayAct(form);
+    nameAct(form);
   });
-  document.addEventListener("htmx:afterSwap", () => showSlides(document));
-  showSlides(document);
+  document.addEventListener("htmx:afterSwap", () => showSliders(document));
+  showSliders(document);
 
   showTimes(document);
   focusProblem(document);
