@@ -20,7 +20,7 @@ CASES = (
     # Mandatory by itself.
     Case("a mandatory release is offered as mandatory", (MUST,), "1.0.0+1", 2, mandatory=True),
     Case("skipping a mandatory release does not dodge it", (MUST, THREE), "1.0.0+1", 3, mandatory=True),
-    Case("a mandatory release below the device's version does not count", (MUST, THREE), "1.1.0+2", 3),
+    Case("a mandatory release behind the device does not count", (MUST, THREE), "1.1.0+2", 3),
     Case("a halted mandatory release does not count", (MUST_HALTED, THREE), "1.0.0+1", 3),
     Case(
         "a paused mandatory release that was skipped counts",
@@ -48,13 +48,13 @@ CASES = (
         3,
     ),
     Case(
-        "a mandatory release that is closed to the device does not count",
+        "a mandatory release out of reach does not count",
         (R(2, "1.1.0", 500, mandatory=True), THREE),
         "1.0.0+1",
         3,
     ),
     Case(
-        "a mandatory release that is open to the device counts",
+        "a mandatory release within reach counts",
         (R(2, "1.1.0", 1_000, mandatory=True), THREE),
         "1.0.0+1",
         3,
@@ -62,7 +62,7 @@ CASES = (
         device=EARLY,
     ),
     Case(
-        "a mandatory release for other groups does not count",
+        "a mandatory release for others does not count",
         (R(2, "1.1.0", 0, mandatory=True, groups=TESTERS), THREE),
         "1.0.0+1",
         3,
@@ -89,7 +89,7 @@ CASES = (
         2,
     ),
     Case(
-        "a floor below a mandatory release is not mandatory",
+        "a floor on the way to a mandatory release is not mandatory",
         (R(2, "1.1.0", floor=True), R(3, "1.2.0", mandatory=True)),
         "1.0.0+1",
         2,
@@ -102,38 +102,38 @@ CASES = (
         mandatory=True,
     ),
     Case(
-        "a mandatory floor is offered as mandatory",
+        "a floor that is mandatory is offered as mandatory",
         (R(2, "1.1.0", mandatory=True, floor=True), THREE),
         "1.0.0+1",
         2,
         mandatory=True,
     ),
     Case(
-        "a mandatory floor counts for devices outside its percentage",
+        "a floor that is mandatory counts for those who pass its percentage",
         (R(2, "1.1.0", 1_000, mandatory=True, floor=True), THREE),
         "1.0.0+1",
         2,
         mandatory=True,
     ),
     Case(
-        "a mandatory arm is mandatory for its devices",
+        "an arm that is mandatory is so for its devices",
         (MUST_ARM, OTHER_ARM),
         "1.0.0+1",
         2,
         mandatory=True,
         device=EARLY,
     ),
-    Case("a mandatory arm does not apply to the other arm", (MUST_ARM, OTHER_ARM), "1.0.0+1", 3),
+    Case("an arm that is mandatory says nothing to the other arm", (MUST_ARM, OTHER_ARM), "1.0.0+1", 3),
     Case("up to date is never mandatory", (MUST,), "1.1.0+2", None, "up_to_date"),
     Case(
-        "without a build, a mandatory release in between counts too",
+        "without a build the mandatory one between counts too",
         (MUST, THREE),
         "1.0.0",
         3,
         mandatory=True,
     ),
     Case(
-        "one of several mandatory releases is enough",
+        "of many mandatory releases one is enough",
         (MUST, R(3, "1.2.0", mandatory=True), R(4, "1.3.0")),
         "1.1.0+2",
         4,
@@ -141,25 +141,23 @@ CASES = (
     ),
     # Below the minimum.
     Case(
-        "an offer is mandatory below its minimum by build",
+        "below the minimum by build it is mandatory",
         (R(2, "1.1.0", minimum="1.0.0+1"),),
         "0.9.0+0",
         2,
         mandatory=True,
     ),
+    Case("at the minimum it is not", (R(2, "1.1.0", minimum="1.0.0+1"),), "1.0.0+1", 2),
     Case(
-        "an offer is not mandatory at its minimum by build", (R(2, "1.1.0", minimum="1.0.0+1"),), "1.0.0+1", 2
-    ),
-    Case(
-        "an offer is mandatory below its minimum by name",
+        "below the minimum by name it is mandatory",
         (R(9, "2.0.0", minimum="1.5.0"),),
         "1.4.9+8",
         9,
         mandatory=True,
     ),
-    Case("an offer is not mandatory at its minimum by name", (R(9, "2.0.0", minimum="1.5.0"),), "1.5.0+8", 9),
+    Case("at the minimum by name it is not", (R(9, "2.0.0", minimum="1.5.0"),), "1.5.0+8", 9),
     Case(
-        "a device without a build is compared by the minimum's name",
+        "a device without a build is measured at the minimum's name",
         (R(9, "2.0.0", minimum="1.5.0+7"),),
         "1.4.9",
         9,
@@ -179,7 +177,7 @@ CASES = (
     ),
     # Deadlines.
     Case("after its deadline a release is mandatory", (OVERDUE,), "1.0.0+1", 2, mandatory=True),
-    Case("before its deadline a release is not mandatory", (NOT_YET_DUE,), "1.0.0+1", 2),
+    Case("before its deadline it is not", (NOT_YET_DUE,), "1.0.0+1", 2),
     Case(
         "skipping a release whose deadline has passed does not dodge it",
         (OVERDUE, THREE),
@@ -187,8 +185,10 @@ CASES = (
         3,
         mandatory=True,
     ),
-    Case("a skipped release with a future deadline does not count yet", (NOT_YET_DUE, THREE), "1.0.0+1", 3),
-    Case("a deadline below the device's version does not count", (OVERDUE, THREE), "1.1.0+2", 3),
+    Case(
+        "a skipped release whose deadline lies ahead does not count yet", (NOT_YET_DUE, THREE), "1.0.0+1", 3
+    ),
+    Case("a deadline behind the device does not count", (OVERDUE, THREE), "1.1.0+2", 3),
     Case(
         "a deadline of a halted release does not count",
         (R(2, "1.1.0", mandatory_in=-60, state="halted"), THREE),
@@ -209,7 +209,7 @@ CASES = (
         "not_in_rollout",
     ),
     Case(
-        "a mandatory release is mandatory before its deadline",
+        "what is mandatory already is so before its deadline",
         (R(2, "1.1.0", mandatory=True, mandatory_in=3_600),),
         "1.0.0+1",
         2,
@@ -217,26 +217,26 @@ CASES = (
     ),
     # Critical ranges.
     Case(
-        "a critical range up to a version is mandatory below it",
+        "critical below a version is mandatory below it",
         (R(9, "2.0.0", critical_below="1.5.0+8"),),
         "1.4.0+7",
         9,
         mandatory=True,
     ),
     Case(
-        "a critical range up to a version is not mandatory at it",
+        "critical below a version is not mandatory at it",
         (R(9, "2.0.0", critical_below="1.5.0+8"),),
         "1.5.0+8",
         9,
     ),
     Case(
-        "a critical range up to a version is not mandatory above it",
+        "critical below a version is not mandatory above it",
         (R(9, "2.0.0", critical_below="1.4.0+7"),),
         "1.5.0+8",
         9,
     ),
     Case(
-        "a critical range up to a name is mandatory below it",
+        "critical below a name is mandatory below that name",
         (R(9, "2.0.0", critical_below="1.5.0"),),
         "1.4.9+8",
         9,
@@ -250,8 +250,8 @@ CASES = (
         mandatory=True,
     ),
     Case("a device inside the critical range must update", (CRITICAL,), "1.4.0+7", 9, mandatory=True),
-    Case("a device below the critical range can wait", (CRITICAL,), "1.2.0+4", 9),
-    Case("a device at the end of the critical range can wait", (CRITICAL,), "1.5.0+8", 9),
+    Case("a device below the critical range may wait", (CRITICAL,), "1.2.0+4", 9),
+    Case("a device at the end of the critical range may wait", (CRITICAL,), "1.5.0+8", 9),
     Case(
         "a skipped release that is critical for the device counts",
         (CRITICAL, R(10, "2.1.0")),
@@ -267,12 +267,12 @@ CASES = (
         10,
     ),
     Case(
-        "without a build, the names decide about the critical range", (CRITICAL,), "1.4.0", 9, mandatory=True
+        "without a build the names say who is in the critical range", (CRITICAL,), "1.4.0", 9, mandatory=True
     ),
     # Blocked devices.
     Case("a paused mandatory release blocks", (MUST_PAUSED,), "1.0.0+1", None, "paused", blocked=True),
     Case(
-        "a user-initiated check does not unblock",
+        "asking by hand does not unblock",
         (MUST_PAUSED,),
         "1.0.0+1",
         None,
@@ -289,7 +289,7 @@ CASES = (
         blocked=True,
     ),
     Case(
-        "a paused release before its deadline does not block",
+        "a paused release before its deadline does not",
         (R(2, "1.1.0", mandatory_in=3_600, state="paused"),),
         "1.0.0+1",
         None,
@@ -311,7 +311,7 @@ CASES = (
         "paused",
     ),
     Case(
-        "a paused release blocks below its minimum",
+        "below the minimum of a paused release blocks",
         (R(2, "1.1.0", minimum="1.0.0+1", state="paused"),),
         "0.9.0+0",
         None,
@@ -319,7 +319,7 @@ CASES = (
         blocked=True,
     ),
     Case(
-        "a paused release does not block at its minimum",
+        "at the minimum of a paused release does not",
         (R(2, "1.1.0", minimum="1.0.0+1", state="paused"),),
         "1.0.0+1",
         None,
@@ -342,7 +342,7 @@ CASES = (
     ),
     Case("a halted mandatory release does not block", (MUST_HALTED,), "1.0.0+1", None, "halted"),
     Case(
-        "a paused mandatory release that is closed to the device does not block",
+        "a paused mandatory release out of reach does not block",
         (R(2, "1.1.0", 500, mandatory=True, state="paused"),),
         "1.0.0+1",
         None,
@@ -358,7 +358,7 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a mandatory release that is closed to the device does not block",
+        "a mandatory release out of reach does not block",
         (R(2, "1.1.0", 0, mandatory=True),),
         "1.0.0+1",
         None,
@@ -373,7 +373,7 @@ CASES = (
         "up_to_date",
     ),
     Case(
-        "a device with an offer is not blocked",
+        "with something to offer nothing is blocked",
         (TWO, R(3, "1.2.0", mandatory=True, state="paused")),
         "1.0.0+1",
         2,
@@ -452,20 +452,20 @@ CASES = (
     ),
     # Rolled back and withdrawn.
     Case(
-        "after a roll-back, the previous release is offered again",
+        "after a roll-back the previous release is offered again",
         (ONE, TWO, R(3, "1.2.0", state="rolled_back")),
         "1.0.0+1",
         2,
     ),
     Case(
-        "after a roll-back without a previous release, there is no release",
+        "after a roll-back without a predecessor there is no release",
         (R(2, "1.1.0", state="rolled_back"),),
         "1.0.0+1",
         None,
         "no_release",
     ),
     Case(
-        "a device on a rolled back version is ahead, and its version is not withdrawn",
+        "a device on what was rolled back is ahead and not on a withdrawn version",
         (ONE, R(2, "1.1.0", state="rolled_back")),
         "1.1.0+2",
         None,
@@ -479,7 +479,7 @@ CASES = (
     ),
     Case("a withdrawn release is not offered", (ONE, TWO, R(3, "1.2.0", state="withdrawn")), "1.0.0+1", 2),
     Case(
-        "a device on a withdrawn version is informed",
+        "a device on a withdrawn version is told so",
         (ONE, R(2, "1.1.0", state="withdrawn")),
         "1.1.0+2",
         None,
@@ -487,14 +487,14 @@ CASES = (
         withdrawn=True,
     ),
     Case(
-        "a device on a withdrawn version is informed with its offer",
+        "a device on a withdrawn version is told so with the way out",
         (R(2, "1.1.0", state="withdrawn"), THREE),
         "1.1.0+2",
         3,
         withdrawn=True,
     ),
     Case(
-        "a device on a withdrawn version is informed without any release",
+        "a device on a withdrawn version is told so where nothing stands",
         (R(2, "1.1.0", state="withdrawn"),),
         "1.1.0+2",
         None,
@@ -502,7 +502,7 @@ CASES = (
         withdrawn=True,
     ),
     Case(
-        "a device on a withdrawn version is informed while the app is shut off",
+        "a device on a withdrawn version is told so while the app is shut off",
         (R(2, "1.1.0", state="withdrawn"),),
         "1.1.0+2",
         None,
@@ -511,7 +511,7 @@ CASES = (
         shut_off=(APP,),
     ),
     Case(
-        "a device on another version is not informed", (R(2, "1.1.0", state="withdrawn"), THREE), "1.0.0+1", 3
+        "a device on another version is not told so", (R(2, "1.1.0", state="withdrawn"), THREE), "1.0.0+1", 3
     ),
     Case(
         "a withdrawn version that is released again is not withdrawn",
@@ -521,14 +521,14 @@ CASES = (
         "up_to_date",
     ),
     Case(
-        "a version withdrawn from one channel of two is not withdrawn",
+        "a version that left one channel of two is not withdrawn",
         (R(2, "1.1.0", channel="beta"), R(2, "1.1.0", state="withdrawn")),
         "1.1.0+2",
         None,
         "no_release",
     ),
     Case(
-        "without a build, a withdrawn version is known by its name",
+        "without a build a withdrawn version is known by its name",
         (ONE, R(2, "1.1.0", state="withdrawn")),
         "1.1.0",
         None,
@@ -536,7 +536,7 @@ CASES = (
         withdrawn=True,
     ),
     Case(
-        "the name of a withdrawn version counts only if no other build has it",
+        "a name that another build still has says nothing about a device",
         (R(2, "1.1.0", state="withdrawn"), R(3, "1.1.0")),
         "1.1.0",
         None,
@@ -550,12 +550,12 @@ CASES = (
         "ahead",
     ),
     Case(
-        "a fix for a bad version is mandatory for exactly its devices",
+        "the way out of a bad version is mandatory for exactly its devices",
         FIXED,
         "1.1.0+2",
         3,
         mandatory=True,
         withdrawn=True,
     ),
-    Case("a fix for a bad version is not mandatory for other devices", FIXED, "1.0.0+1", 3),
+    Case("the way out of a bad version leaves the others their time", FIXED, "1.0.0+1", 3),
 )

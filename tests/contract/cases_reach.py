@@ -13,35 +13,35 @@ LEFT, RIGHT = R(2, "1.1.0", 5_000, arm_from=0), R(3, "1.2.0", 5_000, arm_from=5_
 CASES = (
     # Partial rollouts.
     Case(
-        "inside the rollout, the release is offered", (ONE, R(2, "1.1.0", 1_000)), "1.0.0+1", 2, device=EARLY
+        "inside the rollout the release is offered", (ONE, R(2, "1.1.0", 1_000)), "1.0.0+1", 2, device=EARLY
     ),
     Case(
-        "outside the rollout, the release is not offered",
+        "outside the rollout it is not",
         (ONE, R(2, "1.1.0", 1_000)),
         "1.0.0+1",
         None,
         "not_in_rollout",
     ),
     Case(
-        "outside the rollout, the next older full release is offered",
+        "outside the rollout the next older full release is offered",
         (ONE, TWO, R(3, "1.2.0", 1_000)),
         "1.0.0+1",
         2,
     ),
     Case(
-        "outside two rollouts, the full one below is offered",
+        "outside two rollouts the full one below is offered",
         (ONE, R(2, "1.1.0", 500), R(3, "1.2.0", 500)),
         "0.9.0+0",
         1,
     ),
     Case(
-        "outside the newest rollout, the wider one below is offered",
+        "outside the newest rollout the wider one below is offered",
         (ONE, R(2, "1.1.0", 9_000), R(3, "1.2.0", 500)),
         "1.0.0+1",
         2,
     ),
     Case(
-        "a rollout of zero is open to no device",
+        "a rollout of zero is for nobody",
         (ONE, R(2, "1.1.0", 0)),
         "1.0.0+1",
         None,
@@ -49,7 +49,7 @@ CASES = (
         device=FIRST,
     ),
     Case(
-        "a rollout of one basis point is open to the first devices",
+        "a rollout of one basis point has its devices",
         (R(2, "1.1.0", 1),),
         "1.0.0+1",
         2,
@@ -63,9 +63,9 @@ CASES = (
         "not_in_rollout",
         device=LAST,
     ),
-    Case("a full rollout is open to the last devices too", (TWO,), "1.0.0+1", 2, device=LAST),
+    Case("a full rollout has the last devices too", (TWO,), "1.0.0+1", 2, device=LAST),
     Case(
-        "a rollout that ends at a device's bucket leaves it out",
+        "a rollout that ends at a device's number leaves it out",
         (R(2, "1.1.0", 646),),
         "1.0.0+1",
         None,
@@ -73,7 +73,7 @@ CASES = (
         device=EARLY,
     ),
     Case(
-        "a rollout that ends just above a device's bucket includes it",
+        "a rollout that ends just above a device's number has it",
         (R(2, "1.1.0", 647),),
         "1.0.0+1",
         2,
@@ -104,14 +104,14 @@ CASES = (
         "up_to_date",
     ),
     Case(
-        "a user-initiated check bypasses the percentage",
+        "asking by hand passes the percentage",
         (R(2, "1.1.0", 1_000),),
         "1.0.0+1",
         2,
         more=USER_INITIATED,
     ),
     Case(
-        "a user-initiated check bypasses the percentage without an id",
+        "asking by hand passes the percentage without an id",
         (R(2, "1.1.0", 1),),
         "1.0.0+1",
         2,
@@ -119,7 +119,7 @@ CASES = (
         more=USER_INITIATED,
     ),
     Case(
-        "a user-initiated check does not bypass a rollout of zero",
+        "asking by hand does not pass a zero",
         (R(2, "1.1.0", 0),),
         "1.0.0+1",
         None,
@@ -127,7 +127,7 @@ CASES = (
         more=USER_INITIATED,
     ),
     Case(
-        "a user-initiated check when up to date changes nothing",
+        "asking by hand when up to date changes nothing",
         (ONE, TWO),
         "1.1.0+2",
         None,
@@ -143,14 +143,14 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a device in no group is not offered a release for groups",
+        "who is in no group is not",
         (ONE, FOR_TESTERS),
         "1.0.0+1",
         None,
         "not_in_rollout",
     ),
     Case(
-        "a member of another group is not offered it",
+        "a member of another group is not",
         (ONE, FOR_TESTERS),
         "1.0.0+1",
         None,
@@ -158,20 +158,20 @@ CASES = (
         groups=SHOPS,
     ),
     Case(
-        "a member is offered a partial release",
+        "a member is offered what is partly open",
         (R(2, "1.1.0", 1_000, groups=TESTERS),),
         "1.0.0+1",
         2,
         groups=TESTERS,
     ),
     Case(
-        "a device inside the rollout needs no group",
+        "who is inside the rollout needs no group",
         (R(2, "1.1.0", 1_000, groups=TESTERS),),
         "1.0.0+1",
         2,
         device=EARLY,
     ),
-    Case("groups do not narrow a full release", (R(2, "1.1.0", groups=TESTERS),), "1.0.0+1", 2),
+    Case("groups keep nobody out of a full release", (R(2, "1.1.0", groups=TESTERS),), "1.0.0+1", 2),
     Case(
         "one of several groups is enough",
         (R(2, "1.1.0", 0, groups=TESTERS + SHOPS),),
@@ -187,14 +187,14 @@ CASES = (
         groups=TESTERS + SHOPS,
     ),
     Case(
-        "below a release for others, a member gets the one for its group",
+        "below a release for others a member gets the one for it",
         (FOR_TESTERS, R(3, "1.2.0", 0, groups=SHOPS)),
         "1.0.0+1",
         2,
         groups=TESTERS,
     ),
     Case(
-        "a device without an id is in no group",
+        "without an id nobody is in a group",
         (ONE, FOR_TESTERS),
         "1.0.0+1",
         None,
@@ -202,7 +202,7 @@ CASES = (
         device=None,
     ),
     Case(
-        "a user-initiated check does not make a member",
+        "asking by hand does not make a member",
         (FOR_TESTERS,),
         "1.0.0+1",
         None,
@@ -210,7 +210,7 @@ CASES = (
         more=USER_INITIATED,
     ),
     Case(
-        "a pause applies to members too",
+        "a pause holds for members too",
         (R(2, "1.1.0", state="paused", groups=TESTERS),),
         "1.0.0+1",
         None,
@@ -218,7 +218,7 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a halt applies to members too",
+        "a halt holds for members too",
         (R(2, "1.1.0", state="halted", groups=TESTERS),),
         "1.0.0+1",
         None,
@@ -270,7 +270,7 @@ CASES = (
         "not_in_rollout",
     ),
     Case(
-        "outside all arms, the release below is offered",
+        "outside of all arms the release below is offered",
         (ONE, R(2, "1.1.0", 100, arm_from=0), R(3, "1.2.0", 100, arm_from=100)),
         "0.9.0+0",
         1,
@@ -284,7 +284,7 @@ CASES = (
         device=EARLY,
     ),
     Case(
-        "a user-initiated check does not cross into the newer arm",
+        "asking by hand does not cross into the newer arm",
         (LEFT, RIGHT),
         "1.0.0+1",
         2,
@@ -292,7 +292,7 @@ CASES = (
         more=USER_INITIATED,
     ),
     Case(
-        "a user-initiated check does not cross back into the older arm",
+        "asking by hand does not cross back into the older arm",
         (LEFT, RIGHT),
         "1.0.0+1",
         3,
@@ -300,7 +300,7 @@ CASES = (
     ),
     Case("a device without an id is in no arm", (ONE, LEFT, RIGHT), "0.9.0+0", 1, device=None),
     Case(
-        "a user-initiated check without an id is in no arm",
+        "asking by hand without an id brings nobody into an arm",
         (LEFT, RIGHT),
         "1.0.0+1",
         None,
@@ -323,7 +323,7 @@ CASES = (
         3,
     ),
     Case(
-        "a release above an experiment is offered to all devices",
+        "a release above an experiment goes to everybody",
         (LEFT, RIGHT, R(4, "1.3.0")),
         "1.0.0+1",
         4,
@@ -333,16 +333,16 @@ CASES = (
     Case("a paused release is not offered", (PAUSED,), "1.0.0+1", None, "paused"),
     Case("a halted release is not offered", (HALTED,), "1.0.0+1", None, "halted"),
     Case(
-        "below a paused release, the older one is offered", (TWO, R(3, "1.2.0", state="paused")), "1.0.0+1", 2
+        "below a paused release the older one is offered", (TWO, R(3, "1.2.0", state="paused")), "1.0.0+1", 2
     ),
     Case(
-        "below a halted release, the older one is offered", (TWO, R(3, "1.2.0", state="halted")), "1.0.0+1", 2
+        "below a halted release the older one is offered", (TWO, R(3, "1.2.0", state="halted")), "1.0.0+1", 2
     ),
-    Case("a device on the paused release is up to date", (ONE, PAUSED), "1.1.0+2", None, "up_to_date"),
-    Case("a device on the halted release is up to date", (ONE, HALTED), "1.1.0+2", None, "up_to_date"),
+    Case("a device on the paused release is left in peace", (ONE, PAUSED), "1.1.0+2", None, "up_to_date"),
+    Case("a device on the halted release is left in peace", (ONE, HALTED), "1.1.0+2", None, "up_to_date"),
     Case("a device on the halted release gets the newer one", (HALTED, THREE), "1.1.0+2", 3),
     Case(
-        "a pause applies inside the rollout",
+        "a pause holds inside the rollout",
         (R(2, "1.1.0", 1_000, state="paused"),),
         "1.0.0+1",
         None,
@@ -364,14 +364,14 @@ CASES = (
         "paused",
     ),
     Case(
-        "the newest obstacle is the reason, whatever it is",
+        "the newest obstacle is the reason, whichever it is",
         (PAUSED, R(3, "1.2.0", 0)),
         "1.0.0+1",
         None,
         "not_in_rollout",
     ),
     Case(
-        "a user-initiated check does not bypass a pause",
+        "asking by hand does not pass a pause",
         (PAUSED,),
         "1.0.0+1",
         None,
@@ -379,7 +379,7 @@ CASES = (
         more=USER_INITIATED,
     ),
     Case(
-        "a user-initiated check does not bypass a halt",
+        "asking by hand does not pass a halt",
         (HALTED,),
         "1.0.0+1",
         None,
@@ -387,7 +387,7 @@ CASES = (
         more=USER_INITIATED,
     ),
     Case(
-        "a user-initiated check gets the older release below a pause",
+        "asking by hand gets the older one below a pause",
         (R(2, "1.1.0", 500), R(3, "1.2.0", state="paused")),
         "1.0.0+1",
         2,
@@ -395,14 +395,14 @@ CASES = (
     ),
     # Scheduled.
     Case(
-        "a release that has not started does not count",
+        "a release that has not started is as if it were not there",
         (R(2, "1.1.0", starts_in=60),),
         "1.0.0+1",
         None,
         "no_release",
     ),
     Case(
-        "below a scheduled release, the current one is offered",
+        "below a scheduled release the present one is offered",
         (TWO, R(3, "1.2.0", starts_in=60)),
         "1.0.0+1",
         2,
@@ -415,7 +415,7 @@ CASES = (
         "ahead",
     ),
     Case(
-        "a member waits for the start too",
+        "a member waits for the start as well",
         (R(2, "1.1.0", starts_in=60, groups=TESTERS),),
         "1.0.0+1",
         None,
@@ -423,7 +423,7 @@ CASES = (
         groups=TESTERS,
     ),
     Case(
-        "a user-initiated check does not bypass the start",
+        "asking by hand does not hasten the start",
         (TWO, R(3, "1.2.0", starts_in=60)),
         "1.1.0+2",
         None,
