@@ -38,14 +38,7 @@ def create(
     unusable name or lifetime, and `Forbidden` for a role above the owner's.
     """
     name = name.strip()
-    if not 1 <= len(name) <= 80:
-        raise Invalid(
-            "bad_name", "A token needs a name of 1 to 80 characters that says what uses it.", field="name"
-        )
-    if lifetime_days is not None and not 1 <= lifetime_days <= 3650:
-        raise Invalid("bad_lifetime", "A token lives 1 to 3650 days.", field="lifetime_days")
-    if lower_of(role, Role(user.role)) is not role:
-        raise Forbidden("role_too_high", "A token can't be trusted with more than its owner.")
+    _demand_allowed(name, lifetime_days, role, user)
     secret = secret or PREFIX + secrets.token_urlsafe(32)
     token = ApiToken(
         name=name,
@@ -121,6 +114,18 @@ def visible_to(session: Session, user: User) -> Sequence[ApiToken]:
     if not may(Role(user.role), Access.ADMIN):
         query = query.where(ApiToken.user_id == user.id)
     return session.scalars(query).all()
+
+
+def _demand_allowed(name: str, lifetime_days: int | None, role: Role, user: User) -> None:
+    """Raise `Invalid` or `Forbidden` for a token that cannot be created."""
+    if not 1 <= len(name) <= 80:
+        raise Invalid(
+            "bad_name", "A token needs a name of 1 to 80 characters that says what uses it.", field="name"
+        )
+    if lifetime_days is not None and not 1 <= lifetime_days <= 3650:
+        raise Invalid("bad_lifetime", "A token lives 1 to 3650 days.", field="lifetime_days")
+    if lower_of(role, Role(user.role)) is not role:
+        raise Forbidden("role_too_high", "A token can't be trusted with more than its owner.")
 
 
 def _hash(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""The doors that HTTP comes through."""
+"""The doors for HTTP: what surrounds requests, and all blueprints."""
 
 from __future__ import annotations
 
@@ -101,7 +101,10 @@ _PAGES = (
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Register every route and what surrounds it. The order of the checks: how much they send, who calls, then the view."""
+    """Register all routes and what surrounds them.
+
+    Checks run in this order: size, caller, view.
+    """
     app.config.update(
         SESSION_COOKIE_NAME="ota_session",
         SESSION_COOKIE_HTTPONLY=True,

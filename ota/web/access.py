@@ -1,4 +1,4 @@
-"""Who is calling, and may they? Every route declares what it demands; one that doesn't is closed."""
+"""Access control: who calls, and what the role allows. A route that declares no access is closed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ login_manager = LoginManager()
 
 
 class Caller(Enum):
-    """How the caller of a route shows who they are."""
+    """How the caller of a route is identified."""
 
     ANYONE = "anyone"
     TOKEN = "token"  # noqa: S105  Not a secret: Authorization: Bearer.
@@ -34,13 +34,14 @@ class Caller(Enum):
 
 
 class LoginNeeded(Unauthenticated):
-    """A page for people who are logged in was asked for by somebody who isn't."""
+    """A page that needs a login was requested without one."""
 
 
 class PagesOnlySessions(SecureCookieSessionInterface):
-    """Cookies are for pages: answers to devices and programs neither set one nor vary by one."""
+    """Sets cookies on pages only: answers to devices and programs neither set one nor vary by one."""
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Save the session, unless the route is for devices or programs."""
         view = app.view_functions.get(request.endpoint or "")
         _, caller = getattr(view, "__access__", (None, Caller.SESSION))
         if caller is Caller.SESSION:
@@ -48,7 +49,7 @@ class PagesOnlySessions(SecureCookieSessionInterface):
 
 
 def declare(access: Access, caller: Caller) -> Callable[[View], View]:
-    """Mark a view with what it demands."""
+    """Mark a view with the access that it requires."""
 
     def mark(view: View) -> View:
         view.__access__ = (access, caller)  # type: ignore[attr-defined]
@@ -58,14 +59,14 @@ def declare(access: Access, caller: Caller) -> Callable[[View], View]:
 
 
 def page(access: Access) -> Callable[[View], View]:
-    """Mark a view as a page of the admin; forged forms are refused."""
+    """Mark a view as a page for people who are logged in. Forged forms are refused."""
     return declare(access, Caller.SESSION)
 
 
 def init_app(app: Flask) -> None:
     """Check every request before its view runs."""
-    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # Checked below, after it is known who calls.
-    app.config["WTF_CSRF_TIME_LIMIT"] = None  # Bound to the session; a page may stay open over lunch.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False  # Checked below, once the caller is known.
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # Bound to the session, so that a page can stay open for hours.
     app.session_interface = PagesOnlySessions()
     csrf.init_app(app)
     login_manager.init_app(app)
@@ -75,11 +76,11 @@ def init_app(app: Flask) -> None:
 
 
 def authorize() -> None:
-    """Deny by default. Raises `Unauthenticated` or `Forbidden`; sets the actor for the view."""
+    """Deny by default, and set the actor for the view. Raises `Unauthenticated` or `Forbidden`."""
     if "\0" in request.path or any("\0" in value for values in request.args.listvalues() for value in values):
         raise NotFound("not_found", "There is nothing at this address.")
     if request.endpoint is None:
-        return  # No route: the 404 that follows needs nobody's permission.
+        return  # No route: the 404 that follows needs no permission.
     view = current_app.view_functions[request.endpoint]
     declared = cast("tuple[Access, Caller] | None", getattr(view, "__access__", None))
     if declared is None:
@@ -87,14 +88,14 @@ def authorize() -> None:
     access, caller = declared
     if caller is Caller.TOKEN:
         _by_token(access)
-        # The body may take minutes to arrive; no connection of the database waits for it.
+        # The body can take minutes to arrive: hold no database connection meanwhile.
         reader().rollback()
     elif caller is Caller.SESSION:
         _by_session(access)
 
 
 def actor() -> Actor:
-    """Who acts in this request."""
+    """Return the author of this request's acts."""
     return cast(Actor, g.actor)
 
 

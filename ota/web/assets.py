@@ -14,14 +14,14 @@ from ota.config import ROOT
 
 
 def icon(name: str) -> Markup:
-    """An icon of the sprite, for decoration: the words beside it say the same."""
+    """Return an icon of the sprite. It is decoration: the words next to it have the same meaning."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
         asset("vendor/lucide/sprite.svg"), name
     )
 
 
 def asset(name: str) -> str:
-    """The address of a static file, with its digest so that browsers may keep it for a year."""
+    """Return the address of a static file, with its digest, so that browsers can cache it for a year."""
     return url_for("static", filename=name, v=_digest(ROOT / "static" / name))
 
 
@@ -31,7 +31,7 @@ def _digest(path: Path) -> str:
 
 
 def qr_code(text: str) -> Markup:
-    """A QR code as an inline SVG of paths alone, dark on light in both colour schemes: cameras want it so."""
+    """Return a QR code as inline SVG. It is dark on light in both color schemes, as cameras need."""
     drawing = segno.make_qr(text, error="m").svg_inline(
         omitsize=True, border=4, dark="#000", light="#fff", svgclass=None, lineclass=None
     )

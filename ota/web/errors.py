@@ -1,4 +1,4 @@
-"""Turning failures into answers: JSON for programs, a fragment for HTMX, a page for people. Never a stack trace."""
+"""Error handlers: JSON for programs, a fragment for HTMX, a page for people. Never a stack trace."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _HTTP_CODES = {
 
 
 def init_app(app: Flask) -> None:
-    """Catch everything."""
+    """Register handlers for all errors."""
     app.register_error_handler(OtaError, _on_ota_error)
     app.register_error_handler(CSRFError, _on_forged_form)
     app.register_error_handler(RequestEntityTooLarge, _on_too_large)
@@ -63,17 +63,20 @@ def init_app(app: Flask) -> None:
 
 
 def status_of(error: OtaError) -> int:
-    """The HTTP status that an error means."""
+    """Return the HTTP status of an error."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
 
 
 def is_for_programs() -> bool:
-    """Does the caller expect JSON?"""
+    """Return whether the caller expects JSON."""
     return request.path.startswith(("/api/", "/downloads/")) or request.path == "/openapi.json"
 
 
 def present(error: OtaError, status: int) -> Response:
-    """The error in the form that this caller understands. Rendering it asks the database nothing: it may be the culprit."""
+    """Return the error in the form for this caller.
+
+    Rendering it uses no database, because that can be the cause.
+    """
     g.is_failing = True
     g._login_user = login_manager.anonymous_user()
     if is_for_programs():
@@ -81,7 +84,7 @@ def present(error: OtaError, status: int) -> Response:
     db.session.rollback()
     if request.headers.get("HX-Request") == "true":
         response = make_response(render_template("frame/_problem.html", error=error), status)
-        # Swapped into the place for messages, wherever the request came from; see static/js/app.js.
+        # Swapped into the area for messages, wherever the request came from; see static/js/app.js.
         response.headers["HX-Retarget"] = "#messages"
         response.headers["HX-Reswap"] = "innerHTML"
         return response
@@ -118,7 +121,10 @@ def _to_login() -> ResponseReturnValue:
 
 
 def _on_forged_form(error: CSRFError) -> ResponseReturnValue:
-    sentence = "This form is out of date or was not made by this server, so nothing was changed. Reload the page and send it again."
+    sentence = (
+        "This form is out of date or was not made by this server, so nothing was changed. "
+        "Reload the page and send it again."
+    )
     return present(OtaError("csrf", sentence), 400)
 
 
@@ -139,8 +145,8 @@ def _on_http_exception(error: HTTPException) -> ResponseReturnValue:
 
 
 def _on_unstorable(error: DataError) -> ResponseReturnValue:
-    # PostgreSQL holds no NUL and no number above its column's: whatever asks for one asks for something that isn't there.
-    log.info("the database can't hold what was sent: %s", error.orig)
+    # PostgreSQL stores no NUL and no number beyond its column's range.
+    log.info("the database cannot store the input: %s", error.orig)
     return present(
         OtaError(
             "invalid_text",
@@ -180,7 +186,7 @@ def _on_database_away(error: SQLAlchemyError) -> ResponseReturnValue:
 
 
 def _on_bug(error: Exception) -> ResponseReturnValue:
-    log.exception("unexpected failure in %s %s", request.method, request.path)
+    log.exception("unexpected error in %s %s", request.method, request.path)
     return present(
         OtaError("internal_error", "Something failed on the server; its log says what. Nothing was changed."),
         500,

@@ -1,4 +1,4 @@
-"""How templates show sizes, times and states."""
+"""Sizes, times and states in templates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ota.web.words import ahead
 
 
 def size(count: int | None) -> Markup:
-    """24.8 MB, with the exact bytes on hover."""
+    """Return a size such as 24.8 MB, with the exact bytes on hover."""
     if count is None:
         return Markup('<span class="quiet">unknown</span>')
     value, unit = float(count), "B"
@@ -29,7 +29,7 @@ def size(count: int | None) -> Markup:
 
 
 def moment(when: datetime | None) -> Markup:
-    """A time that the browser shows as "3 h ago", with the exact moment in the viewer's zone on hover."""
+    """Return a time that browsers show as "3 h ago", with the exact time in the local zone on hover."""
     if when is None:
         return Markup('<span class="quiet">never</span>')
     exact = when.astimezone(UTC)
@@ -41,11 +41,12 @@ def moment(when: datetime | None) -> Markup:
 
 
 def is_past(when: datetime) -> bool:
+    """Return whether the time has come."""
     return when <= utcnow()
 
 
 def day(when: datetime) -> str:
-    """3 March 2026, in UTC, for pages that run no script."""
+    """Return a date such as 3 March 2026, in UTC, for pages without scripts."""
     return f"{when.day} {when:%B %Y}"
 
 
@@ -59,52 +60,59 @@ def _ago(seconds: float) -> str:
 
 
 def percent(basis_points: int) -> str:
-    """10 % from 1000 basis points."""
+    """Return 10 % for 1000 basis points."""
     return f"{basis_points / 100:g} %"
 
 
 def short_digest(digest: str | None) -> str:
+    """Return the beginning and the end of a digest."""
     return f"{digest[:10]}…{digest[-4:]}" if digest else ""
 
 
 def platform_label(platform: str) -> str:
+    """Return the platform's name for people."""
     return Platform(platform).label
 
 
 def pill(label: str, tone: str) -> Markup:
-    """A state in a word and a colour; tones: good, busy, warn, bad, quiet."""
+    """Return a state as a word with a color. Tones: good, busy, warn, bad, quiet."""
     return Markup('<span class="pill pill-{}">{}</span>').format(tone, label)
 
 
 def release_pill(release: Release) -> Markup:
+    """Return the state of a release."""
     state = ReleaseState(release.state)
-    if state is ReleaseState.ACTIVE and release.starts_at > utcnow():
-        return pill("scheduled", "busy")
-    if state is ReleaseState.ACTIVE and (release.channel.is_shut_off or release.channel.app.is_shut_off):
-        return pill(
-            "shut off" if release.rollout == FULL else f"shut off ({percent(release.rollout)})", "bad"
-        )
     if state is ReleaseState.ACTIVE:
-        return pill("live" if release.rollout == FULL else f"live {percent(release.rollout)}", "good")
+        return _active_pill(release)
     tone = {ReleaseState.PAUSED: "warn", ReleaseState.HALTED: "bad"}.get(state, "quiet")
     return pill(state.value.replace("_", " "), tone)
 
 
-def version_pill(version: Version, offered: Collection[Release] | None = None) -> Markup:
-    """The state of the newest release that stands, else how the last one ended.
+def _active_pill(release: Release) -> Markup:
+    is_full, share = release.rollout == FULL, percent(release.rollout)
+    if release.starts_at > utcnow():
+        return pill("scheduled", "busy")
+    if release.channel.is_shut_off or release.channel.app.is_shut_off:
+        return pill("shut off" if is_full else f"shut off ({share})", "bad")
+    return pill("live" if is_full else f"live {share}", "good")
 
-    Where it is known what devices can still be ``offered``, a release that none of them reaches is superseded.
+
+def version_pill(version: Version, offered: Collection[Release] | None = None) -> Markup:
+    """Return the state of the version's newest live release, or the end of its last one.
+
+    ``offered``: the releases that devices can still be offered. A version without one of them is superseded.
     """
-    standing = next((release for release in version.releases if release.is_live), None)
-    if standing is not None:
-        is_reached = offered is None or any(release.version_id == version.id for release in offered)
-        return release_pill(standing) if is_reached else pill("superseded", "quiet")
+    live = next((release for release in version.releases if release.is_live), None)
+    if live is not None:
+        is_offered = offered is None or any(release.version_id == version.id for release in offered)
+        return release_pill(live) if is_offered else pill("superseded", "quiet")
     if version.withdrawn_at is not None:
         return pill("withdrawn", "quiet")
     return release_pill(version.releases[0]) if version.releases else pill("inactive", "quiet")
 
 
 def upload_pill(upload: Upload) -> Markup:
+    """Return the status of an upload."""
     tone = {"received": "busy", "processing": "busy", "ready": "good", "rejected": "bad"}[upload.status]
     return pill(upload.status, tone)
 

@@ -1,4 +1,7 @@
-"""What the forms of the admin read. The rules live in the services; here is only what a form needs to be a form."""
+"""Forms that several pages share, and fields.
+
+They check only what a form must; the rules are in the verbs.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,16 @@ _PLATFORMS = [SelectChoice(platform.value, platform.label) for platform in Platf
 
 
 class Form(FlaskForm):  # type: ignore[misc]
-    """What all forms share: the character NUL, which databases refuse, is dropped from what is typed. Several may stand on one page."""
+    """Base of all forms.
+
+    Removes the character NUL, which databases refuse. Several forms can be on one page.
+    """
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         if "csrf_token" in self:
-            self.csrf_token.render_kw = {
-                "id": False
-            }  # Each form has one, and an id may stand once on a page.
+            # Each form has a token, and an id can occur only once on a page.
+            self.csrf_token.render_kw = {"id": False}
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def bind_field(self, form: Any, unbound_field: Any, options: Any) -> Any:
@@ -53,18 +58,21 @@ class Form(FlaskForm):  # type: ignore[misc]
 
 
 class Between(NumberRange):  # type: ignore[misc]
-    """A range that numbers of any length can be held against: the library's own fails on one that is no float."""
+    """A range for numbers of any length.
+
+    The library's own fails on numbers that are too large for a float.
+    """
 
     def __call__(self, form: Any, field: Field) -> None:
         if field.data is None and field.errors:
-            return  # Not a number: that is said already.
+            return  # Not a number, which is an error of the field already.
         if field.data is not None and abs(field.data) > self.max:
             raise ValidationError(self.message)
         super().__call__(form, field)
 
 
 class Number(DecimalField):  # type: ignore[misc]
-    """A number with a point or a comma; nothing typed is None, and so is what is no finite number."""
+    """A number with a point or a comma. None for an empty field, and for a number that is not finite."""
 
     data: Any
 
@@ -82,7 +90,7 @@ class Number(DecimalField):  # type: ignore[misc]
 
 
 class Percent(Number):
-    """A share of devices in percent, which the server counts in hundredths. What its range is, each form says."""
+    """A share of devices in percent, stored in hundredths. Each form has its own range."""
 
     def post_validate(self, form: Any, validation_stopped: bool) -> None:
         is_share = (
@@ -184,7 +192,7 @@ class RolloutForm(Form):
 
     def validate_rollout(self, field: Field) -> None:
         if field.data is None:
-            return  # Not a number: that is said already.
+            return  # Not a number, which is an error of the field already.
         if not 0 <= field.data <= 100:
             raise ValidationError("Expected 0 to 100 percent.")
 
@@ -211,19 +219,19 @@ class TokenForm(Form):
 
 
 def without_nul(value: Any) -> Any:
-    """A typed text without NUL; anything else as it is."""
+    """Return a text without NUL, and any other value unchanged."""
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
 def seen_revision(form: Any) -> int | None:
-    """The revision that the form was made from; None when it is missing or not a number."""
+    """Return the revision that the form was made from, or None if it is missing or not a number."""
     sent = form.revision.raw_data
     text = sent[0] if sent else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def show_error(form: Any, error: OtaError) -> None:
-    """Show a verb's error next to the field it is about, or above the form."""
+    """Show a verb's error next to its field, or above the form if it has none."""
     if error.field in form and error.field != "csrf_token":
         form[error.field].errors = [*form[error.field].errors, error.sentence]
     else:

@@ -1,4 +1,4 @@
-"""The frame around every page: what it shows, and whether the whole page or a fragment is answered."""
+"""The frame around every page: its content, and the choice between a whole page and a fragment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ota.web.views import public_url
 
 
 def render_page(page: str, fragment: str | None = None, **context: Any) -> str:
-    """The page, or only its fragment when HTMX asked for that."""
+    """Return the page, or only its fragment if HTMX requested that."""
     wants_fragment = (
         request.headers.get("HX-Request") == "true"
         and request.headers.get("HX-History-Restore-Request") != "true"
@@ -28,11 +28,12 @@ def render_page(page: str, fragment: str | None = None, **context: Any) -> str:
 
 
 def start_of_page() -> int:
-    """Where the asked page of a list begins; the first one for nonsense."""
+    """Return the offset of the requested page of a list, and 0 for an invalid one."""
     return min(max(0, request.args.get("start", 0, type=int)), 10**6)
 
 
 def page_context() -> dict[str, Any]:
+    """Return the variables of the frame, for every template."""
     if g.get("is_failing") or not current_user.is_authenticated:
         return {"can_publish": False, "is_admin": False, "all_apps": [], "current_app_": None}
     role, known = Role(current_user.role), apps.everything(reader())
@@ -49,7 +50,7 @@ def page_context() -> dict[str, Any]:
 
 
 def _current_app(known: Sequence[App]) -> App | None:
-    # On pages about no app the navigation stays with the one that was looked at last.
+    # On pages without an app, the navigation stays with the app that was in view last.
     in_view: App | None = g.get("app_in_view")
     if in_view is not None:
         session["app"] = in_view.slug

@@ -1,4 +1,4 @@
-"""The app whose pages are open."""
+"""The app that the current page is about."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ota.models import App
 
 
 def app_in_view(slug: str) -> App:
-    """The app of this page; the frame shows it as chosen. Raises `NotFound`."""
+    """Return the app of this page, which the frame then shows as chosen. Raises `NotFound`."""
     g.app_in_view = apps.find(reader(), slug)
     found: App = g.app_in_view
     return found

@@ -1,5 +1,4 @@
-"""How often one address may try to log in or to open a share link, how often one account or link may be tried, how much an address may
-report, and how many of its checks are counted."""
+"""Rate limits: login attempts, tries of share links, reports, and the update checks that are counted."""
 
 from __future__ import annotations
 
@@ -23,9 +22,9 @@ _MOST_ADDRESSES = 50_000
 
 
 class LoginLimits:
-    """Counts tries per address and per account, in Redis where there is one, so that all web processes share the count.
+    """Counts tries per address and per account. With Redis all web processes share the count.
 
-    While Redis does not answer, each process counts for itself: nobody is locked out and nobody is let through.
+    If Redis does not answer, each process counts on its own: logins go on, and they stay limited.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -34,19 +33,22 @@ class LoginLimits:
         self._shared = FixedWindowRateLimiter(_redis(settings.redis_url)) if settings.redis_url else None
 
     def check(self, address: str, account: str, *, kind: str) -> None:
-        """Raises `TooMany` when the address or the account had too many tries already; counts nothing."""
+        """Raise `TooMany` if the address or the account has used up its tries. Count nothing."""
         limiter = self._own if self._shared is None else self._shared
         for key in _keys(address, account):
             try:
                 is_open = all(limiter.test(item, kind, key) for item in self._items)
-            except Exception as error:  # Whatever Redis fails with: nobody is locked out because of it.
+            except Exception as error:  # Whatever the error of Redis is, it locks out nobody.
                 log.warning("Redis does not count tries, this process does: %s", error)
                 is_open = all(self._own.test(item, kind, key) for item in self._items)
             if not is_open:
                 raise _too_many()
 
     def note_try(self, address: str, account: str, *, kind: str = "login") -> None:
-        """Count one try. Raises `TooMany` when the address or the account had too many. Each ``kind`` is counted by itself."""
+        """Count one try of this ``kind``.
+
+        Raises `TooMany` if the address or the account has used up its tries.
+        """
         for key in _keys(address, account):
             for item in self._items:
                 if not self._hit(item, kind, key):
@@ -56,20 +58,23 @@ class LoginLimits:
         if self._shared is not None:
             try:
                 return self._shared.hit(item, kind, key)
-            except Exception as error:  # Whatever Redis fails with: the login must not fail with it.
+            except Exception as error:  # Whatever the error of Redis is, the login goes on.
                 log.warning("Redis does not count logins, this process does: %s", error)
         return self._own.hit(item, kind, key)
 
 
 class ReportLimits:
-    """Counts what each address reports, so that nobody can forge a fleet's worth of events. Each web process counts for itself."""
+    """Limits reports per address, so that no caller can forge the events of a fleet.
+
+    Counted per web process.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._items: list[RateLimitItem] = parse_many(settings.report_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     def note(self, address: str, reports: int) -> None:
-        """Count so many reports. Raises `TooMany` when the address has sent too many."""
+        """Count a number of reports. Raises `TooMany` if the address has sent too many."""
         if not all(
             self._limiter.hit(item, "report", place_of(address), cost=reports) for item in self._items
         ):
@@ -79,9 +84,11 @@ class ReportLimits:
 
 
 class CheckLimit:
-    """How many checks of one address are counted. Nobody is refused an answer: an office full of devices has one address.
+    """Limits the update checks per address that are counted.
 
-    Each web process counts for itself, in windows that begin with the first check after the last one's end.
+    All are answered, since many devices can share one.
+
+    Counted per web process, in windows that begin with the first check after the end of the last window.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -91,7 +98,10 @@ class CheckLimit:
         self._ends = 0.0
 
     def counts(self, address: str) -> bool:
-        """Is one more check of this address counted? Asked for each check: one look into a table."""
+        """Return whether one more check of this address is counted.
+
+        Called for each check, so it must be cheap.
+        """
         if ":" in address:
             address = place_of(address)
         now = time.monotonic()
@@ -114,7 +124,7 @@ class CheckLimit:
 
 @lru_cache(maxsize=10_000)
 def place_of(address: str) -> str:
-    """What is counted as one address: with IPv6 the network of 64 bits, of which a caller has all addresses."""
+    """Return the unit that counts as one address: for IPv6 its /64 network, which one caller owns."""
     try:
         found = IPv6Address(address.partition("%")[0])
     except ValueError:
@@ -123,7 +133,7 @@ def place_of(address: str) -> str:
 
 
 def report_limits() -> ReportLimits:
-    """Those of this web process."""
+    """Return the report limits of this web process."""
     return part(ReportLimits)
 
 
@@ -136,7 +146,7 @@ def _too_many() -> TooMany:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Make the counters of this application."""
+    """Create the counters of this application."""
     add_part(app, LoginLimits, LoginLimits(settings))
     add_part(app, ReportLimits, ReportLimits(settings))
 

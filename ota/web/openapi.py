@@ -1,8 +1,9 @@
-"""`/openapi.json` and `/docs`: made from the same declarations that parse the requests."""
+"""`/openapi.json` and `/docs`, generated from the declarations that parse the requests."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,25 +24,25 @@ _FORMER_NAMES = {
     "DeviceView": "ota.web.device_schemas.DeviceView",
     "KnownDeviceView": "ota.web.explain_schemas.DeviceView",
 }
-"""Two shapes once had one class name, so the document named them by their modules. The names are part of the API."""
+"""Names of two shapes in the document. Both classes once had the same name; the names are part of the API."""
 _ERRORS = {
-    "400": "Something sent can't be used; the message says what was expected.",
+    "400": "The input cannot be used. The message states what was expected.",
     "401": "No usable token.",
-    "403": "The token's role may not do this.",
-    "404": "There is no such thing.",
-    "409": "Somebody was faster, or the state does not allow it; `current` holds the present state.",
+    "403": "The token's role does not allow this.",
+    "404": "Not found.",
+    "409": "The thing changed meanwhile, or its state does not allow the act. `current` is its state.",
     "413": "More bytes than allowed.",
     "429": "Too many requests.",
 }
 _DOWNLOAD: dict[str, Any] = {
     "tags": [DEVICES],
     "summary": "Download a version",
-    "description": "The address is the `download_url` of an answer. Ranges and If-Range resume a broken download.",
+    "description": "The address is the `download_url` of an answer. Range and If-Range resume a download.",
     "operationId": "download",
     "security": [],
     "responses": {
         "200": {"description": "The file.", "content": {"application/vnd.android.package-archive": {}}},
-        "206": {"description": "The asked part of the file."},
+        "206": {"description": "The requested part of the file."},
         "404": {"description": "There is no such file."},
         "410": {"description": "The version was withdrawn."},
         "416": {"description": "The range lies outside the file."},
@@ -52,34 +53,21 @@ _DOWNLOAD: dict[str, Any] = {
 @blueprint.get("/openapi.json")
 @declare(Access.PUBLIC, Caller.ANYONE)
 def document() -> Response:
-    """The description of the API, as OpenAPI 3.1."""
+    """Return the description of the API, as OpenAPI 3.1."""
     return jsonify(describe(current_app))
 
 
 @blueprint.get("/docs")
 @declare(Access.PUBLIC, Caller.ANYONE)
 def docs() -> str:
-    """The description to read and to try, with every file served from here."""
+    """Show the interactive documentation. All its files come from this server."""
     return render_template("frame/docs.html")
 
 
 def describe(app: Flask) -> dict[str, Any]:
-    """Every declared operation of the application."""
+    """Return the OpenAPI document of all declared operations of the application."""
     operations = [(rule, spec) for rule in app.url_map.iter_rules() if (spec := _spec(app, rule))]
-    shapes = [
-        shape
-        for _, spec in operations
-        for shape in (spec.answer, spec.body, *spec.parts)
-        if shape is not None
-    ]
-    _, components = msgspec.json.schema_components([*shapes, ErrorAnswer], ref_template=_REF)
-    paths: dict[str, Any] = {}
-    for rule, spec in operations:
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            view = app.view_functions[rule.endpoint]
-            paths.setdefault(_path(rule), {})[method.lower()] = _operation(rule, spec, view.__doc__ or "")
-    for rule in app.url_map.iter_rules("downloads.download"):
-        paths[_path(rule)] = {"get": {**_DOWNLOAD, "parameters": _path_parameters(rule)}}
+    token = {"type": "http", "scheme": "bearer", "description": "An API token, created on the page Tokens."}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,22 +77,30 @@ def describe(app: Flask) -> dict[str, Any]:
         },
         "servers": [{"url": public_url()}],
         "tags": [{"name": DEVICES}, {"name": MANAGING}, {"name": SYSTEM}],
-        "paths": dict(sorted(paths.items())),
-        "components": {
-            "schemas": _with_former_names(components),
-            "securitySchemes": {
-                "token": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An API token made in the admin.",
-                }
-            },
-        },
+        "paths": _paths(app, operations),
+        "components": {"schemas": _schemas(operations), "securitySchemes": {"token": token}},
     }
 
 
+def _paths(app: Flask, operations: Sequence[tuple[Rule, Operation]]) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for rule, spec in operations:
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            view = app.view_functions[rule.endpoint]
+            paths.setdefault(_path(rule), {})[method.lower()] = _operation(rule, spec, view.__doc__ or "")
+    for rule in app.url_map.iter_rules("downloads.download"):
+        paths[_path(rule)] = {"get": {**_DOWNLOAD, "parameters": _path_parameters(rule)}}
+    return dict(sorted(paths.items()))
+
+
+def _schemas(operations: Sequence[tuple[Rule, Operation]]) -> dict[str, Any]:
+    shapes = [shape for _, spec in operations for shape in (spec.answer, spec.body, *spec.parts) if shape]
+    _, components = msgspec.json.schema_components([*shapes, ErrorAnswer], ref_template=_REF)
+    return _with_former_names(components)
+
+
 def _with_former_names(components: dict[str, Any]) -> dict[str, Any]:
-    """The shapes as JSON values, under the names that generated clients know."""
+    """Return the shapes as JSON values, under the names that generated clients use."""
     text = msgspec.json.encode(components).decode()  # Defaults that are tuples become arrays.
     for name, former in _FORMER_NAMES.items():
         text = text.replace(f'"{_REF.format(name=name)}"', f'"{_REF.format(name=former)}"')

@@ -1,4 +1,4 @@
-"""Declaring a JSON operation: who may call it, what it reads, what it answers. `/openapi.json` is made from it too."""
+"""Declarations of JSON operations: access, inputs, answer. `/openapi.json` is generated from them too."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _HINTS = {
 
 
 class WrongMediaType(Invalid):
-    """The body is not what its operation reads."""
+    """The body has another media type than its operation accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What is known about one JSON operation."""
+    """Declaration of one JSON operation."""
 
     access: Access
     summary: str
@@ -52,23 +52,24 @@ class Operation:
     query: type[msgspec.Struct] | None = None
     form: type[msgspec.Struct] | None = None
     parts: tuple[type[msgspec.Struct], ...] = ()
-    """Shapes inside of it that are read later."""
+    """Shapes inside the body that are parsed later."""
 
     is_body_optional: bool = False
     operation_id: str = ""
-    """Id in the OpenAPI document, from which generated clients name their methods. Default: made from the endpoint."""
+    """Id in the OpenAPI document, which names methods of generated clients. Default: from the endpoint."""
 
     is_raw: bool = False
-    """The view gets the body's bytes as ``raw`` and answers bytes: its shapes are only for the document."""
+    """The view gets the body as bytes (``raw``) and returns bytes. Its shapes are only for the document."""
 
     most_bytes: int = MAX_BODY_BYTES
-    """The largest body."""
+    """Largest body, in bytes."""
 
     when_too_large: str = _WHEN_TOO_LARGE
-    """What somebody can do who sent a larger one."""
+    """Advice for callers who sent a larger body."""
 
     @property
     def caller(self) -> Caller:
+        """How the caller is identified: by a token, unless the operation is public."""
         return Caller.ANYONE if self.access is Access.PUBLIC else Caller.TOKEN
 
 
@@ -80,7 +81,7 @@ def act(
     tag: str = MANAGING,
     operation_id: str = "",
 ) -> Operation:
-    """Declare an act of a publisher on something that exists. Its body may be left out."""
+    """Declare an act of a publisher on an existing thing. Its body is optional."""
     return Operation(
         access=Access.PUBLISH,
         summary=summary,
@@ -93,9 +94,9 @@ def act(
 
 
 def operation(spec: Operation) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Make a view of a function. It gets ``body``, ``query`` or ``fields`` parsed, and answers a struct.
+    """Make a view of a function that gets parsed ``body``, ``query`` or ``fields`` and returns a struct.
 
-    Answering ``(struct, status)`` overrides the declared status.
+    Returning ``(struct, status)`` overrides the declared status.
     """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Response]:
@@ -112,7 +113,7 @@ def operation(spec: Operation) -> Callable[[Callable[..., Any]], Callable[..., R
 
 
 def json_response(answer: Any, status: int) -> Response:
-    """A struct (or the bytes of one) as JSON that no cache keeps."""
+    """Return a struct, or its encoded bytes, as a JSON response that no cache stores."""
     response = Response(answer if isinstance(answer, bytes) else encode(answer), status, mimetype=JSON)
     response.headers.update(NOT_KEPT)
     return response
@@ -127,15 +128,17 @@ def _inputs(spec: Operation) -> dict[str, Any]:
     if spec.query is not None:
         inputs["query"] = convert(request.args.to_dict(), spec.query)
     if spec.form is not None:
-        if request.mimetype != "multipart/form-data":
-            raise WrongMediaType(
-                "wrong_content_type", "Expected multipart/form-data with the build in the field 'file'."
-            )
-        texts = {
-            name: text for name, text in request.form.to_dict().items() if text != "" and name != FILE_FIELD
-        }
-        inputs["fields"] = convert(texts, spec.form)
+        inputs["fields"] = _read_form(spec.form)
     return inputs
+
+
+def _read_form(shape: type[msgspec.Struct]) -> Any:
+    if request.mimetype != "multipart/form-data":
+        raise WrongMediaType(
+            "wrong_content_type", "Expected multipart/form-data with the build in the field 'file'."
+        )
+    sent = request.form.to_dict().items()
+    return convert({name: text for name, text in sent if text != "" and name != FILE_FIELD}, shape)
 
 
 def _read_body(spec: Operation, shape: type[msgspec.Struct]) -> Any:
@@ -162,15 +165,15 @@ def _read_limited(spec: Operation) -> bytes:
 
 
 def body_too_large(spec: Operation | None) -> TooLarge:
-    """The error for a body that is larger than this operation (or a page) takes."""
+    """Return the error for a body that is larger than this operation, or a page, accepts."""
     most, advice = (spec.most_bytes, spec.when_too_large) if spec else (MAX_BODY_BYTES, _WHEN_TOO_LARGE)
     return TooLarge("body_too_large", f"The body is larger than {most // 1024} KiB. {advice}", limit=most)
 
 
 def decode(raw: bytes, shape: type[msgspec.Struct], *, may_have_nul: bool = False) -> Any:
-    """JSON bytes as the shape. Raises `Invalid` saying which field is wrong and what was expected.
+    """Parse JSON bytes as the shape. Raises `Invalid`, naming the field and what was expected.
 
-    ``may_have_nul``: the caller looks at the texts that it uses, with `refuse_nul`.
+    ``may_have_nul``: the caller checks the texts that it uses, with `refuse_nul`.
     """
     if not may_have_nul and b"\\u0000" in raw:
         raise _has_nul()
@@ -190,7 +193,7 @@ def _decoder(shape: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
 
 
 def convert(values: dict[str, str], shape: type[msgspec.Struct]) -> Any:
-    """Texts from a query or a form as the shape. Raises `Invalid` like `decode`."""
+    """Parse texts of a query or a form as the shape. Raises `Invalid`, as `decode` does."""
     if any("\0" in text for text in values.values()):
         raise _has_nul()
     try:
@@ -200,13 +203,13 @@ def convert(values: dict[str, str], shape: type[msgspec.Struct]) -> Any:
 
 
 def refuse_nul(*texts: str | None) -> None:
-    """Raises `Invalid` for a text that no database of ours can hold."""
+    """Raise `Invalid` for a text with the character NUL, which databases cannot store."""
     if any("\0" in text for text in texts if text):
         raise _has_nul()
 
 
 def with_plus(version: str | None) -> str | None:
-    """A version out of an address, where a ``+`` that was not escaped has become a space."""
+    """Return a version from an address, in which an unescaped ``+`` has become a space."""
     return version and version.strip().replace(" ", "+")
 
 
@@ -218,7 +221,7 @@ def _has_nul() -> Invalid:
 
 
 def invalid_field(error: msgspec.ValidationError) -> Invalid:
-    """Turn the library's finding into an error of ours that names the field."""
+    """Turn the library's error into `Invalid`, which names the field."""
     problem, _, path = str(error).partition(" - at `$")
     if "missing required field" in problem:
         return Invalid.about(_field_named_in(problem), "missing_field", "this field is missing.")

@@ -1,4 +1,4 @@
-"""Headers that every answer carries."""
+"""Security headers of every answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POLICY = "; ".join(
 
 
 def headers(settings: Settings) -> dict[str, str]:
-    """No inline code, no foreign hosts, no framing, no guessing of types."""
+    """Return headers that forbid inline code, foreign hosts, framing and type sniffing."""
     found = {
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
@@ -32,7 +32,7 @@ def headers(settings: Settings) -> dict[str, str]:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give every answer the headers, except where a view chose its own."""
+    """Add the headers to every answer. A header that a view has set stays."""
     always = headers(settings)
 
     def add_headers(response: Response) -> Response:

@@ -1,7 +1,9 @@
-"""Shapes of requests and answers. The same types parse, answer and document: `/openapi.json` is made from them.
+"""Shapes of requests and answers.
 
-Requests of devices ignore fields they don't know, so that newer apps can talk to older servers. Requests that manage
-refuse them, so that a misspelt field is never silently lost.
+The same types parse, answer and document: `/openapi.json` is generated from them.
+
+Requests of devices ignore unknown fields, so that newer apps can talk to older servers. Requests that
+manage reject them, so that a misspelt field is never silently lost.
 """
 
 from __future__ import annotations
@@ -23,11 +25,16 @@ ChannelName = Annotated[
     str, Meta(max_length=40, description="Channel that the device follows; the default one without it.")
 ]
 BasisPoints = Annotated[
-    int, Meta(ge=0, le=10_000, description="Whole basis points: 10000 is everybody, 1000 is 10 %.")
+    int, Meta(ge=0, le=10_000, description="Whole basis points: 10000 is all devices, 1000 is 10 %.")
 ]
 VersionCode = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Revision = Annotated[
-    int, Meta(ge=1, le=2**31 - 2, description="The revision that you saw. A stale one is answered with 409.")
+    int,
+    Meta(
+        ge=1,
+        le=2**31 - 2,
+        description="The revision that the change is based on. An old one is answered with 409.",
+    ),
 ]
 Locale = Annotated[
     str,
@@ -47,7 +54,7 @@ NotesByLanguage = Annotated[
 
 
 class CheckRequest(Struct, kw_only=True):
-    """A device asks whether there is something newer for it."""
+    """An update check: a device asks for a newer version."""
 
     platform: PlatformText
     current_version: Annotated[
@@ -71,7 +78,7 @@ class CheckRequest(Struct, kw_only=True):
         ]
         | None
     ) = None
-    # A language that is not known, or no language at all, is no error: such a device reads the notes for everybody.
+    # An unknown or invalid language is no error: such a device gets the general notes.
     locale: (
         Annotated[
             str,
@@ -84,7 +91,7 @@ class CheckRequest(Struct, kw_only=True):
 
 
 class CheckAnswer(Struct, kw_only=True):
-    """What the device is offered. Without an update all fields about the version are null."""
+    """The offer to the device. Without an update all fields about the version are null."""
 
     update_available: bool
     latest_version: str | None
@@ -105,7 +112,7 @@ class CheckAnswer(Struct, kw_only=True):
 
 
 class LatestQuery(Struct, kw_only=True):
-    """Which stream to look at."""
+    """The stream whose newest version is returned."""
 
     platform: PlatformText
     app: AppSlug | None = None
@@ -114,7 +121,7 @@ class LatestQuery(Struct, kw_only=True):
 
 
 class LatestAnswer(Struct, kw_only=True):
-    """The newest version that is open to everybody."""
+    """The newest version that is open to all devices."""
 
     ok: bool
     version: str
@@ -131,7 +138,7 @@ class LatestAnswer(Struct, kw_only=True):
 
 
 class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A version to make (or find) and offer to everybody on the default channel."""
+    """A version to create (or find) and offer to all devices on the default channel."""
 
     version: Annotated[str, Meta(min_length=1, max_length=50, examples=["1.1.0"])]
     version_code: VersionCode
@@ -139,7 +146,7 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     download_url: (
         Annotated[
             str,
-            Meta(max_length=500, description="Where the file lives; not needed for a build uploaded here."),
+            Meta(max_length=500, description="Address of the file. Not needed for a build uploaded here."),
         ]
         | None
     ) = None
@@ -150,8 +157,7 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     release_notes: str | None = None
     localized_notes: NotesByLanguage | None = None
     is_mandatory: (
-        Annotated[bool, Meta(description="Not mandatory when left out; of an uploaded build: as it is.")]
-        | None
+        Annotated[bool, Meta(description="Default: false, or unchanged for an uploaded build.")] | None
     ) = None
     min_supported_version: str | None = None
     min_sdk: (
@@ -160,7 +166,7 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             Meta(
                 ge=1,
                 le=10_000,
-                description="For a file that lives elsewhere: the lowest API level it runs on.",
+                description="For an external file: the lowest API level that it runs on.",
             ),
         ]
         | None
@@ -172,13 +178,13 @@ class PublishRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RevisionRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An act on something that may have changed meanwhile. The body may be left out."""
+    """An act on a thing that can have changed meanwhile. The body is optional."""
 
     revision: Revision | None = None
 
 
 class VersionEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The fields to change; those left out stay, an empty text clears."""
+    """The fields to change. Fields that are left out stay; an empty text clears."""
 
     release_notes: str | None = None
     localized_notes: NotesByLanguage | None = None
@@ -188,7 +194,7 @@ class VersionEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UploadFields(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What may be sent along with the file. What the file says itself wins."""
+    """Fields sent with the file. The file's own values have precedence."""
 
     app: AppSlug | None = None
     channel: ChannelName | None = None
@@ -201,7 +207,7 @@ class UploadFields(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class VersionsQuery(Struct, kw_only=True):
-    """Which versions to list."""
+    """The versions to list."""
 
     app: AppSlug | None = None
     platform: PlatformText | None = None
@@ -210,7 +216,7 @@ class VersionsQuery(Struct, kw_only=True):
 
 
 class PlanStepShape(Struct, kw_only=True, forbid_unknown_fields=True):
-    """One step of a rollout plan: open so far, then wait so long."""
+    """One step of a plan: its rollout, and the wait before the next step."""
 
     rollout: Annotated[int, Meta(ge=0, le=10_000, description="Whole basis points: 1000 is 10 %.")]
     soak_minutes: Annotated[
@@ -228,22 +234,28 @@ class ReleaseView(Struct, kw_only=True):
     rollout: int
     starts_at: datetime
     plan: list[PlanStepShape]
-    plan_step: Annotated[int, Meta(description="Which step of the plan it is at, from 0.")] | None
+    plan_step: Annotated[int, Meta(description="Current step of the plan, from 0.")] | None
     next_step_at: (
         Annotated[
             datetime,
-            Meta(description="When the next step is due; null when there is none, or while it is stopped."),
+            Meta(
+                description="Time of the next step. Null if there is none, or while the release is stopped."
+            ),
         ]
         | None
     )
-    groups: Annotated[list[str], Meta(description="Device groups that are offered it whatever the rollout.")]
+    groups: Annotated[
+        list[str], Meta(description="Device groups that are offered the release whatever the rollout.")
+    ]
     mandatory_from: datetime | None
     critical_from: str | None
     critical_below: str | None
     is_floor: bool
     experiment_id: int | None
     bucket_from: int
-    reason: Annotated[str, Meta(description="Why it was stopped or ended, where somebody said.")] | None
+    reason: (
+        Annotated[str, Meta(description="Reason for which it was stopped or ended, if one was given.")] | None
+    )
     created_at: datetime
     created_by: str
     ended_at: datetime | None
@@ -251,7 +263,7 @@ class ReleaseView(Struct, kw_only=True):
 
 
 class ProposalView(Struct, kw_only=True):
-    """An act that waits for another person's approval, or what became of it."""
+    """An act that waits for another person's approval, or its result."""
 
     id: int
     kind: str
@@ -265,7 +277,7 @@ class ProposalView(Struct, kw_only=True):
 
 
 class VersionView(Struct, kw_only=True):
-    """A version with the names of the database's columns."""
+    """A version. Its fields have the names of the database's columns."""
 
     id: int
     app: str
@@ -289,21 +301,19 @@ class VersionView(Struct, kw_only=True):
     build: (
         Annotated[
             BuildFacts,
-            Meta(
-                description="What was read from the file and proved about it; null in lists, and for a file that lives elsewhere."
-            ),
+            Meta(description="Facts read from the file and proved. Null in lists and for external files."),
         ]
         | None
     )
 
 
 class UploadView(Struct, kw_only=True):
-    """One uploaded file and what became of it."""
+    """An uploaded file and its progress."""
 
     id: str
     status: str
     stage: str | None
-    reason: Annotated[str, Meta(description="Why it was rejected, in a sentence.")] | None
+    reason: Annotated[str, Meta(description="Reason of a rejection, as a sentence.")] | None
     reason_code: str | None
     status_url: str
     file_name: str
@@ -314,7 +324,7 @@ class UploadView(Struct, kw_only=True):
 
 
 class VersionAnswer(Struct, kw_only=True):
-    """One version, and what was done."""
+    """A version and the act that was done."""
 
     ok: bool = True
     version: VersionView
@@ -329,28 +339,31 @@ class VersionsAnswer(Struct, kw_only=True):
 
 
 class UploadAnswer(Struct, kw_only=True):
-    """One upload."""
+    """An upload."""
 
     ok: bool = True
     upload: UploadView
 
 
 class DeletedAnswer(Struct, kw_only=True):
-    """What was done."""
+    """The act that was done."""
 
     ok: bool = True
     message: str
 
 
 class ComponentView(Struct, kw_only=True):
-    """One part of the server: up, down or late."""
+    """State of one component: up, down, late or unknown."""
 
     state: str
     detail: str | None = None
 
 
 class HealthAnswer(Struct, kw_only=True):
-    """ok: everything works. degraded: devices are served, but new uploads wait. down: devices are not served."""
+    """Health of the server.
+
+    ok: everything works. degraded: devices are served, but new uploads wait. down: devices are not served.
+    """
 
     ok: bool
     status: str
@@ -359,7 +372,7 @@ class HealthAnswer(Struct, kw_only=True):
 
 
 class ErrorAnswer(Struct, kw_only=True):
-    """Every failure. ``code`` is for programs and stays; ``message`` is for people."""
+    """An error. ``code`` is stable and for programs; ``message`` is for people."""
 
     ok: bool = False
     code: str

@@ -1,4 +1,4 @@
-"""What somebody saw when they opened a form, and what has happened since."""
+"""Stale forms: the state when the form was opened, the current state, and the acts in between."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from ota.web.words import state_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleForm:
-    """A form that came too late: ``saw`` is None where the form did not say what it was made from.
+    """A form that is based on an old revision.
 
-    ``since`` are the acts that came between, the last one first. ``action``, ``question`` and ``button`` make the form that does
-    it all the same, with the fields in ``again``; without an ``action`` the form stands below with what was typed.
+    ``saw`` is the state at that revision, or None if it is unknown.
+
+    ``since`` has the acts in between, the newest first. ``action``, ``question`` and ``button`` make a form
+    that does the act nevertheless, with the fields in ``again``. Without ``action`` the page shows the sent
+    form again.
     """
 
     saw: str | None
@@ -34,25 +37,27 @@ class StaleForm:
 
     @property
     def by(self) -> str | None:
+        """Author of the newest act in between."""
         return self.since[0].actor if self.since else None
 
     @property
     def at(self) -> datetime | None:
+        """Time of the newest act in between."""
         return self.since[0].at if self.since else None
 
 
 def events_of(session: Session, release: Release) -> Sequence[AuditEvent]:
-    """Everything that was done to a release, the last act first."""
+    """Return all acts on a release, the newest first."""
     return audit.history(session, subjects=[("release", release.id)], limit=1000)
 
 
 def since(events: Sequence[AuditEvent], revision: int) -> list[AuditEvent]:
-    """Those acts that came after a revision."""
+    """Return the acts after a revision."""
     return [event for event in events if (event.after or {}).get("revision", 0) > revision]
 
 
 def as_seen(release: Release, events: Sequence[AuditEvent], revision: int | None) -> str | None:
-    """The release as it was at a revision, in words; None where that revision never was."""
+    """Return the state of a release at a revision, in words. None if there was no such revision."""
     if revision is None or not 1 <= revision <= release.revision:
         return None
     seen: dict[str, Any] = {"state": release.state, "rollout": release.rollout}
@@ -62,7 +67,7 @@ def as_seen(release: Release, events: Sequence[AuditEvent], revision: int | None
 
 
 def stale_release(session: Session, release: Release, revision: int | None, **more: Any) -> StaleForm:
-    """Both states of a release that has changed since it was looked at."""
+    """Return both states of a release that changed after a form was opened."""
     events = events_of(session, release)
     return StaleForm(
         saw=as_seen(release, events, revision),
@@ -74,12 +79,12 @@ def stale_release(session: Session, release: Release, revision: int | None, **mo
 
 
 def stale_version(session: Session, version_id: int, *, revision: int, now: str, **more: Any) -> StaleForm:
-    """The present state of a version, with the last thing that was done to it."""
+    """Return the current state of a version, with the newest act on it."""
     return StaleForm(
         saw=None, now=now, revision=revision, since=last_act(session, "version", version_id), **more
     )
 
 
 def last_act(session: Session, kind: str, key: int) -> Sequence[AuditEvent]:
-    """The last thing that was done to something, if anything was."""
+    """Return the newest act on a thing, or nothing."""
     return audit.history(session, subjects=[(kind, key)], limit=1)

@@ -1,4 +1,4 @@
-"""What templates can call."""
+"""Filters and functions of templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ota.web.frame import page_context
 
 
 def init_app(app: Flask) -> None:
-    """Register filters, functions and what every page knows."""
+    """Register filters, functions, and the variables of every page."""
     app.jinja_env.filters.update(formats.FILTERS)
     app.jinja_env.filters.update(words.FILTERS)
     app.jinja_env.globals.update(

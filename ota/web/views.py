@@ -1,4 +1,4 @@
-"""From rows to what callers see."""
+"""Views that several nouns share: from rows to shapes."""
 
 from __future__ import annotations
 
@@ -31,34 +31,40 @@ MESSAGES = {
     Reason.SHUT_OFF: "Updates are switched off at the moment.",
     Reason.OS_TOO_OLD: "The new version needs a newer operating system than yours.",
     Reason.ABI_UNSUPPORTED: "The new version has no code for this device's processor.",
-    Reason.OTHER_SIGNER: "The new version is signed by somebody else than yours: uninstall the app, then install it again.",
-    Reason.NOT_COMPARABLE: "Send your build number too (1.0.0+7): the offered version's name can't be compared with yours.",
+    Reason.OTHER_SIGNER: (
+        "The new version is signed by somebody else than yours: uninstall the app, then install it again."
+    ),
+    Reason.NOT_COMPARABLE: (
+        "Send your build number too (1.0.0+7): the offered version's name can't be compared with yours."
+    ),
 }
-
 
 BLOCKED = "An update is required, but none can be offered at the moment. Try again later."
 
 
 def is_https() -> bool:
-    """Is the address that devices are sent to a safe one?"""
+    """Return whether the public address of this server is https."""
     return public_url().startswith("https://")
 
 
 def public_url() -> str:
-    """The address of this server as its callers see it."""
+    """Return the public address of this server, without a trailing slash."""
     settings = part(Settings)
     return settings.public_url
 
 
 def download_url(version: Version) -> str:
-    """Absolute address of the version's file."""
+    """Return the absolute address of the version's file."""
     return public_url() + version.download_url if version.is_hosted_here else version.download_url
 
 
 def check_answer(
     decision: Decision, version: Version | None, notes: str | None = None, *, is_withdrawn: bool = False
 ) -> CheckAnswer:
-    """The seed's answer, with the reason beside it. ``is_withdrawn``: what the device runs was withdrawn."""
+    """Return the answer of the published protocol, with the reason.
+
+    ``is_withdrawn``: the version that the device runs was withdrawn.
+    """
     if isinstance(decision, NoUpdate) or version is None:
         is_blocked = isinstance(decision, NoUpdate) and decision.is_blocked
         return _no_update(decision.reason, is_blocked=is_blocked, is_withdrawn=is_withdrawn)
@@ -95,11 +101,12 @@ def _no_update(reason: Reason, *, is_blocked: bool, is_withdrawn: bool) -> Check
 
 
 def notes_for(version: Version, locale: str | None) -> str | None:
-    """The version's notes in the language that is wanted, else those for everybody."""
+    """Return the version's notes in the language, or else its general notes."""
     return best(version.localized_notes or {}, locale) or version.release_notes
 
 
 def latest_answer(version: Version, locale: str | None = None) -> LatestAnswer:
+    """Return the version as the newest one that is open to all devices."""
     return LatestAnswer(
         ok=True,
         version=version.version,
@@ -117,7 +124,7 @@ def latest_answer(version: Version, locale: str | None = None) -> LatestAnswer:
 
 
 def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
-    """A version as programs see it; one of a list comes without what was read from its file."""
+    """Return a version. In a list it comes without the facts that were read from its file."""
     return VersionView(
         id=version.id,
         app=version.app.slug,
@@ -143,6 +150,7 @@ def version_view(version: Version, *, is_listed: bool = False) -> VersionView:
 
 
 def release_view(release: Release) -> ReleaseView:
+    """Return a release."""
     return ReleaseView(
         id=release.id,
         version_id=release.version_id,
@@ -169,6 +177,7 @@ def release_view(release: Release) -> ReleaseView:
 
 
 def upload_view(upload: Upload) -> UploadView:
+    """Return an upload, with its version once it is ready."""
     return UploadView(
         id=upload.id,
         status=upload.status,
@@ -185,6 +194,7 @@ def upload_view(upload: Upload) -> UploadView:
 
 
 def proposal_view(proposal: Proposal) -> ProposalView:
+    """Return a proposal."""
     return ProposalView(
         id=proposal.id,
         kind=proposal.kind,
@@ -199,5 +209,5 @@ def proposal_view(proposal: Proposal) -> ProposalView:
 
 
 def waits(proposal: Proposal) -> str:
-    """What is said instead of "done"."""
+    """Return the message of an act that waits for approval, instead of "done"."""
     return f"Nothing is changed yet: another person has to approve proposal {proposal.id}. {proposal.summary}"

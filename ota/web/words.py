@@ -1,4 +1,4 @@
-"""What pages say in words: acts of the audit log, checks of the preflight, plans, lengths of time."""
+"""Words on pages: acts of the history, preflight checks, plans, lengths of time."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ ACTIONS = {
     "webhook.deleted": "deleted a webhook",
     "webhook.edited": "changed a webhook",
 }
-"""What was done, by the kinds of the audit log."""
+"""Acts by their kind in the history."""
 
 CHECKS = {
     "file": "File",
@@ -85,7 +85,7 @@ CHECKS = {
     "profile": "Provisioning profile",
     "https": "Address",
 }
-"""The preflight's checks by their stable names."""
+"""Preflight checks by their stable names."""
 
 HELD_BACK = {
     "not_in_rollout": "Outside the rollout",
@@ -99,7 +99,7 @@ HELD_BACK = {
     "newer_release": "Offered a newer release",
     "floor_first": "Offered a floor first",
 }
-"""Why devices are not offered a release, in a preview."""
+"""Reasons for which a preview counts devices as held back."""
 
 _LABELS = {
     "rollout": "open to",
@@ -130,7 +130,7 @@ _LEFT_OUT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of what an act changed; ``before`` is None where nothing was there to compare with."""
+    """One change of an act. ``before`` is None if the act created the value."""
 
     label: str
     before: str | None
@@ -138,7 +138,7 @@ class Fact:
 
 
 def span(minutes: int) -> str:
-    """24 h, 1 h 30 min, 3 d."""
+    """Return a length of time such as 24 h, 1 h 30 min, or 3 d."""
     if minutes >= 48 * 60 and minutes % (24 * 60) == 0:
         return f"{minutes // (24 * 60)} d"
     hours, rest = divmod(minutes, 60)
@@ -148,7 +148,7 @@ def span(minutes: int) -> str:
 
 
 def ahead(seconds: float) -> str:
-    """How long until a moment, in two units at most: 3 h 12 min, 2 d 4 h."""
+    """Return the time until a moment, in at most two units, such as 3 h 12 min or 2 d 4 h."""
     minutes = max(0, int(seconds // 60))
     if minutes < 1:
         return "less than a minute"
@@ -159,7 +159,7 @@ def ahead(seconds: float) -> str:
 
 
 def plan_words(steps: Sequence[Mapping[str, Any]]) -> str:
-    """10 %, after 24 h 50 %, after 24 h 100 %."""
+    """Return a plan such as 10 %, after 24 h 50 %, after 24 h 100 %."""
     shown, wait = [], 0
     for number, step in enumerate(steps):
         shown.append(
@@ -172,7 +172,7 @@ def plan_words(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def facts_of(event: AuditEvent) -> list[Fact]:
-    """What an act changed, in words: what was there before, and what is there since."""
+    """Return the changes of an act in words, with the values before and after."""
     before, after = event.before or {}, event.after or {}
     if "groups_before" in after:
         before = {**before, "groups": after["groups_before"]}
@@ -189,7 +189,7 @@ def facts_of(event: AuditEvent) -> list[Fact]:
 
 
 def state_words(state: str, rollout: int) -> str:
-    """What a release does and how far it is open: live, 10 %."""
+    """Return a release's state and rollout in words, such as ``live, open to 10 %``."""
     return f"{'live' if state == ReleaseState.ACTIVE else state_text(state)}, open to {rollout / 100:g} %"
 
 
@@ -205,7 +205,7 @@ def _shown(name: str, value: Any) -> str:
     if name == "arms" and isinstance(value, dict):
         return ", ".join(f"{version} {weight / 100:g} %" for version, weight in value.items())
     if isinstance(value, dict):
-        return "; ".join(f"{key}: {_shown(name, each)}" for key, each in value.items())
+        return "; ".join(f"{key}: {_shown(name, part)}" for key, part in value.items())
     if name in {"starts_at", "mandatory_from"}:
         return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
     if isinstance(value, list):
@@ -216,24 +216,27 @@ def _shown(name: str, value: Any) -> str:
 
 
 def action(name: str) -> str:
-    """An audit event's verb in words."""
+    """Return an act's kind in words."""
     return ACTIONS.get(name, name.replace(".", " ").replace("_", " "))
 
 
 def check_name(name: str) -> str:
+    """Return a preflight check's name for people."""
     return CHECKS[name]
 
 
 def held_back(reason: str) -> str:
+    """Return the reason in words for which a device is held back."""
     return HELD_BACK.get(reason, reason.replace("_", " ").capitalize())
 
 
 def android(sdk: int | None) -> str:
+    """Return the Android release of an API level."""
     return android_release(sdk) if sdk else "any Android"
 
 
 def size_change(after: int | None, before: int | None) -> str:
-    """How much larger or smaller than before, such as ``+12.5 %``; nothing where that is not known."""
+    """Return the change of a size such as ``+12.5 %``, or nothing if it is unknown."""
     if not after or not before or after == before:
         return ""
     if after > 10 * before:
@@ -242,11 +245,12 @@ def size_change(after: int | None, before: int | None) -> str:
 
 
 def capitalize_first(text: str) -> str:
+    """Return the text with its first letter in upper case, and the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def approval(above: int | None) -> str:
-    """A channel's two-person rule in a sentence."""
+    """Return a channel's two-person rule as a sentence."""
     if above is None:
         return "One person is enough to publish."
     return (

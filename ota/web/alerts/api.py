@@ -1,4 +1,4 @@
-"""Managing webhooks by program. For administrators: a webhook tells the outside what happens here."""
+"""JSON operations on webhooks and deliveries. For administrators: a webhook sends data to the outside."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ blueprint = Blueprint("manage_alerts", __name__)
     )
 )
 def index(query: WebhooksQuery) -> WebhooksAnswer:
-    """The app's webhooks, the oldest first."""
+    """List the app's webhooks, the oldest first."""
     found = receivers.webhooks_of(reader(), apps.find(reader(), query.app))
     return WebhooksAnswer(webhooks=[_view(webhook) for webhook in found])
 
@@ -58,7 +58,7 @@ def index(query: WebhooksQuery) -> WebhooksAnswer:
     )
 )
 def create(body: WebhookRequest) -> WebhookAnswer:
-    """Send the app's events to an address. The answer shows the secret that signs them, this once."""
+    """Create a webhook, which sends the app's events to an address. The answer shows its secret, once."""
     with transaction() as session:
         webhook = receivers.add_webhook(
             session,
@@ -87,7 +87,7 @@ def create(body: WebhookRequest) -> WebhookAnswer:
     )
 )
 def edit(webhook_id: int, body: WebhookEditRequest) -> WebhookAnswer:
-    """Change its address or events, switch it on or off, renew its secret."""
+    """Change a webhook's address or events, switch it on or off, or renew its secret."""
     with transaction() as session:
         webhook = receivers.edit_webhook(
             session,
@@ -111,7 +111,7 @@ def edit(webhook_id: int, body: WebhookEditRequest) -> WebhookAnswer:
 @blueprint.delete("/api/webhooks/<int:webhook_id>")
 @operation(Operation(access=Access.ADMIN, summary="Delete a webhook", tag=MANAGING, answer=DeletedAnswer))
 def delete(webhook_id: int) -> DeletedAnswer:
-    """Forget a webhook and what was sent to it."""
+    """Delete a webhook and its deliveries."""
     with transaction() as session:
         receivers.delete_webhook(session, actor(), receivers.get_webhook(session, webhook_id), now=utcnow())
     return DeletedAnswer(message="The webhook is deleted.")
@@ -124,12 +124,12 @@ def delete(webhook_id: int) -> DeletedAnswer:
     )
 )
 def test(webhook_id: int) -> DeliveryAnswer:
-    """Send it an event of the kind `test`, whatever it has chosen."""
+    """Send an event of the kind `test` to a webhook, whatever kinds it has chosen."""
     with transaction() as session:
         delivery = receivers.test_webhook(
             session, actor(), receivers.get_webhook(session, webhook_id), now=utcnow()
         )
-    return DeliveryAnswer(delivery=_delivery(delivery), message="A test is on its way.")
+    return DeliveryAnswer(delivery=_delivery_view(delivery), message="A test is on its way.")
 
 
 @blueprint.get("/api/webhooks/<int:webhook_id>/deliveries")
@@ -143,12 +143,12 @@ def test(webhook_id: int) -> DeliveryAnswer:
     )
 )
 def sent(webhook_id: int, query: DeliveriesQuery) -> DeliveriesAnswer:
-    """What was sent or is on its way, the newest first, with what was answered. Kept for 30 days."""
+    """List a webhook's deliveries with their answers, the newest first. They are kept for 30 days."""
     webhook = receivers.get_webhook(reader(), webhook_id)
     found = deliveries.of_app(
         reader(), webhook.app, webhook_id=webhook.id, limit=query.limit, offset=query.offset
     )
-    return DeliveriesAnswer(deliveries=[_delivery(delivery) for delivery in found])
+    return DeliveriesAnswer(deliveries=[_delivery_view(delivery) for delivery in found])
 
 
 @blueprint.get("/api/deliveries")
@@ -162,12 +162,12 @@ def sent(webhook_id: int, query: DeliveriesQuery) -> DeliveriesAnswer:
     )
 )
 def everything_sent(query: AllDeliveriesQuery) -> DeliveriesAnswer:
-    """What an app's webhooks and recipients of e-mail were sent, the newest first. Kept for 30 days."""
+    """List all deliveries of an app, the newest first. They are kept for 30 days."""
     app = apps.find(reader(), query.app)
     found = deliveries.of_app(
         reader(), app, recipient_id=query.recipient_id, limit=query.limit, offset=query.offset
     )
-    return DeliveriesAnswer(deliveries=[_delivery(delivery) for delivery in found])
+    return DeliveriesAnswer(deliveries=[_delivery_view(delivery) for delivery in found])
 
 
 @blueprint.post("/api/deliveries/<int:delivery_id>/resend")
@@ -177,14 +177,14 @@ def everything_sent(query: AllDeliveriesQuery) -> DeliveriesAnswer:
     )
 )
 def resend(delivery_id: int) -> DeliveryAnswer:
-    """Send a delivery that has arrived or was given up once more, with all its tries."""
+    """Send a delivery again that was delivered or given up, with all its tries."""
     with transaction() as session:
         delivery = deliveries.resend(session, deliveries.get(session, delivery_id), now=utcnow())
-    return DeliveryAnswer(delivery=_delivery(delivery), message="It is sent again.")
+    return DeliveryAnswer(delivery=_delivery_view(delivery), message="It is sent again.")
 
 
 def allows_private() -> bool:
-    """Does this installation send to addresses inside its own network?"""
+    """Return whether this installation can send to addresses inside its own network."""
     settings = part(Settings)
     return settings.webhook_private
 
@@ -202,8 +202,7 @@ def _view(webhook: Webhook) -> WebhookView:
     )
 
 
-def _delivery(delivery: Delivery) -> DeliveryView:
-    payload = deliveries.body(delivery.payload, delivery.key, public_url())
+def _delivery_view(delivery: Delivery) -> DeliveryView:
     return DeliveryView(
         id=delivery.id,
         webhook_id=delivery.webhook_id,
@@ -219,5 +218,5 @@ def _delivery(delivery: Delivery) -> DeliveryView:
         delivered_at=delivery.delivered_at,
         last_status=delivery.last_status,
         last_answer=delivery.last_answer,
-        payload=payload,
+        payload=deliveries.body(delivery.payload, delivery.key, public_url()),
     )

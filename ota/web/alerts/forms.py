@@ -1,4 +1,4 @@
-"""What the forms about alerts read."""
+"""Forms about alerts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHOICES = [SelectChoice(kind, EVENT_WORDS[kind]) for kind in _ALL]
 
 
 class EventsField(SelectMultipleField):  # type: ignore[misc]
-    """The kinds of events as boxes to tick."""
+    """The kinds of events as checkboxes."""
 
     widget = ListWidget(prefix_label=False)
     option_widget = CheckboxInput()

@@ -1,4 +1,4 @@
-"""Alerts of an app: webhooks, e-mail, and what was sent."""
+"""Pages for the alerts of an app: webhooks, recipients of e-mail, deliveries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ota.core.alerts import MAX_TRIES
 from ota.core.permissions import Access
 from ota.db import reader, transaction
 from ota.errors import Conflict, OtaError
-from ota.models import App
+from ota.models import App, Webhook
 from ota.parts import part
 from ota.web.access import actor, page
 from ota.web.alerts.api import allows_private
@@ -33,65 +33,45 @@ PAGE = 20
 @blueprint.get("")
 @page(Access.ADMIN)
 def index(slug: str) -> ResponseReturnValue:
-    """Who is told what, and what was sent last."""
+    """List the receivers and the newest deliveries."""
     return _page(app_in_view(slug))
 
 
 @blueprint.post("/webhooks")
 @page(Access.ADMIN)
 def add_webhook(slug: str) -> ResponseReturnValue:
-    """Make a webhook and show its secret this once."""
+    """Create a webhook and show its secret, once."""
     form = WebhookForm(prefix="webhook-")
-    if form.validate_on_submit():
-        try:
-            with transaction() as session:
-                app = apps.find(session, slug)
-                webhook = receivers.add_webhook(
-                    session,
-                    actor(),
-                    app,
-                    url=form.url.data,
-                    events=form.events.data,
-                    allows_private=allows_private(),
-                    now=utcnow(),
-                )
-            return _page(app_in_view(slug), made=webhook, secret=webhook.secret)
-        except OtaError as error:
-            show_error(form, error)
-    return _page(app_in_view(slug), form=form), 422
+    if not form.validate_on_submit():
+        return _page(app_in_view(slug), form=form), 422
+    try:
+        webhook = _add_webhook(slug, form)
+    except OtaError as error:
+        show_error(form, error)
+        return _page(app_in_view(slug), form=form), 422
+    return _page(app_in_view(slug), made=webhook, secret=webhook.secret)
 
 
 @blueprint.get("/webhooks/<int:webhook_id>")
 @page(Access.ADMIN)
 def show(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """One webhook: what it gets, and what it was sent."""
+    """Show a webhook, its choice of events, and its deliveries."""
     return _webhook_page(slug, webhook_id)
 
 
 @blueprint.post("/webhooks/<int:webhook_id>")
 @page(Access.ADMIN)
 def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """Change its address or events, switch it on or off."""
+    """Change a webhook's address or events, or switch it on or off."""
     form = WebhookForm()
     if not form.validate_on_submit():
         return _webhook_page(slug, webhook_id, form=form), 422
     try:
-        with transaction() as session:
-            receivers.edit_webhook(
-                session,
-                actor(),
-                receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
-                url=form.url.data,
-                events=form.events.data,
-                is_enabled=form.is_enabled.data,
-                revision=seen_revision(form) or 0,
-                allows_private=allows_private(),
-                now=utcnow(),
-            )
+        _edit_webhook(slug, webhook_id, form)
+    except Conflict as error:
+        form.revision.data = str(receivers.get_webhook(reader(), webhook_id).revision)
+        return _webhook_page(slug, webhook_id, form=form, stale=error.details["current"]), 409
     except OtaError as error:
-        if isinstance(error, Conflict):
-            form.revision.data = str(receivers.get_webhook(reader(), webhook_id).revision)
-            return _webhook_page(slug, webhook_id, form=form, stale=error.details["current"]), 409
         show_error(form, error)
         return _webhook_page(slug, webhook_id, form=form), 422
     flash("The webhook is changed.")
@@ -101,7 +81,7 @@ def edit(slug: str, webhook_id: int) -> ResponseReturnValue:
 @blueprint.route("/webhooks/<int:webhook_id>/rotate", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """Make a new secret and show it this once, after a look at what that means."""
+    """Ask for confirmation, then renew the secret and show it, once."""
     form, webhook = ConfirmForm(), receivers.get_webhook(reader(), webhook_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         return _confirm("rotate", "Make a new secret", app=webhook.app, form=form, webhook=webhook)
@@ -116,14 +96,10 @@ def rotate(slug: str, webhook_id: int) -> ResponseReturnValue:
 @blueprint.post("/webhooks/<int:webhook_id>/test")
 @page(Access.ADMIN)
 def test(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """Send it something to try it out."""
+    """Send a test alert to a webhook."""
     with transaction() as session:
-        receivers.test_webhook(
-            session,
-            actor(),
-            receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
-            now=utcnow(),
-        )
+        webhook = receivers.get_webhook(session, webhook_id, app=apps.find(session, slug))
+        receivers.test_webhook(session, actor(), webhook, now=utcnow())
     flash("A test is on its way. Load the page again in a moment to see what was answered.")
     return _back(slug)
 
@@ -131,7 +107,7 @@ def test(slug: str, webhook_id: int) -> ResponseReturnValue:
 @blueprint.route("/webhooks/<int:webhook_id>/delete", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
-    """Forget a webhook and what it was sent, after a look at what that is."""
+    """Ask for confirmation, then delete a webhook and its deliveries."""
     form, webhook = ConfirmForm(), receivers.get_webhook(reader(), webhook_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         count = deliveries.count(reader(), webhook_id=webhook_id)
@@ -139,12 +115,8 @@ def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
             "delete", "Delete the webhook", app=webhook.app, form=form, webhook=webhook, count=count
         )
     with transaction() as session:
-        receivers.delete_webhook(
-            session,
-            actor(),
-            receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
-            now=utcnow(),
-        )
+        webhook = receivers.get_webhook(session, webhook_id, app=apps.find(session, slug))
+        receivers.delete_webhook(session, actor(), webhook, now=utcnow())
     flash("The webhook is deleted.")
     return _back(slug)
 
@@ -152,26 +124,26 @@ def delete(slug: str, webhook_id: int) -> ResponseReturnValue:
 @blueprint.post("/recipients")
 @page(Access.ADMIN)
 def add_recipient(slug: str) -> ResponseReturnValue:
-    """Send somebody e-mail from now on."""
+    """Add a recipient of e-mail."""
     form = RecipientForm(prefix="recipient-")
-    if form.validate_on_submit():
-        try:
-            with transaction() as session:
-                app = apps.find(session, slug)
-                recipient = receivers.add_recipient(
-                    session, actor(), app, email=form.email.data, events=form.events.data, now=utcnow()
-                )
-            flash(f"{recipient.email} gets e-mail from now on.")
-            return _back(slug)
-        except OtaError as error:
-            show_error(form, error)
-    return _page(app_in_view(slug), recipient_form=form), 422
+    if not form.validate_on_submit():
+        return _page(app_in_view(slug), recipient_form=form), 422
+    email, events = form.email.data, form.events.data
+    try:
+        with transaction() as session:
+            app = apps.find(session, slug)
+            added = receivers.add_recipient(session, actor(), app, email=email, events=events, now=utcnow())
+    except OtaError as error:
+        show_error(form, error)
+        return _page(app_in_view(slug), recipient_form=form), 422
+    flash(f"{added.email} gets e-mail from now on.")
+    return _back(slug)
 
 
 @blueprint.route("/recipients/<int:recipient_id>/remove", methods=["GET", "POST"])
 @page(Access.ADMIN)
 def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
-    """No more e-mail to this address, after a look at what goes with it."""
+    """Ask for confirmation, then remove a recipient and its deliveries."""
     form, recipient = ConfirmForm(), receivers.get_recipient(reader(), recipient_id, app=app_in_view(slug))
     if not form.validate_on_submit():
         count = deliveries.count(reader(), recipient_id=recipient_id)
@@ -189,7 +161,7 @@ def remove_recipient(slug: str, recipient_id: int) -> ResponseReturnValue:
 @blueprint.get("/sent")
 @page(Access.ADMIN)
 def sent(slug: str) -> ResponseReturnValue:
-    """All that was sent in the last 30 days."""
+    """List all deliveries of the last 30 days."""
     app = app_in_view(slug)
     return render_page("alerts/alerts_sent.html", app=app, confirm=ConfirmForm(formdata=None), **_sent(app))
 
@@ -197,16 +169,43 @@ def sent(slug: str) -> ResponseReturnValue:
 @blueprint.post("/deliveries/<int:delivery_id>/resend")
 @page(Access.ADMIN)
 def resend(slug: str, delivery_id: int) -> ResponseReturnValue:
-    """Send something once more."""
+    """Send a delivery again."""
     try:
         with transaction() as session:
-            deliveries.resend(
-                session, deliveries.get(session, delivery_id, app=apps.find(session, slug)), now=utcnow()
-            )
+            delivery = deliveries.get(session, delivery_id, app=apps.find(session, slug))
+            deliveries.resend(session, delivery, now=utcnow())
         flash("It is sent again. Load the page again in a moment to see what was answered.")
     except Conflict as error:
         flash(error.message, "bad")
     return _back(slug)
+
+
+def _add_webhook(slug: str, form: WebhookForm) -> Webhook:
+    with transaction() as session:
+        return receivers.add_webhook(
+            session,
+            actor(),
+            apps.find(session, slug),
+            url=form.url.data,
+            events=form.events.data,
+            allows_private=allows_private(),
+            now=utcnow(),
+        )
+
+
+def _edit_webhook(slug: str, webhook_id: int, form: WebhookForm) -> None:
+    with transaction() as session:
+        receivers.edit_webhook(
+            session,
+            actor(),
+            receivers.get_webhook(session, webhook_id, app=apps.find(session, slug)),
+            url=form.url.data,
+            events=form.events.data,
+            is_enabled=form.is_enabled.data,
+            revision=seen_revision(form) or 0,
+            allows_private=allows_private(),
+            now=utcnow(),
+        )
 
 
 def _confirm(act: str, title: str, **context: Any) -> str:

@@ -1,4 +1,4 @@
-"""Managing who gets e-mail about an app, by program. For administrators."""
+"""JSON operations on recipients of e-mail. For administrators."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ blueprint = Blueprint("manage_recipients", __name__)
     )
 )
 def index(query: RecipientsQuery) -> RecipientsAnswer:
-    """Who gets e-mail about the app."""
+    """List the app's recipients of e-mail."""
     found = receivers.recipients_of(reader(), apps.find(reader(), query.app))
-    return RecipientsAnswer(recipients=[_view(each) for each in found], has_mail=_has_mail())
+    return RecipientsAnswer(recipients=[_view(recipient) for recipient in found], has_mail=_has_mail())
 
 
 @blueprint.post("/api/recipients")
@@ -54,7 +54,7 @@ def index(query: RecipientsQuery) -> RecipientsAnswer:
     )
 )
 def create(body: RecipientRequest) -> RecipientAnswer:
-    """Send e-mail about the app's events to an address from now on."""
+    """Add a recipient, who gets e-mail about the app's events."""
     with transaction() as session:
         app = apps.find(session, body.app)
         recipient = receivers.add_recipient(
@@ -71,7 +71,7 @@ def create(body: RecipientRequest) -> RecipientAnswer:
     Operation(access=Access.ADMIN, summary="Send somebody no more e-mail", tag=MANAGING, answer=DeletedAnswer)
 )
 def delete(recipient_id: int) -> DeletedAnswer:
-    """Forget the address and what was sent to it."""
+    """Remove a recipient and its deliveries."""
     with transaction() as session:
         receivers.remove_recipient(
             session, actor(), receivers.get_recipient(session, recipient_id), now=utcnow()

@@ -1,4 +1,4 @@
-"""Shapes of requests and answers about webhooks and what they were sent."""
+"""Shapes of requests and answers about receivers and deliveries."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Offset = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class WebhooksQuery(Struct, kw_only=True):
-    """Whose webhooks to list."""
+    """The app whose webhooks are listed."""
 
     app: AppSlug | None = None
 
 
 class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The webhook to make. Without ``events`` it gets them all."""
+    """The webhook to create. Without ``events`` it gets all kinds."""
 
     url: WebhookUrl
     events: list[EventKind] | None = None
@@ -41,12 +41,12 @@ class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class WebhookEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to change; what is left out stays."""
+    """The fields to change. Fields that are left out stay as they are."""
 
     url: WebhookUrl | None = None
     events: list[EventKind] | None = None
     is_enabled: bool | None = None
-    rotate_secret: Annotated[bool, Meta(description="Make a new secret; the answer shows it once.")] = False
+    rotate_secret: Annotated[bool, Meta(description="Renew the secret. The answer shows it, once.")] = False
     revision: Revision | None = None
 
 
@@ -64,7 +64,7 @@ class WebhookView(Struct, kw_only=True):
 
 
 class WebhookAnswer(Struct, kw_only=True):
-    """One webhook and what was done. ``secret`` is there once, when it was made or renewed."""
+    """A webhook and the act that was done. ``secret`` is present only when it was created or renewed."""
 
     ok: bool = True
     webhook: WebhookView
@@ -80,21 +80,21 @@ class WebhooksAnswer(Struct, kw_only=True):
 
 
 class DeliveriesQuery(Struct, kw_only=True):
-    """Which of them to list."""
+    """The part of the list to return."""
 
     limit: Limit = 50
     offset: Offset = 0
 
 
 class AllDeliveriesQuery(DeliveriesQuery, kw_only=True):
-    """Whose deliveries to list: those of an app, or of one recipient of its e-mail."""
+    """The deliveries to list: those of an app, or of one of its recipients."""
 
     app: AppSlug | None = None
     recipient_id: Annotated[int, Meta(ge=1, le=MAX_ID)] | None = None
 
 
 class DeliveryView(Struct, kw_only=True):
-    """Something sent, or on its way. ``delivery`` is what the receiver sees in ``X-OTA-Delivery``, the same in every try."""
+    """One alert to one receiver. ``delivery`` is the value of ``X-OTA-Delivery``, the same in all tries."""
 
     id: int
     webhook_id: Annotated[int | None, Meta(description="None for e-mail.")]
@@ -110,13 +110,13 @@ class DeliveryView(Struct, kw_only=True):
     delivered_at: datetime | None
     last_status: Annotated[int | None, Meta(description="HTTP status of the last answer.")]
     last_answer: Annotated[
-        str | None, Meta(description="What was answered, or went wrong; cut after 500 characters.")
+        str | None, Meta(description="The answer or the problem, cut after 500 characters.")
     ]
     payload: dict[str, Any]
 
 
 class DeliveryAnswer(Struct, kw_only=True):
-    """One delivery and what was done."""
+    """A delivery and the act that was done."""
 
     ok: bool = True
     delivery: DeliveryView
@@ -131,13 +131,13 @@ class DeliveriesAnswer(Struct, kw_only=True):
 
 
 class RecipientsQuery(Struct, kw_only=True):
-    """Whose recipients to list."""
+    """The app whose recipients are listed."""
 
     app: AppSlug | None = None
 
 
 class RecipientRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Who gets e-mail. Without ``events`` about all of them."""
+    """The recipient to add. Without ``events`` it gets all kinds."""
 
     email: Annotated[str, Meta(max_length=254, examples=["releases@example.com"])]
     events: list[EventKind] | None = None
@@ -145,7 +145,7 @@ class RecipientRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RecipientView(Struct, kw_only=True):
-    """Somebody who gets e-mail."""
+    """A recipient of e-mail."""
 
     id: int
     email: str
@@ -155,7 +155,7 @@ class RecipientView(Struct, kw_only=True):
 
 
 class RecipientAnswer(Struct, kw_only=True):
-    """The recipient, and what was done."""
+    """A recipient and the act that was done."""
 
     ok: bool = True
     recipient: RecipientView
