@@ -1,4 +1,4 @@
-"""Pictures of the demo's fleet for the README: ``python -m scripts.demo_screenshots [folder]``."""
+"""Screenshots of the demo for the documentation: ``python -m scripts.demo_screenshots [folder]``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from playwright.sync_api import Page, sync_playwright
 
 from scripts.screenshots import TARGET
 from tests.conftest import PASSWORD
-from tests.e2e.conftest import Program
-from tests.e2e.test_browser import FLAGS, log_in
+from tests.e2e.browser import FLAGS, log_in
+from tests.e2e.program import Program
 
 
 def photograph(page: Page, folder: Path, scheme: str) -> None:
-    """The fleet, what halted a release, an experiment, and a device."""
+    """Take the fleet, the health of a halted release, an experiment, and a device."""
     page.goto("/apps/courier/fleet?days=30")
     page.screenshot(path=folder / f"fleet-1280-{scheme}.png", full_page=True)
     page.goto("/apps/courier/releases")

@@ -1,11 +1,12 @@
-"""Pictures of the pages for the README and for looking at: ``python -m scripts.screenshots [folder]``.
+"""Screenshots of the pages for the documentation: ``python -m scripts.screenshots [folder]``.
 
-Starts a server of its own, fills it with builds made by the tests' builders, and photographs it with Chromium.
+Starts its own server, fills it with builds from tests/builders, and takes the pictures with Chromium.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import random
 import sys
 import tempfile
@@ -18,17 +19,25 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.builders.arsc import Resource
 from tests.builders.axml import Reference
 from tests.builders.packages import apk, ipa
-from tests.e2e.conftest import Program
-from tests.e2e.test_browser import FLAGS, log_in
+from tests.e2e.browser import FLAGS, log_in
+from tests.e2e.program import Program
 from tests.installing.given import IPHONE, MAC, PHONE
 
 TARGET = Path(__file__).parent.parent / "docs" / "images"
 ENGINE = b"\0" * 100 + b'3.9.2 (stable) (Wed Aug 27 03:49:40 2025 -0700) on "android_arm64"\0'
 NOTES = "• Sign in with a passkey\n• Orders are found by their number again\n• Less data on slow networks"
 
+PAGES = {
+    "apps": "/apps",
+    "people": "/people",
+    "tokens": "/tokens",
+    "account": "/account",
+    "docs": "/docs",
+}
+
 
 def icon(side: int) -> bytes:
-    """A picture for the app: a field under a sun."""
+    """A PNG icon for the app: a field under a sun."""
     image = Image.new("RGBA", (side, side), "#2f6f4f")
     pen = ImageDraw.Draw(image)
     pen.rectangle((0, 0, side, side * 0.62), fill="#bfe3f2")
@@ -45,7 +54,7 @@ def icon(side: int) -> bytes:
 
 
 def android(version: str, code: int) -> bytes:
-    """One build of the app; 2.5.0 asks for more, needs a newer phone and has lost a processor."""
+    """An APK. Version 2.5.0 has more permissions, needs a newer phone and supports fewer processors."""
     is_last = version == "2.5.0"
     processors = ("arm64-v8a",) if is_last else ("arm64-v8a", "armeabi-v7a")
     asked = ["INTERNET", "ACCESS_FINE_LOCATION", *(["CAMERA", "POST_NOTIFICATIONS"] if is_last else [])]
@@ -63,8 +72,20 @@ def android(version: str, code: int) -> bytes:
     )
 
 
+def iphone() -> bytes:
+    """The same app as an IPA."""
+    return ipa(
+        "com.example.field",
+        "2.4.0",
+        "45",
+        files={"AppIcon60x60@2x.png": icon(120)},
+        CFBundleIcons={"CFBundlePrimaryIcon": {"CFBundleIconFiles": ["AppIcon60x60"]}},
+        CFBundleDisplayName="Field",
+    )
+
+
 def fleet(program: Program) -> None:
-    """Devices that ask, some of them old."""
+    """Checks of 240 devices, some of them with old systems."""
     for number in range(240):
         sdk, abis = (25, ["armeabi-v7a"]) if number % 12 == 0 else (34, ["arm64-v8a", "armeabi-v7a"])
         question = {
@@ -75,39 +96,29 @@ def fleet(program: Program) -> None:
             "abis": abis,
         }
         program.post("/api/updates/check", question, authorized=False)
-    time.sleep(3)  # They are written together, every two seconds.
+    time.sleep(3)  # Checks are counted in batches, every two seconds.
 
 
-def fill(program: Program) -> dict[str, str]:
-    """A few weeks of a small app; answers the addresses worth a picture."""
+def upload_builds(program: Program) -> dict[str, str]:
+    """Upload the builds of a small app and a rejected one, wait for them, and return the uploads by name."""
     uploads = {}
     for code, version in ((41, "2.3.0"), (42, "2.3.1"), (45, "2.4.0"), (46, "2.4.1"), (48, "2.5.0")):
         uploads[version] = program.upload(android(version, code), f"field-{version}.apk")
-    files = {"AppIcon60x60@2x.png": icon(120)}
-    icons = {"CFBundlePrimaryIcon": {"CFBundleIconFiles": ["AppIcon60x60"]}}
-    uploads["ios"] = program.upload(
-        ipa(
-            "com.example.field", "2.4.0", "45", files=files, CFBundleIcons=icons, CFBundleDisplayName="Field"
-        ),
-        "Field.ipa",
-    )
+    uploads["ios"] = program.upload(iphone(), "Field.ipa")
     uploads["bad"] = program.upload(apk("com.example.other", "1.0.0", 1), "other.apk")
-    program.until(
-        lambda: all(
-            program.uploaded(upload)["status"] in {"ready", "rejected"} for upload in uploads.values()
-        )
-    )
-    ids = {
-        name: program.uploaded(upload)["version"]["id"] for name, upload in uploads.items() if name != "bad"
-    }
+    finished = {"ready", "rejected"}
+    program.until(lambda: all(program.uploaded(upload)["status"] in finished for upload in uploads.values()))
+    return uploads
+
+
+def write_notes(program: Program, version_id: int) -> None:
     token = {"Authorization": f"Bearer {program.token()}", "Content_Type": "application/json"}
-    for version_id in ids.values():
-        program.request(
-            "PATCH",
-            f"/api/versions/{version_id}",
-            f'{{"release_notes": "{NOTES}"}}'.replace("\n", "\\n").encode(),
-            **token,
-        )
+    notes = json.dumps({"release_notes": NOTES}).encode()
+    program.request("PATCH", f"/api/versions/{version_id}", notes, **token)
+
+
+def publish(program: Program, ids: dict[str, int]) -> int:
+    """Publish some versions, one of them by a plan, and return the id of the planned release."""
     for name in ("2.3.0", "2.3.1", "2.4.0", "ios"):
         program.post(f"/api/versions/{ids[name]}/activate")
     program.post(f"/api/updates/deactivate/{ids['2.3.1']}")
@@ -117,20 +128,39 @@ def fill(program: Program) -> dict[str, str]:
         {"rollout": 10_000},
     ]
     program.post("/api/groups", {"name": "Testers in Utrecht"})
-    planned = program.post(
-        f"/api/versions/{ids['2.4.1']}/releases",
-        {"channel": "stable", "plan": plan, "groups": ["Testers in Utrecht"]},
-    )
-    fleet(program)
+    terms = {"channel": "stable", "plan": plan, "groups": ["Testers in Utrecht"]}
+    planned = program.post(f"/api/versions/{ids['2.4.1']}/releases", terms)
+    release_id: int = planned[1]["release"]["id"]
+    return release_id
+
+
+def share(program: Program) -> None:
+    """Share links, one with a password and one revoked."""
     for name, days in (("Testers in Utrecht", 30), ("Board of directors", 7), ("Trade fair, stand 12", 90)):
-        program.post(
-            "/api/share-links", {"name": name, "days": days, "password": "open sesame" if days == 7 else None}
-        )
+        password = "open sesame" if days == 7 else None
+        program.post("/api/share-links", {"name": name, "days": days, "password": password})
     program.post("/api/share-links/3/revoke")
+
+
+def fill(program: Program) -> dict[str, str]:
+    """Make a few weeks of a small app, and return the paths of its pages by the name of their picture."""
+    uploads = upload_builds(program)
+    ids = {
+        name: program.uploaded(upload)["version"]["id"] for name, upload in uploads.items() if name != "bad"
+    }
+    for version_id in ids.values():
+        write_notes(program, version_id)
+    release_id = publish(program, ids)
+    fleet(program)
+    share(program)
+    return {**pages_of_app(ids, uploads, release_id), **PAGES}
+
+
+def pages_of_app(ids: dict[str, int], uploads: dict[str, str], release_id: int) -> dict[str, str]:
     app = "/apps/my-app"
     return {
         "releases": f"{app}/releases",
-        "release": f"{app}/releases/{planned[1]['release']['id']}",
+        "release": f"{app}/releases/{release_id}",
         "explain": f"{app}/explain?platform=android&channel=stable&current_version=2.4.0%2B45&device_id=d20",
         "versions": f"{app}/versions",
         "version": f"{app}/versions/{ids['2.4.1']}",
@@ -143,12 +173,7 @@ def fill(program: Program) -> dict[str, str]:
         "new": f"{app}/uploads/new",
         "edit": f"{app}/versions/{ids['2.4.1']}/edit",
         "activity": f"{app}/activity",
-        "apps": "/apps",
-        "people": "/people",
-        "tokens": "/tokens",
-        "account": "/account",
         "settings": f"{app}/settings",
-        "docs": "/docs",
         "rollback": f"{app}/releases/1/rollback",
         "experiment": f"{app}/experiments/new",
         "channels": f"{app}/channels",
@@ -158,7 +183,7 @@ def fill(program: Program) -> dict[str, str]:
 
 
 def photograph(browser: Browser, program: Program, pages: dict[str, str], folder: Path) -> None:
-    """Each page on a desktop and on a phone, light and dark."""
+    """Take each page on a desktop and on a phone, light and dark."""
     for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")):
         context = browser.new_context(
             base_url=program.url, viewport={"width": width, "height": 800}, color_scheme=scheme
@@ -173,7 +198,7 @@ def photograph(browser: Browser, program: Program, pages: dict[str, str], folder
 
 
 def photograph_as_visitor(browser: Browser, program: Program, folder: Path) -> None:
-    """The install page on an Android phone, an iPhone and a desktop."""
+    """Take the install page on an Android phone, an iPhone and a desktop."""
     for name, agent, width in (("android", PHONE, 360), ("iphone", IPHONE, 360), ("desktop", MAC, 1280)):
         for scheme in ("light", "dark"):
             context = browser.new_context(
@@ -198,9 +223,8 @@ def main(folder: Path) -> None:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             photograph(browser, program, pages, folder)
             program.stop()
-            program.settings["OTA_BASE_URL"] = (
-                "https://updates.example.com"  # iPhones install from https only, and the page says so.
-            )
+            # Without https the page warns that iPhones cannot install from it.
+            program.settings["OTA_BASE_URL"] = "https://updates.example.com"
             program.start()
             photograph_as_visitor(browser, program, folder)
             browser.close()

@@ -1,4 +1,4 @@
-"""What devices were answered is counted by the real program, also when parts of it are killed."""
+"""The running program counts every answer, even when parts of it are killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.conftest import Program
+from tests.e2e.program import Program
 
 BUILD = {
     "version": "1.1.0",
@@ -28,7 +28,7 @@ def counted(program: Program, query: str) -> Any:
 def test_no_check_that_was_answered_is_lost_when_web_and_counter_are_killed(program: Program) -> None:
     program.post("/api/updates/publish", BUILD)
     counter = program.pids_of("ota.programs.count_reports")[0]
-    os.kill(counter, signal.SIGSTOP)  # So that all of it still waits when the web process dies.
+    os.kill(counter, signal.SIGSTOP)  # Nothing is counted before the web process dies.
     for number in range(100):
         body = {"platform": "android", "current_version": "1.0.0+1", "device_id": f"phone {number}"}
         assert program.post("/api/updates/check", body, authorized=False)[1]["version_code"] == 2

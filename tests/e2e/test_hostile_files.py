@@ -1,4 +1,4 @@
-"""Files that want to hurt the server, sent to the running program."""
+"""Files made to harm the server, sent to the running program."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from tests.builders import hostile
 from tests.builders.packages import apk
-from tests.e2e.conftest import Program
+from tests.e2e.program import Program
 
 LIMIT = 512 * 1024
 
 
 def most_memory_of(program: Program, words: str) -> int:
-    """KiB that any process of the program with these words in its command line has ever held."""
+    """The peak memory of processes whose command line contains these words, in KiB."""
     found = 0
     for pid in program.pids_of(words):
         try:

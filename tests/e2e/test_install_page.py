@@ -1,4 +1,4 @@
-"""The install page in a real Chromium, as a phone and as a desktop have it."""
+"""The install page in a real Chromium, on phones and on a desktop."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.builders.packages import apk, ipa
-from tests.e2e.conftest import Program
-from tests.e2e.test_browser import Watched, chromium, log_in
+from tests.e2e.browser import Watched, log_in
+from tests.e2e.program import Program
 from tests.installing.given import IPHONE, MAC, PHONE
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
-__all__ = ["chromium"]
-
 
 @pytest.fixture(scope="module")
 def published(shared: Program) -> Program:
-    """A server with an Android and an iOS version whose texts are hostile, and long without a blank."""
+    """A server with an Android and an iOS version whose texts are hostile and long without a space."""
     headers = {"Authorization": f"Bearer {shared.token()}", "Content_Type": "application/json"}
     builds = [
         shared.upload(apk(version=HOSTILE, code=2**40)),
@@ -38,7 +36,7 @@ def published(shared: Program) -> Program:
 
 @pytest.fixture
 def visitor(chromium: Browser, published: Program, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """A browser of the kind that the test names, without JavaScript where it does not matter."""
+    """A page in a browser with the options that the test names. Errors on the page fail the test."""
     context: BrowserContext = chromium.new_context(base_url=published.url, **request.param)
     watched = Watched(context, published)
     yield watched

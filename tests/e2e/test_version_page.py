@@ -1,4 +1,4 @@
-"""The page of a version in a real browser: what was read, what is shown before publishing, and hostile names as text."""
+"""The page of a version in a real Chromium: facts of the build, preflight, and hostile names as text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from playwright.sync_api import expect
 from tests.builders.arsc import Resource
 from tests.builders.axml import Reference
 from tests.builders.packages import apk
-from tests.e2e.conftest import Program
-from tests.e2e.test_browser import Watched, chromium, watched
-
-__all__ = ["chromium", "watched"]
+from tests.e2e.browser import Watched
+from tests.e2e.program import Program
 
 LABEL = "<img src=x onerror=\"document.title='owned'\">"
 
