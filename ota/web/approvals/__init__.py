@@ -1,1 +1,1 @@
-"""Doors for proposals that wait for a second person."""
+"""Doors for proposals that wait for another person's approval."""

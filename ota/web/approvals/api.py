@@ -1,4 +1,4 @@
-"""Proposals that wait for another person's approval, through the API."""
+"""Proposals by program: listing, approving and declining them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from ota.db import reader, transaction
 from ota.web import views
 from ota.web.access import actor
 from ota.web.operation import MANAGING, Operation, act, operation
-from ota.web.releases.shapes import (
-    ProposalAnswer,
-    ProposalsAnswer,
-    ProposalsQuery,
-)
+from ota.web.releases.shapes import ProposalAnswer, ProposalsAnswer, ProposalsQuery
 from ota.web.shapes import RevisionRequest
 
 blueprint = Blueprint("manage_approvals", __name__)
@@ -33,7 +29,7 @@ blueprint = Blueprint("manage_approvals", __name__)
     )
 )
 def proposals(query: ProposalsQuery) -> ProposalsAnswer:
-    """What waits for another person's approval, and what became of the rest."""
+    """Return the open proposals and those that were decided, the newest first."""
     found = approvals.listed(reader(), apps.find(reader(), query.app), only_open=query.open)
     return ProposalsAnswer(proposals=[views.proposal_view(proposal) for proposal in found])
 
@@ -41,7 +37,7 @@ def proposals(query: ProposalsQuery) -> ProposalsAnswer:
 @blueprint.post("/api/proposals/<int:proposal_id>/approve")
 @operation(act("Approve a proposal", body=RevisionRequest, answer=ProposalAnswer))
 def approve(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
-    """Do what another person proposed. One's own proposal is answered with 403, one that is decided with 409."""
+    """Do what another person proposed. Your own proposal answers 403, a decided one 409."""
     with transaction() as session:
         proposal = approvals.get(session, proposal_id)
         message = approvals.approve(session, actor(), proposal, now=utcnow())
@@ -51,7 +47,7 @@ def approve(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
 @blueprint.post("/api/proposals/<int:proposal_id>/decline")
 @operation(act("Decline a proposal", body=RevisionRequest, answer=ProposalAnswer))
 def decline(proposal_id: int, body: RevisionRequest) -> ProposalAnswer:
-    """Say no; the author takes their own back with it. Nothing else is changed."""
+    """Decline a proposal, or take your own back. Nothing else changes."""
     with transaction() as session:
         approvals.decline(session, actor(), approvals.get(session, proposal_id), now=utcnow())
     view = views.proposal_view(approvals.get(reader(), proposal_id))

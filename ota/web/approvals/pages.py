@@ -1,4 +1,4 @@
-"""What waits for another person: approved, declined or taken back."""
+"""Pages that approve, decline or take back a proposal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ blueprint = Blueprint("admin_approvals", __name__, url_prefix="/apps/<slug>/prop
 @blueprint.post("/approve")
 @page(Access.PUBLISH)
 def approve(slug: str, proposal_id: int) -> ResponseReturnValue:
-    """Do what another person proposed. What can't be done any more stays open and says why."""
+    """Do what another person proposed. A proposal that can no longer be done stays open and shows why."""
     try:
         with transaction() as session:
             proposal = approvals.get(session, proposal_id, app=app_in_view(slug))
@@ -35,7 +35,7 @@ def approve(slug: str, proposal_id: int) -> ResponseReturnValue:
 @blueprint.post("/decline")
 @page(Access.PUBLISH)
 def decline(slug: str, proposal_id: int) -> ResponseReturnValue:
-    """Say no; the author takes their own back with it."""
+    """Decline a proposal, or take your own back."""
     try:
         with transaction() as session:
             proposal = approvals.get(session, proposal_id, app=app_in_view(slug))
@@ -50,5 +50,5 @@ def decline(slug: str, proposal_id: int) -> ResponseReturnValue:
 def _failed(slug: str, proposal_id: int, error: OtaError) -> ResponseReturnValue:
     reader().rollback()
     app = app_in_view(slug)
-    approvals.get(reader(), proposal_id, app=app)  # One that never was gets its 404.
+    approvals.get(reader(), proposal_id, app=app)  # Raises `NotFound` for a proposal that does not exist.
     return list_page(app, problem=error.message, about=proposal_id), status_of(error)

@@ -1,4 +1,4 @@
-"""Experiments: listed, started, shown and ended through the API."""
+"""Experiments by program: listing, starting, reading and ending them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ blueprint = Blueprint("manage_experiments", __name__)
     )
 )
 def index(query: ExperimentsQuery) -> ExperimentsAnswer:
-    """The app's experiments, the last one first."""
+    """Return the app's experiments, the newest first."""
     found = experiments.listed(reader(), apps.find(reader(), query.app))
     return ExperimentsAnswer(experiments=[experiment_views.experiment_view(each) for each in found])
 
@@ -57,7 +57,7 @@ def index(query: ExperimentsQuery) -> ExperimentsAnswer:
     )
 )
 def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
-    """Compare two or more versions of one platform on a channel, each for its share of the devices."""
+    """Compare two or more versions of one platform on a channel, each on its share of the devices."""
     arms = tuple(Arm(arm.version_id, arm.weight) for arm in body.arms)
     draft, now = experiments.Draft(name=body.name, arms=arms, channel=body.channel), utcnow()
     with transaction() as session:
@@ -80,7 +80,7 @@ def start(body: ExperimentRequest) -> tuple[ExperimentAnswer, int]:
     )
 )
 def show(experiment_id: int) -> ExperimentAnswer:
-    """One experiment and its arms, and how each of them does, also after the end."""
+    """Return an experiment with its arms and the result of each, also after it has ended."""
     experiment = experiments.get(reader(), experiment_id)
     return ExperimentAnswer(
         experiment=experiment_views.experiment_view(experiment),
@@ -94,19 +94,14 @@ def show(experiment_id: int) -> ExperimentAnswer:
     act("End an experiment", operation_id="manage_approvals_end", body=EndRequest, answer=ExperimentAnswer)
 )
 def end(experiment_id: int, body: EndRequest) -> tuple[ExperimentAnswer, int]:
-    """Take its arms out of the answers; the winner, where one is named, becomes the release for everybody."""
-    now = utcnow()
+    """Remove the arms from all answers. The winner, if one is named, becomes the release for all devices."""
+    now, winner, revision = utcnow(), body.winner_version_id, body.revision
     with transaction() as session:
         experiment = experiments.get(session, experiment_id)
 
         def act() -> Experiment:
             return experiments.end(
-                session,
-                actor(),
-                experiment,
-                winner_version_id=body.winner_version_id,
-                revision=body.revision,
-                now=now,
+                session, actor(), experiment, winner_version_id=winner, revision=revision, now=now
             )
 
         outcome = approvals.or_propose(session, actor(), act, now=now)

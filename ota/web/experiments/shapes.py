@@ -13,14 +13,14 @@ from ota.web.shapes import AppSlug, ChannelName, ProposalView, ReleaseView, Revi
 
 
 class ComparisonView(Struct, kw_only=True):
-    """An arm's share less that of the first arm, from -1 to 1. The interval holds however often one looks; without enough devices
-    there is none."""
+    """An arm's share minus that of the first arm, from -1 to 1.
+
+    The interval holds however often it is read. Without enough devices there is none.
+    """
 
     finding: Annotated[
         Finding,
-        Meta(
-            description=f"Said wrongly of equal arms with a probability of {ALPHA:g} at most, all arms together."
-        ),
+        Meta(description=f"False for equal arms with a probability of at most {ALPHA:g}, over all arms."),
     ]
     difference: float | None
     low: float | None
@@ -28,16 +28,16 @@ class ComparisonView(Struct, kw_only=True):
 
 
 class ArmResultView(Struct, kw_only=True):
-    """How an arm does. The first arm is what the others are compared with, so its own comparisons are null."""
+    """The result of an arm. The others are compared with the first arm, whose comparisons are null."""
 
     release_id: int
     version_id: int
     version: str
     completion: Annotated[
-        ShareView, Meta(description="Of the devices that were offered it: those that installed it.")
+        ShareView, Meta(description="Share of the devices that were offered it: those that installed it.")
     ]
     failures: Annotated[
-        ShareView, Meta(description="Of the devices that installed it, or failed to: those that failed.")
+        ShareView, Meta(description="Share of the devices that installed it or failed to: those that failed.")
     ]
     completion_beside: ComparisonView | None
     failures_beside: ComparisonView | None
@@ -62,7 +62,7 @@ class ExperimentRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class EndRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How an experiment ends. Without a winner nothing takes the place of its arms."""
+    """How an experiment ends. Without a winner, nothing replaces its arms."""
 
     winner_version_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     revision: Revision | None = None
@@ -85,13 +85,13 @@ class ExperimentView(Struct, kw_only=True):
 
 
 class ExperimentsQuery(Struct, kw_only=True):
-    """Whose experiments to list."""
+    """The app whose experiments are listed."""
 
     app: AppSlug | None = None
 
 
 class ExperimentAnswer(Struct, kw_only=True):
-    """An experiment, and what was done; or, with status 202, the proposal that waits for another person."""
+    """An experiment, and what was done. With status 202, the proposal that waits for another person."""
 
     ok: bool = True
     experiment: ExperimentView | None

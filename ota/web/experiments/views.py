@@ -1,4 +1,4 @@
-"""What an experiment has shown, as its page and the API tell it."""
+"""Results of experiments, as pages and the API show them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _TONES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A comparison in words. ``tone`` is that of the pill with the ``verdict``: good, bad or quiet."""
+class ComparisonText:
+    """A comparison in words. ``tone`` is the color of the pill with the ``verdict``: good, bad or quiet."""
 
     verdict: str
     tone: str
@@ -36,20 +36,20 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """An arm and how it does; what is None was not compared."""
+class ArmRow:
+    """An arm and its result. A comparison is None for the first arm."""
 
     arm: Release
     result: Result
-    completion: Told | None
-    failure: Told | None
+    completion: ComparisonText | None
+    failure: ComparisonText | None
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All arms. ``completion_scale`` and ``failure_scale`` are the shares at the right ends of their intervals."""
+    """All arms. ``completion_scale`` and ``failure_scale`` are the shares at the right ends of the charts."""
 
-    rows: Sequence[Row]
+    rows: Sequence[ArmRow]
 
     @property
     def is_empty(self) -> bool:
@@ -66,16 +66,16 @@ class Results:
 
 
 def of(session: Session, experiment: Experiment) -> Results:
-    """What its devices have shown so far."""
+    """Return the results so far, for the page."""
     found = list(zip(experiment.arms, results.of(session, experiment), strict=True))
     first = experiment.arms[0].version.version if experiment.arms else ""
     return Results(
         [
-            Row(
+            ArmRow(
                 arm,
                 result,
-                _told("completion", result.completion_beside, first),
-                _told("failure", result.failure_beside, first),
+                _comparison_text("completion", result.completion_beside, first),
+                _comparison_text("failure", result.failure_beside, first),
             )
             for arm, result in found
         ]
@@ -83,27 +83,29 @@ def of(session: Session, experiment: Experiment) -> Results:
 
 
 def views(session: Session, experiment: Experiment) -> list[ArmResultView]:
-    """The same for programs."""
+    """Return the results so far, for programs."""
     return [
         _view(arm, result)
         for arm, result in zip(experiment.arms, results.of(session, experiment), strict=True)
     ]
 
 
-def _told(what: str, found: Comparison | None, first: str) -> Told | None:
+def _comparison_text(what: str, found: Comparison | None, first: str) -> ComparisonText | None:
     if found is None:
         return None
     if found.difference is None:
-        told = f"To compare it with {first}, {ENOUGH} devices of each are needed."
-        return Told("too few devices", "quiet", told, "too few devices")
+        needed = f"To compare it with {first}, {ENOUGH} devices of each are needed."
+        return ComparisonText("too few devices", "quiet", needed, "too few devices")
     low, value, high = (
         f"{100 * each:+.1f}" for each in (found.difference.low, found.difference.value, found.difference.high)
     )
     numbers = f"{value} points ({low} to {high})"
     if found.finding is Finding.CHANCE:
-        return Told("could be chance", "quiet", f"Against {first}: {numbers}.", "no difference beyond chance")
+        return ComparisonText(
+            "could be chance", "quiet", f"Against {first}: {numbers}.", "no difference beyond chance"
+        )
     words = f"{_WORDS[what][found.finding]} than {first}"
-    return Told("beyond chance", _TONES[what][found.finding], f"{words}: {numbers}.", words.lower())
+    return ComparisonText("beyond chance", _TONES[what][found.finding], f"{words}: {numbers}.", words.lower())
 
 
 def _view(arm: Release, result: Result) -> ArmResultView:
@@ -126,6 +128,7 @@ def _comparison(found: Comparison | None) -> ComparisonView | None:
 
 
 def experiment_view(experiment: Experiment) -> ExperimentView:
+    """Return an experiment as programs see it."""
     return ExperimentView(
         id=experiment.id,
         name=experiment.name,

@@ -26,7 +26,10 @@ class RunningView(Struct, kw_only=True):
 
 
 class AdoptionPoint(Struct, kw_only=True):
-    """How many active devices ran a version at the end of a day (UTC); today at the last look. The smallest versions are "other"."""
+    """How many active devices ran a version at the end of a day (UTC); today at the last look.
+
+    The smallest versions are "other".
+    """
 
     day: date
     version: str

@@ -1,4 +1,4 @@
-"""The forms that offer a version and change the terms of a release."""
+"""Forms that offer a version and change the plan and the terms of a release."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from ota.core.plans import MAX_SOAK_MINUTES, Plan, PlanStep
 from ota.core.rollout import FULL
+from ota.db import reader
+from ota.devices import groups
 from ota.errors import Invalid
-from ota.models import Release
+from ota.models import App, Release
 from ota.releases.edits import ReleaseEdit
 from ota.releases.terms import plan_of
 from ota.web.forms import Form, RolloutForm, without_nul
 
 DAY = 24 * 60
 ONCE, OWN = "once", "own"
+"""Choices of the publish dialog without a preset plan."""
+
 PRESETS: dict[str, Plan] = {
     "10-50-100": (PlanStep(1000, DAY), PlanStep(5000, DAY), PlanStep(FULL)),
     "1-10-50-100": (PlanStep(100, DAY), PlanStep(1000, DAY), PlanStep(5000, DAY), PlanStep(FULL)),
@@ -36,20 +40,21 @@ _PLANS = [
     SelectChoice("1-10-50-100", "Steps: 1, 10, 50, 100 %"),
     SelectChoice(OWN, "Steps of my own"),
 ]
-_MINUTE = "Expected a date and a time, such as 2026-03-01 14:30."
+_NOT_A_TIME = "Expected a date and a time, such as 2026-03-01 14:30."
 _FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
 _LARGEST = Decimal(100_000)
+"""Numbers above it are refused before they are multiplied."""
 
 
 class Checkboxes(SelectMultipleField):  # type: ignore[misc]
-    """Several of a few."""
+    """Several choices as checkboxes."""
 
     widget = ListWidget(prefix_label=False)
     option_widget = CheckboxInput()
 
 
-class Moment(DateTimeLocalField):  # type: ignore[misc]
-    """A date and a time in UTC, or nothing."""
+class MomentField(DateTimeLocalField):  # type: ignore[misc]
+    """An optional date and time in UTC."""
 
     def __init__(self, label: str, **options: Any) -> None:
         super().__init__(label, [Optional()], format=_FORMATS, **options)
@@ -58,30 +63,34 @@ class Moment(DateTimeLocalField):  # type: ignore[misc]
         try:
             super().process_formdata(valuelist)
         except ValueError:
-            raise ValueError(_MINUTE) from None
+            raise ValueError(_NOT_A_TIME) from None
 
 
 class PublishForm(RolloutForm):
+    """Where, how and to whom to offer a version. ``repairs`` makes it mandatory for devices left behind."""
+
     channel = SelectField("Channel")
     plan = SelectField("How", choices=_PLANS, default=ONCE)
-    starts_at = Moment("Start at (UTC)")
+    starts_at = MomentField("Start at (UTC)")
     groups = Checkboxes("Offer it to these groups in any case")
     repairs = BooleanField("Mandatory", default=True)
 
-    def opened(self) -> int | None:
-        """The rollout to begin with, in basis points; None where a plan says so."""
+    def initial_rollout(self) -> int | None:
+        """Return the rollout at the start, in basis points; None if a plan decides it."""
         return None if self.plan.data in PRESETS else int(self.rollout.data * 100)
 
-    def reach(self) -> int:
-        """How far it will be open in the end; what can't be read counts as everybody."""
+    def final_rollout(self) -> int:
+        """Return the widest rollout, in basis points. An unreadable one counts as all devices."""
         if self.plan.data in PRESETS or self.rollout.data is None or self.rollout.errors:
             return FULL
         return int(self.rollout.data * 100)
 
 
 class TermsForm(Form):
-    starts_at = Moment("Starts at (UTC)")
-    mandatory_from = Moment("Mandatory for everybody from (UTC)")
+    """The terms of a live release."""
+
+    starts_at = MomentField("Starts at (UTC)")
+    mandatory_from = MomentField("Mandatory for everybody from (UTC)")
     critical_from = StringField("Versions from", [Optional(), Length(max=60)])
     critical_below = StringField("and below", [Optional(), Length(max=60)])
     groups = Checkboxes("Groups that get it whatever the rollout")
@@ -89,8 +98,8 @@ class TermsForm(Form):
     revision = HiddenField()
 
     def changes(self, release: Release) -> ReleaseEdit:
-        """What differs from the release as it is now; the rest is left alone."""
-        starts_at, deadline = aware(self.starts_at.data), aware(self.mandatory_from.data)
+        """Return the terms that differ from those of the release."""
+        starts_at, deadline = as_utc(self.starts_at.data), as_utc(self.mandatory_from.data)
         is_same_start = self.starts_at.name not in request.form or _same_minute(starts_at, release.starts_at)
         lower, upper = (self.critical_from.data or "").strip(), (self.critical_below.data or "").strip()
         is_same_group = sorted(self.groups.data or ()) == sorted(group.name for group in release.groups)
@@ -107,45 +116,48 @@ class TermsForm(Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the plan as it was typed."""
+class PlanRow:
+    """One row of the plan form, as it was typed."""
 
     percent: str = ""
     hours: str = ""
 
 
-def rows_of(release: Release) -> list[Row]:
-    """The steps of a release's plan that still matter, and a step to add."""
+def plan_rows_of(release: Release) -> list[PlanRow]:
+    """Return rows for the present and later steps of a release's plan, and two empty ones."""
     steps = plan_of(release)[release.plan_step or 0 :] if release.plan_step is not None else ()
     rows = [
-        Row(f"{step.rollout / 100:g}", f"{step.soak_minutes / 60:g}" if step.soak_minutes else "")
+        PlanRow(f"{step.rollout / 100:g}", f"{step.soak_minutes / 60:g}" if step.soak_minutes else "")
         for step in steps
     ]
-    return [*(rows or [Row(f"{release.rollout / 100:g}" if release.rollout else "", "24")]), Row(), Row()]
+    first = PlanRow(f"{release.rollout / 100:g}" if release.rollout else "", "24")
+    return [*(rows or [first]), PlanRow(), PlanRow()]
 
 
-def rows_sent() -> list[Row]:
-    """What was typed, with empty rows at the end; what never was a row is left out."""
+def sent_plan_rows() -> list[PlanRow]:
+    """Return the rows that were filled in, and two empty ones."""
     percents, hours = request.form.getlist("step_percent"), request.form.getlist("step_hours")
     rows = [
-        Row(without_nul(a).strip()[:20], without_nul(b).strip()[:20])
-        for a, b in zip(percents, hours, strict=False)
+        PlanRow(without_nul(percent).strip()[:20], without_nul(hour).strip()[:20])
+        for percent, hour in zip(percents, hours, strict=False)
     ][:40]
-    return [*(row for row in rows if row.percent or row.hours), Row(), Row()]
+    return [*(row for row in rows if row.percent or row.hours), PlanRow(), PlanRow()]
 
 
-def plan_sent(rows: Sequence[Row]) -> Plan:
-    """The plan that the rows say. Raises `Invalid` naming the row that can't be read."""
+def read_plan(rows: Sequence[PlanRow]) -> Plan:
+    """Return the plan in the rows. Raises `Invalid` that names the unreadable row."""
     filled = [row for row in rows if row.percent or row.hours]
     if not filled:
-        raise Invalid(
+        raise Invalid.about(
+            "plan",
             "bad_plan",
-            "plan: there is no step yet. Fill in two rows at least, such as 10 % for 24 hours and then 100 %.",
+            "there is no step yet. Fill in two rows at least, such as 10 % for 24 hours and then 100 %.",
         )
     if len(filled) == 1:
-        raise Invalid(
+        raise Invalid.about(
+            "plan",
             "bad_plan",
-            "plan: one step is no plan. Add where it goes from there, such as 100 % in the last row.",
+            "one step is no plan. Add where it goes from there, such as 100 % in the last row.",
         )
     plan = tuple(
         PlanStep(
@@ -157,26 +169,50 @@ def plan_sent(rows: Sequence[Row]) -> Plan:
     for number, step in enumerate(plan[:-1], 1):
         if not 1 <= step.soak_minutes <= MAX_SOAK_MINUTES:
             longest = MAX_SOAK_MINUTES // 60
-            raise Invalid(
+            raise Invalid.about(
+                "plan",
                 "bad_plan",
-                f"plan: Row {number}: say how many hours it holds, up to {longest:,} (90 days). Only the last needs none.",
+                f"Row {number}: say how many hours it holds, up to {longest:,} (90 days). "
+                "Only the last needs none.",
             )
     return plan
 
 
-def aware(when: datetime | None) -> datetime | None:
-    """What was typed as UTC."""
+def as_utc(when: datetime | None) -> datetime | None:
+    """Return a typed time with its zone, which is UTC."""
     return when.replace(tzinfo=UTC) if when is not None else None
 
 
-def typed(when: datetime | None) -> datetime | None:
-    """A moment as a form shows it: in UTC, to the minute."""
+def as_typed(when: datetime | None) -> datetime | None:
+    """Return a time as a form shows it: in UTC, to the minute, without a zone."""
     return when.astimezone(UTC).replace(tzinfo=None, second=0, microsecond=0) if when is not None else None
 
 
-def from_address() -> MultiDict[str, str] | None:
-    """What was chosen so far, when the form asks for itself again; None when it is opened."""
+def choices_in_query() -> MultiDict[str, str] | None:
+    """Return the choices so far when the dialog reloads itself; None when it is opened."""
     return request.args if "rollout" in request.args else None
+
+
+def terms_form(app: App, release: Release, *, is_sent: bool = False) -> TermsForm:
+    """Return the form of a release's terms: as they are, or as they were sent."""
+    given: dict[str, Any] = {} if is_sent else {"formdata": None}
+    form = TermsForm(
+        **given,
+        starts_at=as_typed(release.starts_at),
+        mandatory_from=as_typed(release.mandatory_from),
+        critical_from=release.critical_from,
+        critical_below=release.critical_below,
+        groups=[group.name for group in release.groups],
+        is_floor=release.is_floor,
+        revision=release.revision,
+    )
+    form.groups.choices = groups_of(app)
+    return form
+
+
+def groups_of(app: App) -> list[str]:
+    """Return the names of the app's device groups."""
+    return [group.name for group in groups.of_app(reader(), app)]
 
 
 def _same_minute(one: datetime | None, other: datetime | None) -> bool:
@@ -189,11 +225,13 @@ def _whole(text: str, times: int, what: str) -> int:
     try:
         number = Decimal(text.replace(",", "."))
     except InvalidOperation:
-        raise Invalid("bad_plan", f"plan: {what} can't be read: {text[:20]!r}. Expected a number.") from None
+        raise Invalid.about(
+            "plan", "bad_plan", f"{what} can't be read: {text[:20]!r}. Expected a number."
+        ) from None
     if not number.is_finite() or not 0 <= number <= _LARGEST:
-        raise Invalid("bad_plan", f"plan: {what} can't be {text[:20]}.")
+        raise Invalid.about("plan", "bad_plan", f"{what} can't be {text[:20]}.")
     scaled = number * times
     if scaled % 1:
         finest = "two decimals" if times == 100 else "whole minutes"
-        raise Invalid("bad_plan", f"plan: {what} can't be {text[:20]}: at most {finest}.")
+        raise Invalid.about("plan", "bad_plan", f"{what} can't be {text[:20]}: at most {finest}.")
     return int(scaled)

@@ -20,21 +20,21 @@ from ota.web.shapes import (
 )
 
 Moment = Annotated[
-    datetime, Meta(tz=True, description="RFC 3339, with its zone.", examples=["2026-12-01T09:00:00Z"])
+    datetime, Meta(tz=True, description="RFC 3339, with a time zone.", examples=["2026-12-01T09:00:00Z"])
 ]
 GroupNames = Annotated[
     list[Annotated[str, Meta(max_length=60)]], Meta(max_length=20, description="Names of device groups.")
 ]
 PlanShape = Annotated[
     list[PlanStepShape],
-    Meta(max_length=20, description="Steps in rising order; the first is where it starts."),
+    Meta(max_length=20, description="Steps in rising order. The release starts with the first one."),
 ]
 Bound = Annotated[str, Meta(max_length=100, examples=["1.1.0+8"])]
-Why = Annotated[str, Meta(max_length=500, description="Why, for the history.")]
+Why = Annotated[str, Meta(max_length=500, description="The reason, for the history.")]
 
 
-class ReleaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to offer a version. Everybody at once when nothing is said."""
+class TermsRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The fields that say how to offer a version."""
 
     channel: ChannelName | None = None
     rollout: BasisPoints | UnsetType = UNSET
@@ -44,40 +44,43 @@ class ReleaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     mandatory_from: Moment | None = None
     critical_from: Bound | None = None
     critical_below: Bound | None = None
-    is_floor: Annotated[bool, Meta(description="Nobody may jump across this version.")] = False
+    is_floor: Annotated[bool, Meta(description="No device can jump across this version.")] = False
+
+
+class ReleaseRequest(TermsRequest, kw_only=True, forbid_unknown_fields=True):
+    """How to offer a version. Without any field it is offered to all devices at once."""
+
     revision: Revision | None = None
 
 
-class PromoteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The channel to offer the same version on too, and how."""
+class PromoteRequest(TermsRequest, kw_only=True, forbid_unknown_fields=True):
+    """The other channel on which to offer the version, and how."""
 
     channel: ChannelName
-    rollout: BasisPoints | UnsetType = UNSET
-    plan: PlanShape = []
-    starts_at: Moment | None = None
-    groups: GroupNames = []
-    mandatory_from: Moment | None = None
-    critical_from: Bound | None = None
-    critical_below: Bound | None = None
-    is_floor: bool = False
 
 
 class RolloutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How far to open a release."""
+    """The new rollout of a release."""
 
     rollout: BasisPoints
     revision: Revision | None = None
 
 
 class StopRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An act on a release that may have changed meanwhile. The body may be left out."""
+    """An act on a release.
+
+    The body can be left out; with a revision, the act is refused if the release has changed.
+    """
 
     reason: Why | None = None
     revision: Revision | None = None
 
 
 class ReleaseEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The terms to change; those left out stay. null clears a time or a bound, an empty list the plan or the groups."""
+    """The terms to change.
+
+    A term that is left out stays; null clears a time or a bound, an empty list the plan or the groups.
+    """
 
     starts_at: Moment | UnsetType | None = UNSET
     plan: PlanShape | UnsetType = UNSET
@@ -90,7 +93,7 @@ class ReleaseEditRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RollbackRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which stream to roll back."""
+    """The platform and channel whose first release is rolled back."""
 
     platform: PlatformText
     app: AppSlug | None = None
@@ -99,18 +102,18 @@ class RollbackRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ReleasesQuery(Struct, kw_only=True):
-    """Which releases to list."""
+    """The releases to list."""
 
     app: AppSlug | None = None
     channel: ChannelName | None = None
     platform: PlatformText | None = None
-    live: Annotated[bool, Meta(description="Only those that stand.")] = False
+    live: Annotated[bool, Meta(description="Only live releases.")] = False
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     offset: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class EventView(Struct, kw_only=True):
-    """One line of the history: who did what when, and what changed."""
+    """One entry of the history: the act, its author, and what changed."""
 
     at: datetime
     actor: str
@@ -120,7 +123,10 @@ class EventView(Struct, kw_only=True):
 
 
 class ReleaseAnswer(Struct, kw_only=True):
-    """A release with its version, and what was done. With status 202 nothing was done yet: ``proposal`` waits for another person."""
+    """A release with its version, and what was done.
+
+    With status 202 nothing was done yet: ``proposal`` waits for another person.
+    """
 
     ok: bool = True
     release: ReleaseView | None
@@ -136,9 +142,9 @@ class ReleaseHistoryAnswer(Struct, kw_only=True):
     release: ReleaseView
     version: VersionView
     stranded: Annotated[
-        int, Meta(description="Active devices on this version, which nothing can take back from them.")
+        int, Meta(description="Active devices that run this version. No act removes it from them.")
     ]
-    waits_for: Annotated[str, Meta(description="Why a due step of its plan is not taken.")] | None
+    waits_for: Annotated[str, Meta(description="What holds a due step of the plan.")] | None
     history: list[EventView]
 
 
@@ -150,10 +156,10 @@ class ReleasesAnswer(Struct, kw_only=True):
 
 
 class ProposalsQuery(Struct, kw_only=True):
-    """Which proposals to list."""
+    """The proposals to list."""
 
     app: AppSlug | None = None
-    open: Annotated[bool, Meta(description="Only those that wait.")] = False
+    open: Annotated[bool, Meta(description="Only open proposals.")] = False
 
 
 class ProposalAnswer(Struct, kw_only=True):

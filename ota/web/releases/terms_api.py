@@ -1,4 +1,4 @@
-"""Managing releases by program: looking at them, opening them further, changing their terms, promoting."""
+"""Releases by program: reading them, changing their rollout and terms, promoting them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ota.web import views
 from ota.web.access import actor
 from ota.web.operation import MANAGING, Operation, operation
 from ota.web.releases import views as release_views
-from ota.web.releases.api import answer, done, verb
+from ota.web.releases.api import act_answer, release_act, release_answer
 from ota.web.releases.shapes import (
     PromoteRequest,
     ReleaseAnswer,
@@ -44,7 +44,7 @@ blueprint = Blueprint("manage_terms", __name__)
     )
 )
 def index(query: ReleasesQuery) -> ReleasesAnswer:
-    """The app's releases, the one started last first: its whole history."""
+    """Return the app's releases, the newest first, including those that have ended."""
     app = apps.find(reader(), query.app)
     channel = apps.find_channel(app, query.channel) if query.channel else None
     platform = apps.find_platform(query.platform) if query.platform else None
@@ -65,16 +65,15 @@ def index(query: ReleasesQuery) -> ReleasesAnswer:
     Operation(access=Access.VIEW, summary="Look at a release", tag=MANAGING, answer=ReleaseHistoryAnswer)
 )
 def show(release_id: int) -> ReleaseHistoryAnswer:
-    """One release with everything that was ever done to it."""
+    """Return a release with its whole history."""
     session, now = reader(), utcnow()
     release = release_rows.get(session, release_id)
     events = audit.history(session, subjects=[("release", release.id)], limit=1000)
-    is_due = release.next_step_at is not None and release.next_step_at <= now
     return ReleaseHistoryAnswer(
         release=views.release_view(release),
         version=views.version_view(release.version),
         stranded=devices.stranded(session, release.version, now=now),
-        waits_for=plans.why_waiting(session, release, now=now) if is_due else None,
+        waits_for=plans.why_overdue(session, release, now=now),
         history=[release_views.event_view(event) for event in reversed(events)],
     )
 
@@ -90,7 +89,7 @@ def show(release_id: int) -> ReleaseHistoryAnswer:
     )
 )
 def edit(release_id: int, body: ReleaseEditRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
-    """Its start while that lies ahead, its plan, groups, deadline, the versions it is mandatory for, whether it is a floor."""
+    """Change the plan, groups, deadline, critical range or floor, or a start that is still ahead."""
     now, changes = utcnow(), _edit_of(body)
     with transaction() as session:
         release = release_rows.get(session, release_id)
@@ -100,7 +99,7 @@ def edit(release_id: int, body: ReleaseEditRequest) -> ReleaseAnswer | tuple[Rel
             return release_edits.edit(session, actor(), release, changes, revision=body.revision, now=now)
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
-    return answer(outcome, version_id, "The release is changed.", 200)
+    return act_answer(outcome, version_id, "The release is changed.", 200)
 
 
 @blueprint.post("/api/releases/<int:release_id>/rollout")
@@ -114,7 +113,10 @@ def edit(release_id: int, body: ReleaseEditRequest) -> ReleaseAnswer | tuple[Rel
     )
 )
 def set_rollout(release_id: int, body: RolloutRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
-    """Open a release to more devices or fewer; a plan ends with it. Devices that already updated keep what they have."""
+    """Open a release to more devices or fewer, which ends its plan.
+
+    Devices that have updated keep the version.
+    """
     now = utcnow()
     with transaction() as session:
         release = release_rows.get(session, release_id)
@@ -127,17 +129,17 @@ def set_rollout(release_id: int, body: RolloutRequest) -> ReleaseAnswer | tuple[
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
     kept = " Devices that already updated keep it." if body.rollout < before else ""
-    return answer(outcome, version_id, f"The rollout is {body.rollout / 100:g} %.{kept}", 200)
+    return act_answer(outcome, version_id, f"The rollout is {body.rollout / 100:g} %.{kept}", 200)
 
 
 @blueprint.post("/api/releases/<int:release_id>/advance")
-@operation(verb("Take a plan's next step now", body=RevisionRequest))
+@operation(release_act("Take a plan's next step now", body=RevisionRequest))
 def advance(release_id: int, body: RevisionRequest) -> ReleaseAnswer:
-    """Open a release to the next step of its plan before the soak has passed."""
+    """Take the next step of the plan before the soak has passed."""
     with transaction() as session:
         release = release_rows.get(session, release_id)
         plans.advance(session, actor(), release, revision=body.revision, now=utcnow())
-    return done(release, f"The rollout is {release.rollout / 100:g} %.")
+    return release_answer(release, f"The rollout is {release.rollout / 100:g} %.")
 
 
 @blueprint.post("/api/releases/<int:release_id>/promote")
@@ -152,7 +154,7 @@ def advance(release_id: int, body: RevisionRequest) -> ReleaseAnswer:
     )
 )
 def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
-    """Offer the release's version on another channel too, without new bytes."""
+    """Offer the release's version on another channel too, with the same file."""
     now, terms = utcnow(), release_views.terms_of(body)
     with transaction() as session:
         release = release_rows.get(session, release_id)
@@ -164,7 +166,7 @@ def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[Rele
             )
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
-    return answer(outcome, version_id, f"The version is on {body.channel} too.")
+    return act_answer(outcome, version_id, f"The version is on {body.channel} too.")
 
 
 def _edit_of(body: ReleaseEditRequest) -> ReleaseEdit:
