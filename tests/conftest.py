@@ -1,7 +1,8 @@
-"""The cast: a migrated database with four people and an app, copied for every test; on SQLite and on PostgreSQL.
+"""The cast: a migrated database with four people and an app, copied for every test, on SQLite and PostgreSQL.
 
-What every test needs in the same form is made once (see `tests/speed.py`). ``OTA_TEST_DATABASES=all`` runs every test that has a
-database on both of them, as CI does; without it, modules marked ``sqlite_suffices`` leave PostgreSQL out.
+Set-up that is the same for all tests is done once (see `tests/speed.py`). With ``OTA_TEST_DATABASES=all``,
+every test that has a database runs on both, as in CI. Without it, modules marked ``sqlite_suffices`` run on
+SQLite only.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ from ota.web.updates.front import Front
 from tests import servers, speed
 from tests.builders.packages import apk
 
-# The worker's own function, without a new process for each of a thousand small builds: tests/packages/test_child.py, the
-# tests of the queue and those of the whole program read in the child as the server does.
+# Reads packages in this process, which saves a child process for each of a thousand small builds. The child
+# process of the server is used in tests/packages/test_child.py, in the tests of the queue and in those of the
+# whole program.
 worker.read_package = read_here
 
 speed.compile_each_url_rule_once()
@@ -56,14 +58,14 @@ SECOND_PUBLISHER = "second@example.com"
 
 
 def missing(service: str) -> None:
-    """Skip a test whose service isn't here, or fail where every service has to be."""
+    """Skip a test whose service is not installed, or fail if all services are required."""
     if servers.REQUIRED:
         pytest.fail(f"{service} is missing and OTA_REQUIRE_SERVICES=1")
     pytest.skip(f"{service} is not installed here")
 
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
-    """Settings of a server of its own below a folder."""
+    """Settings of a server with its data in the folder."""
     chosen: dict[str, Any] = {
         "data_dir": str(folder),
         "secret_key": "k" * 64,
@@ -78,7 +80,7 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
 
 
 def make_cast(app: Flask, settings: Settings) -> None:
-    """Migrate, make the first administrator as a first start does, and let the others in."""
+    """Migrate, create the first administrator as a first start does, then the other people and tokens."""
     bootstrap.prepare(app, settings)
     with app.app_context():
         with transaction() as session:
@@ -143,7 +145,7 @@ def redis_server() -> Iterator[servers.RedisServer]:
 
 @contextmanager
 def copied_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
-    """A database with the cast in it, of the kind that the fixture's parameter names."""
+    """A database with the cast, of the kind in the fixture's parameter."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), folder / "ota.db")
         yield f"sqlite:///{folder / 'ota.db'}"
@@ -157,7 +159,7 @@ def copied_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[st
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that has a database on each kind of database that it is worth running on."""
+    """Run a test that has a database on SQLite, and on PostgreSQL unless `sqlite_suffices`."""
     chosen = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
     if "database_url" not in metafunc.fixturenames or "database_url" in chosen:
         return
@@ -168,7 +170,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database for this test alone."""
+    """A database for this test only."""
     with copied_database(request, tmp_path) as url:
         yield url
 
@@ -180,9 +182,9 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[Flask]:
-    """A server for tests, put away afterwards."""
+    """An application for a test, closed afterwards."""
     app = create_app(settings)
-    app.testing = False  # Errors are answered as in production: a test sees what a caller sees.
+    app.testing = False  # Errors are answered as in production, not raised into the test.
     speed.share_compiled_templates(app)
     with app.app_context():
         speed.share_compiled_statements(db.engine)
@@ -201,7 +203,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 def drain(app: Flask) -> int:
-    """Count what devices have reported; answers how many reports."""
+    """Count the checks and reports in the journal. Return their number."""
     return Drainer(app).drain()
 
 
@@ -212,7 +214,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def behind(app: Flask) -> Client:
-    """Somebody who asks Flask itself, without the front that answers update checks before it."""
+    """A client of Flask itself, without the front that answers update checks."""
     return Client(cast(Front, app.wsgi_app).behind)
 
 
@@ -221,7 +223,7 @@ def bearer(role: Role = Role.PUBLISHER) -> dict[str, str]:
 
 
 class Api:
-    """A program with a token."""
+    """A client of the API with a token."""
 
     def __init__(self, app: Flask, role: Role = Role.PUBLISHER) -> None:
         self.app, self.role = app, role
@@ -247,7 +249,7 @@ class Api:
         return self.client.post("/api/uploads", data=data, headers=bearer(self.role))
 
     def upload(self, content: bytes, name: str = "app.apk", **fields: Any) -> dict[str, Any]:
-        """Upload a file, do the worker's work, and answer what became of it."""
+        """Upload a file and process it. Return the upload."""
         answer = self.send(content, name, **fields)
         assert answer.status_code == 202, answer.text
         upload_id = answer.json["upload"]["id"]
@@ -257,14 +259,14 @@ class Api:
         return found
 
     def version(self, code: int = 1, version: str = "1.0.0", **build: Any) -> dict[str, Any]:
-        """A processed, inactive Android version."""
+        """Return a processed, inactive Android version."""
         upload = self.upload(apk(version=version, code=code, **build))
         assert upload["status"] == "ready", upload
         found: dict[str, Any] = upload["version"]
         return found
 
     def published(self, code: int = 1, version: str = "1.0.0", **fields: Any) -> dict[str, Any]:
-        """A version that everybody is offered; answers its release with the version."""
+        """Return a version that is open to all devices, with its release."""
         made = self.version(code, version)
         if fields:
             self.patch(f"/api/versions/{made['id']}", fields)
@@ -274,7 +276,7 @@ class Api:
         return found
 
     def check(self, current: str = "0.9.0+0", **fields: Any) -> dict[str, Any]:
-        """What a device is told."""
+        """Return the answer to a device's update check."""
         body = {"platform": "android", "current_version": current, "device_id": "device-1", **fields}
         answer = self.client.post("/api/updates/check", json=body)
         assert answer.status_code == 200, answer.text
@@ -284,13 +286,13 @@ class Api:
 
 @pytest.fixture
 def api(app: Flask) -> Api:
-    """A program with a publisher's token."""
+    """A client of the API with a publisher's token."""
     return Api(app)
 
 
 @pytest.fixture
 def sign_in(app: Flask) -> Callable[..., FlaskClient]:
-    """A browser in which somebody has logged in."""
+    """Return a function that logs a person in and returns the browser."""
 
     def log_in(who: str = EMAILS[Role.PUBLISHER]) -> FlaskClient:
         browser = app.test_client()
@@ -305,7 +307,7 @@ def sign_in(app: Flask) -> Callable[..., FlaskClient]:
 
 
 def csrf_of(page: TestResponse) -> str:
-    """The token in a page's first form, or in its frame."""
+    """Return the CSRF token of a page."""
     found = re.search(r'name="csrf_token" (?:type="hidden" )?value="([^"]+)"', page.text)
     assert found, page.text
     return found[1]

@@ -24,7 +24,7 @@ class Request:
 
 @dataclass
 class Receiver:
-    """What arrived, and how it is answered: ``status``, ``headers`` and ``write``, which writes the body."""
+    """Requests that arrived, and their answers: ``status``, ``headers``, and ``write`` for the body."""
 
     port: int = 0
     status: int = 200
@@ -34,7 +34,7 @@ class Receiver:
     mails: list[EmailMessage] = field(default_factory=list)
     envelopes: list[str] = field(default_factory=list)
     replies: dict[bytes, str] = field(default_factory=dict)
-    """What a mail server says to a verb (its first four letters) instead of yes; nothing at all for an empty text."""
+    """Replies of a mail server to verbs (their first four letters) instead of success. Empty: none."""
 
     server: Any = None
 
@@ -48,7 +48,7 @@ class Receiver:
 
 
 def receive_webhooks(tls: ssl.SSLContext | None = None) -> Receiver:
-    """A web server that keeps what is posted to it."""
+    """Start a web server that keeps the requests posted to it."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def receive_webhooks(tls: ssl.SSLContext | None = None) -> Receiver:
             try:
                 receiver.write(self.wfile)
             except OSError:
-                return  # The sender has heard enough.
+                return  # The sender has closed the connection.
 
         do_GET = do_POST  # noqa: N815  Named by the library.
 
@@ -73,7 +73,7 @@ def receive_webhooks(tls: ssl.SSLContext | None = None) -> Receiver:
         daemon_threads = True
 
         def handle_error(self, *_: Any) -> None:
-            """Quiet: a client that does not like the certificate hangs up."""
+            """Quiet: a client that rejects the certificate closes the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     if tls is not None:
@@ -82,8 +82,11 @@ def receive_webhooks(tls: ssl.SSLContext | None = None) -> Receiver:
 
 
 def receive_mail(tls: ssl.SSLContext | None = None, *, starts_plain: bool = False) -> Receiver:
-    """A mail server that takes everything: in the clear, or with TLS at once, or (``starts_plain``) after STARTTLS, where it lets in
-    whoever has a password."""
+    """Start a mail server that accepts every mail.
+
+    It works without TLS, with TLS from the start, or with STARTTLS (``starts_plain``). With TLS it accepts
+    every password.
+    """
     receiver = Receiver()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -136,7 +139,7 @@ def receive_mail(tls: ssl.SSLContext | None = None, *, starts_plain: bool = Fals
         daemon_threads = True
 
         def handle_error(self, *_: Any) -> None:
-            """Quiet: a client that does not like the certificate hangs up."""
+            """Quiet: a client that rejects the certificate closes the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     if tls is not None and not starts_plain:
@@ -145,7 +148,7 @@ def receive_mail(tls: ssl.SSLContext | None = None, *, starts_plain: bool = Fals
 
 
 def byte_by_byte(file: Any) -> None:
-    """A body that never ends."""
+    """A body that arrives one byte at a time, for a minute."""
     for _ in range(600):
         file.write(b".")
         file.flush()
@@ -153,7 +156,7 @@ def byte_by_byte(file: Any) -> None:
 
 
 def endless(file: Any) -> None:
-    """As much as the other side takes."""
+    """A body that is sent as fast as the other side reads."""
     while True:
         file.write(b"x" * 65536)
 

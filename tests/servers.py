@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis of our own for a test run: on loopback, in a temporary folder, stopped by their pid."""
+"""PostgreSQL and Redis for a test run: on loopback, in a temporary folder, stopped by their process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -24,7 +25,7 @@ def free_port() -> int:
 
 
 def find_postgres() -> Path | None:
-    """The folder of the server's programs, newest version first."""
+    """Return the folder of the newest PostgreSQL's programs, or None."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -32,7 +33,7 @@ def find_postgres() -> Path | None:
 
 
 class PostgresServer:
-    """A server that can be taken away and brought back. It refuses to run as root, so root lends it a user."""
+    """A PostgreSQL that tests stop and start. It refuses to run as root, so root runs it as another user."""
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
@@ -63,7 +64,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # Fast shutdown: does not wait for clients.
+            self._process.send_signal(signal.SIGINT)  # Fast shutdown, which does not wait for clients.
             self._process.wait(20)
             self._process = None
 
@@ -79,7 +80,7 @@ class PostgresServer:
 
 
 class RedisServer:
-    """A Redis that can be taken away and brought back."""
+    """A Redis that tests stop and start."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -117,8 +118,7 @@ class RedisServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _wait(probe: object, name: str, seconds: float = 30) -> None:
-    assert callable(probe)
+def _wait(probe: Callable[[], object], name: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Set-up that is the same for every test, done once a process instead of once a test.
+"""Set-up that is the same for every test, done once per process instead of once per test.
 
-Nothing here changes what is tested: URL rules and templates are compiled to the same code, and passwords are hashed by the
-same algorithm with the least work it allows. The tests of hashing use the real hasher.
+This does not change what is tested: URL rules and templates are compiled to the same code, and passwords are
+hashed with the same algorithm, with the least work that it allows. The tests of hashing use the real hasher.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def share_compiled_statements(engine: Engine) -> None:
 
 
 def hash_passwords_cheaply() -> None:
-    """Spend the least that argon2id allows on passwords: one pass over 8 KiB."""
+    """Hash passwords with the least work that argon2id allows: one pass over 8 KiB."""
     passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     accounts._DUMMY_HASH = passwords.hashed("no such account", at_least=accounts.MIN_PASSWORD)
 
 
 class _Memory(BytecodeCache):
-    """Compiled templates, by their name and source."""
+    """Compiled templates by name and source."""
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
@@ -87,5 +87,5 @@ _TEMPLATES = _Memory()
 
 
 def share_compiled_templates(app: Flask) -> None:
-    """Let this application use the templates that others before it have compiled."""
+    """Let this application use the templates that earlier ones have compiled."""
     app.jinja_env.bytecode_cache = _TEMPLATES

@@ -1,4 +1,4 @@
-"""How often somebody may try to log in, with Redis, without it, and while it is away."""
+"""Limits of login attempts, with Redis, without it, and while it is away."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def limited(folder: Path, redis_url: str = "") -> Flask:
     return app
 
 
-def test_an_address_has_so_many_tries_whatever_the_account(tmp_path: Path) -> None:
+def test_an_address_has_a_limit_of_tries_whatever_the_account(tmp_path: Path) -> None:
     app = limited(tmp_path)
     assert [try_to_log_in(app, f"{name}@example.com") for name in "abcd"] == [422, 422, 422, 429]
     assert try_to_log_in(app, "admin@example.com", PASSWORD, address="10.0.0.2") == 303
 
 
-def test_an_account_has_so_many_tries_whatever_the_address(tmp_path: Path) -> None:
+def test_an_account_has_a_limit_of_tries_whatever_the_address(tmp_path: Path) -> None:
     app = limited(tmp_path)
     tries = [try_to_log_in(app, "Admin@example.com", address=f"10.0.0.{number}") for number in range(4)]
     assert tries == [422, 422, 422, 429]
@@ -47,11 +47,7 @@ def test_the_refusal_says_when_to_come_back(tmp_path: Path) -> None:
         data={"email": "a@example.com", "password": "x", "csrf_token": csrf_of(browser.get("/login"))},
         environ_base={"REMOTE_ADDR": "10.0.0.1"},
     )
-    assert (answer.status_code, answer.headers["Retry-After"], "Too many tries" in answer.text) == (
-        429,
-        "60",
-        True,
-    )
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
 
 
 def test_web_processes_share_the_count_in_redis(tmp_path: Path, redis_server: RedisServer) -> None:

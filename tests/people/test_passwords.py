@@ -1,4 +1,4 @@
-"""Passwords are kept by argon2id with the parameters of production, and older hashes are replaced at the next login."""
+"""Passwords are hashed by argon2id with production's parameters. A login replaces weaker hashes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EMAIL = EMAILS[Role.PUBLISHER]
 
 @pytest.fixture
 def real_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spend on passwords what production spends."""
+    """Hash passwords as production does."""
     monkeypatch.setattr(passwords, "_hasher", speed.REAL_HASHER)
 
 

@@ -1,4 +1,4 @@
-"""What `make demo` makes is worth a look."""
+"""The demo has something to show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def test_the_demo_has_a_halted_release_and_a_device_with_a_story(tmp_path: Path)
         "SELECT version FROM app_versions v JOIN releases r ON r.version_id = v.id WHERE r.state = 'halted'"
     ) == ["3.8.0"]
     (device,) = values(
-        "SELECT device_id FROM release_devices JOIN device_group_members ON device_hash = device_id WHERE failed_at > healthy_at"
+        "SELECT device_id FROM release_devices JOIN device_group_members ON device_hash = device_id "
+        "WHERE failed_at > healthy_at"
     )
     assert values("SELECT app_version FROM devices WHERE device_hash = ?", device) == ["3.8.0+110"]
     assert values("SELECT kind FROM events WHERE device_id = ? ORDER BY at", device)[:4] == [
@@ -46,10 +47,12 @@ def test_the_demo_has_a_halted_release_and_a_device_with_a_story(tmp_path: Path)
         "crash",
     ]
     answers = values(
-        "SELECT DISTINCT reason || coalesce(' ' || offered_version, '') FROM update_checks WHERE device_id = ?",
+        "SELECT DISTINCT reason || coalesce(' ' || offered_version, '') FROM update_checks "
+        "WHERE device_id = ?",
         device,
     )
     assert {"up_to_date", "update_available 3.8.0"} <= set(answers)
     assert values(
-        "SELECT count(*) FROM update_checks WHERE current_version LIKE '%+110' AND offered_version IS NOT NULL"
+        "SELECT count(*) FROM update_checks "
+        "WHERE current_version LIKE '%+110' AND offered_version IS NOT NULL"
     ) == [0]

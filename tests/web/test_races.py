@@ -1,4 +1,4 @@
-"""What two people or two servers do at the same moment."""
+"""Two people, or two servers, that act at the same moment."""
 
 from __future__ import annotations
 
