@@ -9,14 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ota.devices.devices import ACTIVE_WITHIN
+from ota.fleet.series import OTHER
 from ota.models import Adoption, Device, Version
 from ota.telemetry.hourly_counts import insert
 
 MAX_UNKNOWN = 50
 """Versions unknown to the app that get their own row per day and platform: those on the most devices."""
-
-OTHER = "other"
-"""The version under which the remaining devices are counted."""
 
 _KEY = ("app_id", "platform", "app_version")
 _Key = tuple[int, str, str]

@@ -5,7 +5,6 @@ Figures always belong to one platform: an average over Android and iOS devices m
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +17,7 @@ from ota.core.platforms import Platform
 from ota.core.statistics import Share, wilson
 from ota.core.telemetry import Stage
 from ota.core.versions import parse_current_version
+from ota.fleet.series import OTHER, Series, series_of
 from ota.health.evaluate import TestRecord
 from ota.models import (
     Adoption,
@@ -29,38 +29,6 @@ from ota.models import (
     ReleaseHealth,
     Version,
 )
-
-TOP = 8
-"""Names that a series shows before the rest is put together."""
-
-OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Numbers over time, by moment (the start of a span) and name.
-
-    ``names`` are in drawing order, `OTHER` last.
-    """
-
-    moments: Sequence[datetime]
-    names: Sequence[str]
-    values: Mapping[tuple[datetime, str], int]
-
-    def at(self, moment: datetime, name: str) -> int:
-        return self.values.get((moment, name), 0)
-
-    def total(self, moment: datetime) -> int:
-        return sum(self.at(moment, name) for name in self.names)
-
-    def rows(self) -> list[tuple[datetime, str, int]]:
-        """Return moment, name and number, without zeros."""
-        return [
-            (moment, name, self.at(moment, name))
-            for moment in self.moments
-            for name in self.names
-            if self.at(moment, name)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +105,7 @@ def adoption(session: Session, app_id: int, platform: Platform, *, days: int, no
         Adoption.app_id == app_id, Adoption.platform == platform, Adoption.day >= first
     )
     rows = [(_midnight(row.day), row.app_version, row.devices) for row in session.execute(query)]
-    found = _series([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
+    found = series_of([_midnight(first + timedelta(days=number)) for number in range(days)], rows)
     versions = sorted((name for name in found.names if name != OTHER), key=age, reverse=True)
     return replace(found, names=[*versions, *(name for name in found.names if name == OTHER)])
 
@@ -174,7 +142,7 @@ def checks(session: Session, app_id: int, platform: Platform, *, days: int, now:
         CheckCount.app_id == app_id, CheckCount.platform == platform, CheckCount.hour >= moments[0]
     )
     rows = session.execute(query.group_by(CheckCount.hour, CheckCount.reason))
-    return _series(moments, [(_start_of(hour, span), reason, int(number)) for hour, reason, number in rows])
+    return series_of(moments, [(_start_of(hour, span), reason, int(number)) for hour, reason, number in rows])
 
 
 def funnel(session: Session, release_id: int) -> Mapping[Stage, int]:
@@ -272,19 +240,6 @@ def _unseen(
         for days in (7, 30)
     }
     return session.scalar(known) or 0, found
-
-
-def _series(moments: Sequence[datetime], rows: Sequence[tuple[datetime, str, int]]) -> Series:
-    wanted, sums = set(moments), Counter[str]()
-    for at, name, number in rows:
-        sums[name] += number if at in wanted else 0
-    order = sorted((name for name in sums if sums[name]), key=lambda name: (-sums[name], name))
-    top = order if len(order) <= TOP + 1 else order[:TOP]
-    values: dict[tuple[datetime, str], int] = defaultdict(int)
-    for at, name, number in rows:
-        if at in wanted and number:
-            values[at, name if name in top else OTHER] += number
-    return Series(moments, [*top, OTHER] if len(top) < len(order) else top, dict(values))
 
 
 def _tests(row: ReleaseHealth | None) -> Mapping[str, TestRecord]:

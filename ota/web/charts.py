@@ -13,7 +13,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from ota.core.statistics import Share
-from ota.fleet.figures import OTHER, Series
+from ota.fleet.series import OTHER, Series
 
 _WIDTH, _HEIGHT = 1000, 200
 _COLOURS = 9

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from ota.core.platforms import Platform
 from ota.db import reader, transaction
 from ota.fleet import adoption, figures
-from ota.fleet.figures import OTHER
+from ota.fleet.series import OTHER
 from ota.models import Adoption, CheckCount, Device, Event, JournalPosition, UpdateCheck, UpdateCompletion
 from ota.tasks import prune_telemetry, roll_up
 from ota.telemetry import counting, prune

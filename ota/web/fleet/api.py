@@ -1,4 +1,4 @@
-"""The fleet by program: what the devices of an app run, how they ask, and what fails on them."""
+"""The fleet by program: the versions that an app's devices run, their checks, and what fails on them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ota.web.operation import MANAGING, Operation, operation
 blueprint = Blueprint("manage_fleet", __name__)
 
 _FAILURES = 100
+"""Failure groups in the answer."""
 
 
 @blueprint.get("/api/apps/<slug>/fleet")
@@ -26,7 +27,7 @@ _FAILURES = 100
     )
 )
 def show(slug: str, query: FleetQuery) -> FleetAnswer:
-    """The numbers of the fleet page: one platform's devices over a period."""
+    """Return the numbers of the fleet page: one platform's devices over a period."""
     app = apps.find(reader(), slug)
     found = figures.fleet(
         reader(),

@@ -1,4 +1,4 @@
-"""Shapes of what is told about an app's devices as a whole."""
+"""Shapes of the figures about an app's devices."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ota.web.shapes import PlatformText
 
 
 class FleetQuery(Struct, kw_only=True):
-    """Which devices, over how many days."""
+    """The platform and the number of days."""
 
     platform: PlatformText = "android"
-    days: Annotated[int, Meta(ge=1, le=90, description="The last so many days.")] = 7
+    days: Annotated[int, Meta(ge=1, le=90, description="The period, in days up to now.")] = 7
 
 
 class RunningView(Struct, kw_only=True):
-    """How many active devices run a version."""
+    """The number of active devices that run a version."""
 
     version: str
     devices: int
 
 
 class AdoptionPoint(Struct, kw_only=True):
-    """How many active devices ran a version at the end of a day (UTC); today at the last look.
+    """The number of active devices that ran a version at the end of a day (UTC), for today so far.
 
-    The smallest versions are "other".
+    The smallest versions are counted as "other".
     """
 
     day: date
@@ -37,7 +37,7 @@ class AdoptionPoint(Struct, kw_only=True):
 
 
 class ChecksPoint(Struct, kw_only=True):
-    """How many checks were answered with a reason, from this moment until the next one."""
+    """The number of checks answered with a reason, from this moment until the next one."""
 
     since: datetime
     reason: str
@@ -45,17 +45,18 @@ class ChecksPoint(Struct, kw_only=True):
 
 
 class FleetAnswer(Struct, kw_only=True):
-    """The devices of one platform; platforms are never put together."""
+    """The devices of one platform. Figures of different platforms are never put together."""
 
     ok: bool = True
     platform: str
     days: int
-    known: Annotated[int, Meta(description="Devices that have asked, and are not forgotten.")]
+    known: Annotated[int, Meta(description="Devices that have checked and were not forgotten.")]
     unseen: Annotated[
-        dict[str, int], Meta(description="By days: so many known devices have not asked for so long.")
+        dict[str, int],
+        Meta(description="By number of days: the known devices without a check for that time."),
     ]
     counted_on: Annotated[
-        date | None, Meta(description="When `running` was counted; null before the first time.")
+        date | None, Meta(description="The day on which `running` was counted; null if it never was.")
     ]
     running: list[RunningView]
     adoption: list[AdoptionPoint]
@@ -63,7 +64,8 @@ class FleetAnswer(Struct, kw_only=True):
     failures: Annotated[
         list[FailureView],
         Meta(
-            description="The hundred that failed on the most devices for the first time in these days, with the events of these days."
+            description="The 100 failure groups with the most devices that failed for the first time in the "
+            "period, and their events in the period."
         ),
     ]
     message: str

@@ -58,12 +58,13 @@ def publish(body: PublishRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     draft, changes = release_views.version_draft_of(body), release_views.version_edit_of(body)
     now = utcnow()
     with transaction() as session:
-        app = apps.find(session, body.app)
-
-        def act() -> Release:
-            return publishing.publish(session, actor(), app, draft, changes, now=now)
-
-        outcome = approvals.or_propose(session, actor(), act, now=now)
+        app, author = apps.find(session, body.app), actor()
+        outcome = approvals.or_propose(
+            session,
+            author,
+            lambda: publishing.publish(session, author, app, draft, changes, now=now),
+            now=now,
+        )
         version_id = versions.require(session, app, draft.platform, draft.version_code).id
     return act_answer(outcome, version_id, f"Version {body.version} is published.")
 

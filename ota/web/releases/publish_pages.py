@@ -50,8 +50,6 @@ def publish(slug: str, version_id: int) -> ResponseReturnValue:
             return _publish(slug, version_id, form)
         except OtaError as error:
             return _publish_refused(slug, version_id, form, error)
-    if request.method == "GET" and choices_in_query() is not None:
-        form.validate()
     return _publish_page(app, version, form), 422 if form.errors and request.method == "POST" else 200
 
 
@@ -80,6 +78,8 @@ def _publish_form(app: App, version: Version) -> PublishForm:
         form.revision.data = version.revision
     form.channel.choices = [channel.name for channel in app.channels]
     form.groups.choices = groups_of(app)
+    if request.method == "GET" and choices_in_query() is not None:
+        form.validate()
     return form
 
 

@@ -117,19 +117,16 @@ def set_rollout(release_id: int, body: RolloutRequest) -> ReleaseAnswer | tuple[
 
     Devices that have updated keep the version.
     """
-    now = utcnow()
+    rollout, revision, now = body.rollout, body.revision, utcnow()
     with transaction() as session:
         release = release_rows.get(session, release_id)
         version_id, before = release.version_id, release.rollout
 
         def act() -> Release:
-            return release_edits.set_rollout(
-                session, actor(), release, body.rollout, revision=body.revision, now=now
-            )
+            return release_edits.set_rollout(session, actor(), release, rollout, revision=revision, now=now)
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
-    kept = " Devices that already updated keep it." if body.rollout < before else ""
-    return act_answer(outcome, version_id, f"The rollout is {body.rollout / 100:g} %.{kept}", 200)
+    return act_answer(outcome, version_id, _rollout_message(rollout, before), 200)
 
 
 @blueprint.post("/api/releases/<int:release_id>/advance")
@@ -167,6 +164,11 @@ def promote(release_id: int, body: PromoteRequest) -> ReleaseAnswer | tuple[Rele
 
         outcome = approvals.or_propose(session, actor(), act, now=now)
     return act_answer(outcome, version_id, f"The version is on {body.channel} too.")
+
+
+def _rollout_message(rollout: int, before: int) -> str:
+    kept = " Devices that already updated keep it." if rollout < before else ""
+    return f"The rollout is {rollout / 100:g} %.{kept}"
 
 
 def _edit_of(body: ReleaseEditRequest) -> ReleaseEdit:
