@@ -1,4 +1,4 @@
-"""The least that a Python server can do for an update check: parse it, answer what is always the same."""
+"""The bare callable: the least work of a Python server for an update check. Parse it, send a fixed answer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ota.web.security import headers
 from ota.web.shapes import CheckRequest
 
 SIZE = 560
-"""Bytes of the answer: about what an offer with short notes has."""
+"""Bytes of the answer, about as many as an offer with short notes has."""
 
 
 def make() -> Any:
-    """A WSGI application with the headers of the real one."""
+    """Return a WSGI application with the headers of the real one."""
     settings = from_environment()
     cores = settings.data_path / "tmp" / "bare"
     cores.mkdir(exist_ok=True)
-    stay_on_one_core(cores)  # The one that the real server is on: they are loaded in turns.
+    stay_on_one_core(cores)  # The same core as the real server: they are loaded in turn.
     decoder = msgspec.json.Decoder(CheckRequest)
     body = b'{"message":"' + b"x" * (SIZE - 14) + b'"}'
     always = [

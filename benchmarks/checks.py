@@ -1,9 +1,9 @@
-"""How many update checks one web process answers a second, beside the least that it could do: ``python -m benchmarks.checks``.
+"""Update checks per second of one web process: ``python -m benchmarks.checks``. Needs wrk.
 
-Needs wrk. Both servers run on loopback with the same options and are loaded in turns, several times, in the same run. Then the slowest
-hundredth of the answers is compared at rest and while another process publishes, opens and rolls back ten times a second. Where the
-load and the server fill all cores, that process takes its time from one of them; on idle processor time it shows what the server alone
-makes of the publishes.
+They are compared with a bare callable. Both servers run on loopback with the same options and are loaded in
+turn, several times in one run. Then the 99th percentile of the latency is compared at rest and while another
+process publishes, widens and rolls back ten times a second. If load and server use all cores, that process
+takes time from one of them. On idle processor time it shows the cost of the publishes in the server alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Server = tuple[int, subprocess.Popen[bytes]]
 
 
 def throughput(folder: Path, bare: Server, real: Server) -> float:
-    """Print both rates of each round, with the processor time that a check took; answers the median of the rounds' ratios."""
+    """Print both rates of each round, with the processor time per check. Return the median of the ratios."""
     ratios = []
     for _ in range(ROUNDS):
         rates, costs = [], []
@@ -43,33 +43,34 @@ def throughput(folder: Path, bare: Server, real: Server) -> float:
             rates.append(wrk(folder, port, seconds=SECONDS, connections=CONNECTIONS).rate)
             costs.append((cpu_seconds(process) - before) / (rates[-1] * SECONDS) * 1e6)
         ratios.append(rates[1] / rates[0])
-        print(
-            f"  bare {rates[0]:6.0f} ({costs[0]:3.0f} us of CPU)   this server {rates[1]:6.0f} ({costs[1]:3.0f} us)   {ratios[-1]:.2f}"
+        bare_rate, real_rate = (
+            f"{rate:6.0f} ({cost:3.0f} us of CPU)" for rate, cost in zip(rates, costs, strict=True)
         )
+        print(f"  bare {bare_rate}   this server {real_rate}   {ratios[-1]:.2f}")
     return statistics.median(ratios)
 
 
 def changes(folder: Path) -> int:
-    """How often what is offered was changed so far."""
+    """Return how many times the offers have changed."""
     with closing(sqlite3.connect(folder / "ota.db")) as database:
         return int(database.execute("SELECT sum(catalog_revision) FROM apps").fetchone()[0])
 
 
 @contextmanager
 def publishing(environ: dict[str, str], *, is_idle: bool) -> Iterator[None]:
-    """Another process that changes what is offered all the time; with ``is_idle`` on processor time that nobody else wants."""
+    """Run a process that publishes all the time. With ``is_idle`` it gets only idle processor time."""
     command = [sys.executable, "-m", "benchmarks.fill", str(PER_SECOND), *(["idle"] if is_idle else [])]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
     try:
         yield
-        assert process.poll() is None, "publishing has ended by itself"
+        assert process.poll() is None, "the publishing process has ended"
     finally:
         process.terminate()
         process.wait(20)
 
 
 def latency(folder: Path, port: int, environ: dict[str, str], *, pause: int, is_idle: bool) -> float:
-    """Print the latencies of each round; answers the ratio of the medians of both p99."""
+    """Print the latencies of each round. Return the ratio of the medians of both 99th percentiles."""
 
     def measured(seconds: int = SECONDS) -> Measured:
         return wrk(folder, port, seconds=seconds, connections=CONNECTIONS, pause=pause)
@@ -78,7 +79,7 @@ def latency(folder: Path, port: int, environ: dict[str, str], *, pause: int, is_
     for _ in range(ROUNDS):
         rest.append(measured())
         with publishing(environ, is_idle=is_idle):
-            measured(2)  # It needs a moment to start.
+            measured(2)  # The publisher needs a moment to start.
             before, began = changes(folder), time.monotonic()
             busy.append(measured())
             rate = (changes(folder) - before) / (time.monotonic() - began)
@@ -98,7 +99,7 @@ def main() -> None:
             "secret_key": "k" * 64,
             "base_url": "https://updates.example.com",
             "admin_password": "correct horse battery",
-            "check_limit": "1000000000 per minute",  # All of them come from one address, and all shall be counted.
+            "check_limit": "1000000000 per minute",  # All come from one address, and all are to be counted.
         }
         bare, real = (Settings(**chosen, port=free_port()) for _ in range(2))
         environ = {f"OTA_{key.upper()}": value for key, value in chosen.items()}
@@ -108,19 +109,15 @@ def main() -> None:
             serving(real, environ, "app:serve") as second,
         ):
             print(f"Checks a second, {CONNECTIONS} connections, {os.cpu_count()} cores")
-            print(
-                f"  ratio {throughput(folder, (bare.port, first), (real.port, second)):.2f} (goal: 0.5 or more)"
-            )
+            ratio = throughput(folder, (bare.port, first), (real.port, second))
+            print(f"  ratio {ratio:.2f} (goal: 0.5 or more)")
             for pause, is_idle in product((0, 5), (True, False)):
-                print(
-                    f"Latency at rest and during {PER_SECOND} publishes a second, {pause} ms between the checks of a connection,"
-                )
-                print(
-                    f"the publisher {'on idle processor time' if is_idle else 'competing for the processors'}"
-                )
-                print(
-                    f"  ratio of p99 {latency(folder, real.port, environ, pause=pause, is_idle=is_idle):.2f} (goal: 2 or less)"
-                )
+                print(f"Latency at rest and during {PER_SECOND} publishes a second,")
+                print(f"{pause} ms between the checks of a connection,")
+                where = "on idle processor time" if is_idle else "competing for the processors"
+                print(f"the publisher {where}")
+                ratio = latency(folder, real.port, environ, pause=pause, is_idle=is_idle)
+                print(f"  ratio of p99 {ratio:.2f} (goal: 2 or less)")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What counting adds to an answer: ``python -m benchmarks.counting``. Needs wrk.
+"""Cost of counting per update check: ``python -m benchmarks.counting``. Needs wrk.
 
-Two servers on loopback are loaded in turns. One writes every check down; the other one counts hardly any, since all of them come from one
-address and its OTA_CHECK_LIMIT is 1. Nobody drains the journals meanwhile: that is another process, measured by ``benchmarks.drain``.
+Two servers on loopback are loaded in turn. One writes every check to its journal. The other counts hardly
+any, since all checks come from one address and its OTA_CHECK_LIMIT is 1. The journals are not drained
+meanwhile: another process does that, which ``benchmarks.drain`` measures.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def measure(folder: Path, servers: dict[str, tuple[Settings, dict[str, str]]]) -> None:
-    """Print each round, and the medians of the ratios."""
+    """Print each round, then the medians of the ratios."""
     (one, one_environ), (other, other_environ) = servers["counting"], servers["not counting"]
     rates, costs, latencies = [], [], []
     with (

@@ -1,7 +1,8 @@
-"""What the pages about devices cost: ``python -m benchmarks.dashboards [CHECKS] [DEVICES]``, beside ten thousand checks.
+"""Cost of the pages about devices: ``python -m benchmarks.dashboards [CHECKS] [DEVICES]``.
 
-On SQLite, and on PostgreSQL where OTA_DATABASE_URL names an empty database. The same server is filled twice, and the counts by the hour
-are made from the single checks, so that both say the same. Ten million checks need about 4 GB of disk for some minutes.
+It is compared with the cost at ten thousand checks. Uses SQLite, or PostgreSQL if OTA_DATABASE_URL names an
+empty database. The same server is filled twice. Hourly counts are computed from the single checks, so that
+both agree. Ten million checks need about 4 GB of disk for some minutes.
 """
 
 from __future__ import annotations
@@ -53,27 +54,37 @@ RUNS = 20
 PASSWORD = "correct horse battery"
 ADMIN = "admin@localhost"
 CHUNK = 10_000
-BY_VERSION = """SELECT app_version, COUNT(*) AS device_count, COUNT(*) * 100.0 / (SELECT COUNT(*) FROM devices) AS percentage
+BY_VERSION = """SELECT app_version, COUNT(*) AS device_count,
+  COUNT(*) * 100.0 / (SELECT COUNT(*) FROM devices) AS percentage
 FROM devices GROUP BY app_version ORDER BY app_version DESC"""
 
 _SQLITE_CHECKS = """
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :checks)
-INSERT INTO update_checks (app_id, channel_id, device_id, current_version, offered_version, release_id, reason, platform, created_at)
-SELECT 1, 1, printf('%064d', i % :devices), '1.' || (i % 5) || '.0+' || (i % 5 + 1), CASE i % 10 WHEN 0 THEN '1.4.0' END,
-  CASE i % 10 WHEN 0 THEN 5 END, CASE i % 10 WHEN 0 THEN 'update_available' WHEN 1 THEN 'not_in_rollout' ELSE 'up_to_date' END, 'android',
+INSERT INTO update_checks (
+  app_id, channel_id, device_id, current_version, offered_version, release_id, reason, platform, created_at
+)
+SELECT 1, 1, printf('%064d', i % :devices), '1.' || (i % 5) || '.0+' || (i % 5 + 1),
+  CASE i % 10 WHEN 0 THEN '1.4.0' END,
+  CASE i % 10 WHEN 0 THEN 5 END,
+  CASE i % 10 WHEN 0 THEN 'update_available' WHEN 1 THEN 'not_in_rollout' ELSE 'up_to_date' END, 'android',
   strftime('%Y-%m-%d %H:%M:%S.000000', :start, (i * :seconds / :checks) || ' seconds')
 FROM n
 """
 _POSTGRESQL_CHECKS = """
-INSERT INTO update_checks (app_id, channel_id, device_id, current_version, offered_version, release_id, reason, platform, created_at)
-SELECT 1, 1, lpad((i % :devices)::text, 64, '0'), '1.' || (i % 5) || '.0+' || (i % 5 + 1), CASE i % 10 WHEN 0 THEN '1.4.0' END,
-  CASE i % 10 WHEN 0 THEN 5 END, CASE i % 10 WHEN 0 THEN 'update_available' WHEN 1 THEN 'not_in_rollout' ELSE 'up_to_date' END, 'android',
+INSERT INTO update_checks (
+  app_id, channel_id, device_id, current_version, offered_version, release_id, reason, platform, created_at
+)
+SELECT 1, 1, lpad((i % :devices)::text, 64, '0'), '1.' || (i % 5) || '.0+' || (i % 5 + 1),
+  CASE i % 10 WHEN 0 THEN '1.4.0' END,
+  CASE i % 10 WHEN 0 THEN 5 END,
+  CASE i % 10 WHEN 0 THEN 'update_available' WHEN 1 THEN 'not_in_rollout' ELSE 'up_to_date' END, 'android',
   CAST(:start AS timestamp) + (i * CAST(:seconds AS bigint) / :checks) * interval '1 second'
 FROM generate_series(0, CAST(:checks AS bigint) - 1) AS i
 """
 _COUNTS = """
 INSERT INTO check_counts (channel_id, platform, hour, release_id, reason, app_id, checks)
-SELECT channel_id, platform, {hour}, coalesce(release_id, 0), reason, app_id, count(*) FROM update_checks GROUP BY 1, 2, 3, 4, 5, 6
+SELECT channel_id, platform, {hour}, coalesce(release_id, 0), reason, app_id, count(*) FROM update_checks
+GROUP BY 1, 2, 3, 4, 5, 6
 """
 _HOUR = {
     "sqlite": "strftime('%Y-%m-%d %H:00:00.000000', created_at)",
@@ -101,7 +112,7 @@ def main() -> None:
 
 
 def make_fleet(devices: int, now: datetime) -> None:
-    """All but the checks: devices, their ways with the newest release, what failed, and what was counted of that."""
+    """Add all but the checks: devices, their journeys in the newest release, failures, and their counts."""
     with transaction() as session:
         release_id = session.scalars(select(Release.id).order_by(Release.id.desc())).first() or 0
         session.get_one(Release, release_id).starts_at = now - timedelta(days=DAYS)
@@ -121,7 +132,7 @@ def make_fleet(devices: int, now: datetime) -> None:
             )
         session.flush()
         _insert(connection, Device, [_device(number, now) for number in range(devices)])
-        _insert(connection, ReleaseDevice, [_way(number, release_id, now) for number in range(devices)])
+        _insert(connection, ReleaseDevice, [_journey(number, release_id, now) for number in range(devices)])
         _insert(connection, Event, [_event(number, release_id, now) for number in range(devices)])
         _insert(
             connection,
@@ -168,7 +179,7 @@ def make_fleet(devices: int, now: datetime) -> None:
 
 
 def make_checks(checks: int, devices: int, now: datetime) -> None:
-    """So many single checks over the last 30 days in place of those that are there, and their counts by the hour."""
+    """Replace all checks by ``checks`` new ones over the last 30 days, and add their hourly counts."""
     began = time.perf_counter()
     with transaction() as session:
         connection = session.connection()
@@ -180,7 +191,7 @@ def make_checks(checks: int, devices: int, now: datetime) -> None:
             text("TRUNCATE update_checks" if kind == "postgresql" else "DELETE FROM update_checks")
         )
         table: Any = UpdateCheck.__table__
-        for index in table.indexes:  # Made again afterwards: sorting is faster than ten million insertions.
+        for index in table.indexes:  # Created again below: sorting is faster than ten million insertions.
             index.drop(connection)
         seconds = DAYS * 86_400 - 1
         start = (now - timedelta(seconds=seconds)).replace(tzinfo=None)
@@ -207,10 +218,10 @@ def make_checks(checks: int, devices: int, now: datetime) -> None:
 
 
 def measure(app: Flask, now: datetime) -> dict[str, list[float]]:
-    """Milliseconds of each question, of each page, and of the tasks that look at all devices."""
+    """Return the milliseconds of each query, of each page, and of the tasks that read all devices."""
     with app.app_context():
         release_id = reader().scalars(select(Release.id).order_by(Release.id.desc())).first() or 0
-        found = {name: _times(question) for name, question in _questions(release_id, now).items()}
+        found = {name: _times(query) for name, query in _queries(release_id, now).items()}
     client = app.test_client()
     _log_in(client)
     for path in (
@@ -233,7 +244,7 @@ def measure(app: Flask, now: datetime) -> dict[str, list[float]]:
     return found
 
 
-def _questions(release_id: int, now: datetime) -> dict[str, Callable[[], Any]]:
+def _queries(release_id: int, now: datetime) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {
         f"fleet, {days} days": lambda days=days: figures.fleet(
             reader(), 1, Platform.ANDROID, days=days, now=now
@@ -261,14 +272,14 @@ def show(found: list[dict[str, list[float]]], sizes: tuple[int, int], devices: i
         )
 
 
-def _times(question: Callable[[], Any], runs: int = RUNS) -> list[float]:
-    question()
+def _times(query: Callable[[], Any], runs: int = RUNS) -> list[float]:
+    query()
     taken = []
     for _ in range(runs):
         if has_app_context():
             reader().rollback()
         began = time.perf_counter()
-        question()
+        query()
         taken.append(1000 * (time.perf_counter() - began))
     return taken
 
@@ -284,7 +295,7 @@ def _insert(connection: Connection, model: type[Base], rows: list[dict[str, Any]
 
 
 def _analyze() -> None:
-    """PostgreSQL does it by itself, a minute later."""
+    """Update statistics, as PostgreSQL does by itself a minute later."""
     if db.engine.dialect.name == "postgresql":
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
@@ -306,7 +317,7 @@ def _device(number: int, now: datetime) -> dict[str, Any]:
     }
 
 
-def _way(number: int, release_id: int, now: datetime) -> dict[str, Any]:
+def _journey(number: int, release_id: int, now: datetime) -> dict[str, Any]:
     is_control, at = number % 10 > 0, now - timedelta(minutes=number % 40_000)
     return {
         "release_id": release_id,

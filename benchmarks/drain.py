@@ -1,7 +1,7 @@
-"""How fast the journal is counted: ``python -m benchmarks.drain [CHECKS] [DEVICES] [EVENTS]``.
+"""Speed of draining the journal: ``python -m benchmarks.drain [CHECKS] [DEVICES] [EVENTS]``.
 
-On SQLite, and on PostgreSQL where OTA_DATABASE_URL names an empty database. Devices ask again and again; a release is open to a tenth
-of them, and those take it. Then they report: installed, started, crashed.
+Uses SQLite, or PostgreSQL if OTA_DATABASE_URL names an empty database. Devices check many times. A release is
+open to a tenth of them, which install it. Then they report downloads, installations, launches and crashes.
 """
 
 from __future__ import annotations
@@ -45,49 +45,50 @@ def main() -> None:
         start = time.perf_counter()
         runs = ask(app, checks, devices, dice)
         print(
-            f"{checks:,} checks of {devices:,} devices written down in {time.perf_counter() - start:.1f} s",
+            f"{checks:,} checks of {devices:,} devices written in {time.perf_counter() - start:.1f} s",
             flush=True,
         )
         drain(app, settings, "checks")
-        tell(app, events, [number for number, build in runs.items() if build == NEWEST], dice)
+        report_events(app, events, [number for number, build in runs.items() if build == NEWEST], dice)
         reports(app).close()
         drain(app, settings, "events")
 
 
 def ask(app: Flask, checks: int, devices: int, dice: random.Random) -> dict[int, int]:
-    """So many checks; answers what the devices run that have taken an update."""
+    """Send checks. Return the builds of the devices that have updated."""
     path, runs = hot_path(app), dict[int, int]()
     for _ in range(checks):
         number = dice.randrange(devices)
         build = runs.get(number, 4)
-        body = f'{{"platform":"android","current_version":"1.{build - 1}.0+{build}","device_id":"5f1c9a52-{number}","sdk":34}}'
+        version, device_id = f"1.{build - 1}.0+{build}", f"5f1c9a52-{number}"
+        body = f'{{"platform":"android","current_version":"{version}","device_id":"{device_id}","sdk":34}}'
         if b'"version_code":5' in path.answer(body.encode(), utcnow()):
             runs[number] = NEWEST
     return runs
 
 
-def tell(app: Flask, events: int, numbers: list[int], dice: random.Random) -> None:
-    """So many events of these devices, as the web process writes them down."""
-    for each in range(events):
+def report_events(app: Flask, events: int, numbers: list[int], dice: random.Random) -> None:
+    """Write events of these devices to the journal, as a web process does."""
+    for number in range(events):
         kind, now = dice.choice(KINDS), utcnow()
         is_crash = kind is EventKind.CRASH
-        report = EventReport(
+        event = EventReport(
             app_id=1,
             platform="android",
             device_id=f"5f1c9a52-{dice.choice(numbers)}",
-            event_id=f"e{each}",
+            event_id=f"e{number}",
             kind=kind,
             version_id=NEWEST,
             at=now,
             received_at=now,
-            signature=f"Exception in Main.step{each % 100}" if is_crash else None,
+            signature=f"Exception in Main.step{number % 100}" if is_crash else None,
             text="at x\n" * 80 if is_crash else None,
         )
-        assert reports(app).keep(records.event(report))
+        assert reports(app).keep(records.event(event))
 
 
 def drain(app: Flask, settings: Settings, what: str) -> None:
-    """Count what is there, and say how fast."""
+    """Drain the journal and print the speed."""
     start = time.perf_counter()
     counted = Drainer(app).drain()
     took = time.perf_counter() - start

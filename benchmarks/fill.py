@@ -1,4 +1,4 @@
-"""A database with something to decide about, and somebody who keeps publishing: ``python -m benchmarks.fill PER_SECOND [idle]``."""
+"""A database with releases, and a process that publishes: ``python -m benchmarks.fill PER_SECOND [idle]``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ota.releases import rows as release_rows
 
 
 def add(code: int, *, rollout: int = 10_000) -> int:
-    """A version offered on the default channel; answers its release's id."""
+    """Release a version on the default channel. Return the release's id."""
     with transaction() as session:
         draft = VersionDraft(
             platform=Platform.ANDROID,
@@ -45,7 +45,7 @@ def add(code: int, *, rollout: int = 10_000) -> int:
 
 
 def fill(settings: Settings) -> Flask:
-    """Migrate, and make an app with five releases, of which the newest is open to a tenth of all devices."""
+    """Migrate, and create an app with five releases. The newest is open to a tenth of all devices."""
     app = create_app(settings)
     bootstrap.prepare(app, settings)
     with app.app_context():
@@ -56,10 +56,10 @@ def fill(settings: Settings) -> Flask:
 
 
 def publish(per_second: float) -> None:
-    """Start, open further and roll back releases, so many acts a second, until somebody ends this process."""
+    """Start, widen and roll back releases, ``per_second`` acts a second, until this process is ended."""
     app = create_app(from_environment())
     with app.app_context():
-        code = int(time.time() * 100)  # Above those of whoever published before.
+        code = int(time.time() * 100)  # Above all codes that were published before.
         beginning = time.monotonic()
         for number in count():
             if number % 3 == 0:

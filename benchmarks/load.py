@@ -22,8 +22,8 @@ local turn = 0
 for number = 1, %(devices)d do
   local body = '{"platform":"android","current_version":"1.' .. number %% 3 .. '.0+' .. (number %% 3 + 1) ..
     '","device_id":"5f1c9a52-device-' .. number .. '","user_initiated":false,"sdk":34,"abis":["arm64-v8a"]}'
-  made[number] = 'POST /api/updates/check HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nContent-Type: application/json\\r\\nContent-Length: ' ..
-    #body .. '\\r\\n\\r\\n' .. body
+  made[number] = 'POST /api/updates/check HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n' ..
+    'Content-Type: application/json\\r\\nContent-Length: ' .. #body .. '\\r\\n\\r\\n' .. body
 end
 request = function()
   turn = turn %% #made + 1
@@ -36,7 +36,7 @@ THINKING = "delay = function() return %(pause)d end\n"
 
 @dataclass(frozen=True)
 class Measured:
-    """What wrk saw: answers per second, and latencies in milliseconds."""
+    """Result of wrk: answers per second, and latencies in milliseconds."""
 
     rate: float
     median: float
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(settings: Settings, environ: dict[str, str], target: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One web process with the options that the program itself uses, and this application in it."""
+    """Run one web process with the options of the program itself, and with the application ``target``."""
     command = [
         target if part == "app:serve" else part
         for part in supervisor.children(settings, "127.0.0.1")[0].command
@@ -84,16 +84,16 @@ def _await(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Processor time that the server's web processes have used so far."""
+    """Return the processor time that the server's web processes have used."""
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     fields = [Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split() for worker in workers]
-    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
+    return sum(int(values[11]) + int(values[12]) for values in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def wrk(
     folder: Path, port: int, *, seconds: int, connections: int, devices: int = 2_000, pause: int = 0
 ) -> Measured:
-    """Load the server with checks of so many devices. Raises when an answer is not 200."""
+    """Load the server with checks of ``devices`` devices. Raises if an answer is not 200."""
     script = folder / "checks.lua"
     script.write_text((LUA + (THINKING if pause else "")) % {"devices": devices, "pause": pause})
     url = f"http://127.0.0.1:{port}/api/updates/check"
@@ -109,15 +109,15 @@ def wrk(
         str(script),
         url,
     ]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    assert "Non-2xx" not in told, told
-    assert "Socket errors" not in told, told
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
-    assert rate, told
-    return Measured(float(rate[1]), _milliseconds(told, "50%"), _milliseconds(told, "99%"))
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    assert "Non-2xx" not in output, output
+    assert "Socket errors" not in output, output
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert rate, output
+    return Measured(float(rate[1]), _milliseconds(output, "50%"), _milliseconds(output, "99%"))
 
 
-def _milliseconds(told: str, row: str) -> float:
-    found = re.search(rf"{row}\s+([\d.]+)(us|ms|s)\b", told)
-    assert found, told
+def _milliseconds(output: str, row: str) -> float:
+    found = re.search(rf"{row}\s+([\d.]+)(us|ms|s)\b", output)
+    assert found, output
     return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1_000}[found[2]]

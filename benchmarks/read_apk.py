@@ -1,6 +1,7 @@
-"""How long reading and verifying an APK takes, beside `sha256sum` of the same file: ``python -m benchmarks.read_apk [MB]``.
+"""Time to read and verify an APK: ``python -m benchmarks.read_apk [MB]``.
 
-Prints the best of several runs of both, their ratio, and the most memory that the reading process held.
+Prints the best of several runs, that of `sha256sum` on the same file, their ratio, and the peak memory of the
+reading process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ RUNS = 7
 
 
 def make(path: Path, megabytes: int, share_stored: float) -> None:
-    """A signed build of this size: libraries stored as they are, the rest deflated, as real ones are packed."""
+    """Write a signed build of this size, packed as real ones: libraries are stored, the rest is deflated."""
     dice = random.Random(1)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(zipfile.ZipInfo("AndroidManifest.xml", STAMP), manifest())
@@ -32,7 +33,7 @@ def make(path: Path, megabytes: int, share_stored: float) -> None:
             name = f"lib/arm64-v8a/lib{number}.so" if is_stored else f"assets/{number}.bin"
             info = zipfile.ZipInfo(name, STAMP)
             info.compress_type = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
-            # Half noise, half text: deflates to about half, as code and resources do.
+            # Half noise, half text: it deflates to about half, as code and resources do.
             content = dice.randbytes(1_000_000)
             file.writestr(
                 info, content if is_stored else content + b"the same words again and again " * 32_000
@@ -41,7 +42,7 @@ def make(path: Path, megabytes: int, share_stored: float) -> None:
 
 
 def best(act: Callable[[], object]) -> float:
-    """Seconds of the fastest run."""
+    """Return the seconds of the fastest run."""
     times = []
     for _ in range(RUNS):
         start = time.perf_counter()
@@ -51,13 +52,16 @@ def best(act: Callable[[], object]) -> float:
 
 
 def memory(path: Path) -> float:
-    """MiB that the reading process held at most. Asked of a process that itself holds little: a child begins as its parent's copy."""
-    ask = "import sys, resource, pathlib; from ota.packages import read_package; read_package(pathlib.Path(sys.argv[1])); "
-    ask += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    told = subprocess.run(
-        [sys.executable, "-c", ask, path], capture_output=True, text=True, check=True
-    ).stdout
-    return int(told) / 1024
+    """Return the peak memory of the reading process, in MiB.
+
+    A small process measures it, because a child starts as a copy of its parent.
+    """
+    code = "import sys, resource, pathlib; from ota.packages import read_package; "
+    code += "read_package(pathlib.Path(sys.argv[1])); "
+    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    command = [sys.executable, "-c", code, path]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return int(output) / 1024
 
 
 def main(megabytes: int = 100) -> None:
@@ -72,9 +76,8 @@ def main(megabytes: int = 100) -> None:
             print(f"{size / 1e6:.0f} MB, {share:.0%} of it stored ({os.cpu_count()} cores)")
             print(f"  sha256sum                {digest * 1000:7.0f} ms")
             print(f"  read in this process     {here * 1000:7.0f} ms   {here / digest:.2f} x")
-            print(
-                f"  read in its own process  {child * 1000:7.0f} ms   {child / digest:.2f} x   at most {memory(path):.0f} MiB"
-            )
+            peak = f"at most {memory(path):.0f} MiB"
+            print(f"  read in its own process  {child * 1000:7.0f} ms   {child / digest:.2f} x   {peak}")
 
 
 if __name__ == "__main__":

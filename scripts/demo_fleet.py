@@ -1,4 +1,4 @@
-"""Devices that behave like devices: they update after a while, ask a few times a day, and now and then something fails."""
+"""The demo's devices: they update after a while, check a few times a day, and sometimes fail."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from scripts import demo_histories, demo_tried
 from scripts.demo_rows import Fleet, of, running, store
 from scripts.demo_tried import Trial, Tried
 
-Standing = tuple[int, int, datetime]
-"""A version, its release, and when that began."""
+ReleasedVersion = tuple[int, int, datetime]
+"""Ids of a version and its release, and the release's start."""
 
 DAYS, HOURS = 120, 24 * 14
 
 
-def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, *tried: Tried) -> None:
-    """Let the fleet have used the versions in ``made`` until ``now``, and try what was released last."""
+def grow(fleet: Fleet, made: Sequence[ReleasedVersion], now: datetime, *tried: Tried) -> None:
+    """Add the fleet's use of the versions in ``made`` until ``now``, and of the ``tried`` releases."""
     with transaction() as session:
         app = apps.find(session, fleet.app)
         named = [
@@ -36,18 +36,18 @@ def grow(fleet: Fleet, made: Sequence[Standing], now: datetime, *tried: Tried) -
         _adoption(session, app.id, fleet, named, now)
         runs = _drawn(fleet, named, now)
         before, trials = dict(runs), list[Trial]()
-        for each in tried:
-            trials.append(demo_tried.attempt(session, app.id, fleet, runs, each, trials, now))
+        for release in tried:
+            trials.append(demo_tried.attempt(session, app.id, fleet, runs, release, trials, now))
         demo_tried.settle(session, fleet, runs, named[-1], now)
         store(session, Device, [_device(app.id, fleet, number, version) for number, version in runs.items()])
         for version, release_id, at in named[-3:-1]:
             _funnel(session, fleet, version, release_id, at, now, share=1.0, failing=0.006)
         _checks(session, app.id, app.channels[0].id, fleet, named[-1], now, is_partial=bool(tried))
-        demo_histories.tell(session, app, fleet, before, runs, trials)
+        demo_histories.add_checks(session, app, fleet, before, runs, trials)
 
 
 def _taken(days: float) -> float:
-    """The share of devices that has a version so many days after it began."""
+    """Return the share of devices with a version, ``days`` after its release."""
     return 0.0 if days <= 0 else 0.96 * (1 - math.exp(-days / 4.5))
 
 
@@ -70,13 +70,13 @@ def _adoption(
 
 
 def _drawn(fleet: Fleet, named: Sequence[tuple[Version, int, datetime]], now: datetime) -> dict[int, Version]:
-    """What each device runs. When it was seen last goes into the fleet."""
+    """Draw the version of each device, and its last check into ``fleet.seen``."""
     runs = {}
     for number in range(fleet.devices):
         is_lost = fleet.dice.random() < 0.05
         ago = fleet.dice.uniform(7, 60) * 1_440 if is_lost else fleet.dice.expovariate(1 / 700)
         seen = fleet.seen[number] = now - timedelta(minutes=25 if number == fleet.shown else int(ago))
-        # As of three days before: its last checks are told, and it ran this with all of them.
+        # As of three days earlier, so that it ran this version in all the checks that are added.
         runs[number] = next(
             (v for v, _, at in reversed(named) if fleet.dice.random() < _taken((seen - at).days - 3)),
             named[0][0],
@@ -126,7 +126,7 @@ def _funnel(
     share: float,
     failing: float,
 ) -> None:
-    """Hourly counts of a release's stages, in the first ten days."""
+    """Add hourly counts of a release's stages, for its first ten days."""
     counted: Counter[tuple[datetime, Stage]] = Counter()
     total = int(fleet.devices * share)
     for _ in range(total):
@@ -159,17 +159,13 @@ def _checks(
     *,
     is_partial: bool,
 ) -> None:
-    """Two weeks of checks by the hour, more by day than by night."""
+    """Add two weeks of hourly checks, more by day than by night."""
     counts, outside = [], 0.05 if is_partial else 0.0
     _, release_id, _ = newest
     for ago in range(HOURS, -1, -1):
         hour = hour_of(now - timedelta(hours=ago))
-        checks = int(
-            fleet.devices
-            / 6
-            * (1.1 + math.sin((hour.hour - 8) / 24 * 2 * math.pi))
-            * fleet.dice.uniform(0.9, 1.1)
-        )
+        by_day = 1.1 + math.sin((hour.hour - 8) / 24 * 2 * math.pi)
+        checks = int(fleet.devices / 6 * by_day * fleet.dice.uniform(0.9, 1.1))
         for reason, share in (
             ("up_to_date", 0.91 - outside),
             ("update_available", 0.09),

@@ -1,4 +1,4 @@
-"""The last checks of devices of the made-up fleet. What they are answered the server's own decision says."""
+"""The latest checks of the demo's devices. Their answers are the server's own decisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scripts.demo_tried import Trial
 MOST, CHECKS = 1_500, 4
 
 
-def tell(
+def add_checks(
     session: Session,
     app: App,
     fleet: Fleet,
@@ -29,41 +29,46 @@ def tell(
     runs: dict[int, Version],
     trials: Sequence[Trial],
 ) -> None:
-    """Checks of so many devices, with the update to what was tried. ``before``: what each ran until then."""
+    """Add checks of the first `MOST` devices, and their updates to the tried releases.
+
+    ``before`` has the versions until then, ``runs`` the versions now.
+    """
     channel = next(channel for channel in app.channels if channel.is_default)
     present = catalogs.load(session, channel.id, fleet.platform)
     past = _as_it_was(present, trials)
     checks, moves = [], []
     for number in range(min(fleet.devices, MOST)):
-        trial = next((each for each in trials if number in each.ways), None)
-        way = trial.ways[number] if trial is not None else {}
-        installed_at = way.get("installed_at")
-        for at in _times(fleet, number, way):
-            runs_then = runs[number] if installed_at is None or at >= installed_at else before[number]
-            catalog = (
-                past
-                if any(each.halted_at is not None and at < each.halted_at for each in trials)
-                else present
-            )
-            found = decide(
-                UpdateQuery(parse_current_version(running(runs_then)), fleet.id_of(number)), catalog, at
-            )
-            checks.append(_check(app.id, channel.id, fleet, number, running(runs_then), found, at))
+        trial = next((trial for trial in trials if number in trial.journeys), None)
+        journey = trial.journeys[number] if trial is not None else {}
+        installed_at = journey.get("installed_at")
+        for at in _times(fleet, number, journey):
+            version = runs[number] if installed_at is None or at >= installed_at else before[number]
+            is_past = any(trial.halted_at is not None and at < trial.halted_at for trial in trials)
+            query = UpdateQuery(parse_current_version(running(version)), fleet.id_of(number))
+            found = decide(query, past if is_past else present, at)
+            checks.append(_check(app.id, channel.id, fleet, number, running(version), found, at))
         if installed_at is not None:
-            way_row = {
-                "from_version": running(before[number]),
-                "to_version": running(runs[number]),
-                "is_inferred": number % 3 == 0,
-            }
-            moves.append(
-                of(app.id, fleet, device_id=fleet.hash_of(number), completed_at=installed_at, **way_row)
-            )
+            moves.append(_move(app.id, fleet, number, before[number], runs[number], installed_at))
     store(session, UpdateCheck, checks)
     store(session, UpdateCompletion, moves)
 
 
+def _move(
+    app_id: int, fleet: Fleet, number: int, before: Version, after: Version, at: datetime
+) -> dict[str, Any]:
+    return of(
+        app_id,
+        fleet,
+        device_id=fleet.hash_of(number),
+        completed_at=at,
+        from_version=running(before),
+        to_version=running(after),
+        is_inferred=number % 3 == 0,
+    )
+
+
 def _as_it_was(present: Catalog, trials: Sequence[Trial]) -> Catalog:
-    """Before anything was halted."""
+    """Return the catalog before a release was halted."""
     halted = {trial.release.id for trial in trials if trial.halted_at is not None}
     for candidate in present.candidates:
         if candidate.release_id in halted:
@@ -71,15 +76,15 @@ def _as_it_was(present: Catalog, trials: Sequence[Trial]) -> Catalog:
     return present
 
 
-def _times(fleet: Fleet, number: int, way: dict[str, Any]) -> list[datetime]:
-    """When the device asked: lately, at the offer, and before it."""
+def _times(fleet: Fleet, number: int, journey: dict[str, Any]) -> list[datetime]:
+    """Return the times of the device's checks: the latest ones, at the offer, and before it."""
     at, times = fleet.seen[number], []
     for _ in range(CHECKS):
         times.append(at)
         at -= timedelta(minutes=fleet.dice.randrange(200, 900))
-    offered = way.get("offered_at")
+    offered = journey.get("offered_at")
     if offered is not None:
-        times = [each for each in times if not offered < each < (way["installed_at"] or offered)]
+        times = [at for at in times if not offered < at < (journey["installed_at"] or offered)]
         times += [offered, offered - timedelta(hours=7), offered - timedelta(hours=15)]
     return times
 

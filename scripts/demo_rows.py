@@ -1,4 +1,4 @@
-"""What all parts of the made-up fleet share."""
+"""Helpers of the demo's fleet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from ota.web.journal import hashed
 
 @dataclass
 class Fleet:
-    """The devices of an app on a platform. ``seen`` is when each asked last; ``shown`` the number of the one that has a story."""
+    """Devices of an app on a platform.
+
+    ``seen``: last check of each; ``shown``: the one with a rich timeline.
+    """
 
     app: str
     platform: Platform
@@ -33,24 +36,25 @@ class Fleet:
         self.dice = random.Random(self.seed)
 
     def id_of(self, number: int) -> str:
-        """courier-android-7 and the like."""
+        """Return an id such as courier-android-7."""
         return f"{self.app}-{self.platform}-{number}"
 
     def hash_of(self, number: int) -> str:
+        """Return the keyed hash of a device's id."""
         return hashed(self.id_of(number))
 
 
 def store(session: Session, model: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Insert them, also none."""
+    """Insert the rows, if there are any."""
     if rows:
         session.execute(insert(model), list(rows))
 
 
 def running(version: Version) -> str:
-    """A version as devices say that they run it."""
+    """Return a version in the form that devices report."""
     return f"{version.version}+{version.version_code}"
 
 
 def of(app_id: int, fleet: Fleet, **more: Any) -> dict[str, Any]:
-    """A row of this app and platform."""
+    """Return a row of this app and platform."""
     return {"app_id": app_id, "platform": fleet.platform, **more}

@@ -1,4 +1,4 @@
-"""A partial release in the made-up fleet: the devices that the server's own draw lets in, their ways, and what failed."""
+"""A partial release in the demo's fleet: the devices drawn by the server's own rule, and their journeys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ STAGES = {
 
 
 class Tried(NamedTuple):
-    """A release, when it began, and the shares of its devices that fail and that install. ``is_watched``: it is halted when it is bad."""
+    """A release, its start, and the shares of its devices that fail and install.
+
+    ``is_watched``: it is halted when it is found bad.
+    """
 
     release_id: int
     began: datetime
@@ -48,11 +51,11 @@ class Tried(NamedTuple):
 
 @dataclass
 class Trial:
-    """What came of it: the way of each device that was let in, by its number, and when it was halted."""
+    """Result of a tried release: the journeys of the drawn devices by number, and the time of a halt."""
 
     release: Release
     halted_at: datetime | None = None
-    ways: dict[int, dict[str, Any]] = field(default_factory=dict)
+    journeys: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 def attempt(
@@ -64,31 +67,40 @@ def attempt(
     others: Sequence[Trial],
     now: datetime,
 ) -> Trial:
-    """Devices come, are let in or are the control, install and fail, until it is halted. Whom another arm let in is in neither."""
+    """Draw devices into the release or the control group. Let them install and fail, until it is halted.
+
+    Devices of another arm are in neither.
+    """
     trial = Trial(session.get_one(Release, tried.release_id))
     controls = []
     for number, running in runs.items():
         came = tried.began + timedelta(
             minutes=40 if number == fleet.shown else fleet.dice.expovariate(1 / 300)
         )
-        if fleet.seen[number] < tried.began or came > now or any(number in other.ways for other in others):
+        if (
+            fleet.seen[number] < tried.began
+            or came > now
+            or any(number in other.journeys for other in others)
+        ):
             continue
-        if _is_let_in(trial.release, fleet.id_of(number)):
-            trial.ways[number] = {
-                **_way(fleet, tried, number, came, now),
+        if _is_drawn(trial.release, fleet.id_of(number)):
+            trial.journeys[number] = {
+                **_journey(fleet, tried, number, came, now),
                 "version_code": trial.release.version.version_code,
             }
         else:
             controls.append(_control(fleet, trial.release, number, running, came, now))
-    store(session, ReleaseDevice, [*trial.ways.values(), *controls])
+    store(session, ReleaseDevice, [*trial.journeys.values(), *controls])
     if tried.is_watched:
         trial.halted_at = _watch(session, tried)
         _stop(session, trial)
     else:
         watch.evaluate(session, tried.release_id, now=now)
-    for number, way in trial.ways.items():
-        fleet.seen[number] = max(fleet.seen[number], min(now, way["installed_at"] or way["offered_at"]))
-        if way["installed_at"] is not None:
+    for number, journey in trial.journeys.items():
+        fleet.seen[number] = max(
+            fleet.seen[number], min(now, journey["installed_at"] or journey["offered_at"])
+        )
+        if journey["installed_at"] is not None:
             runs[number] = trial.release.version
     _count(session, trial, now)
     _report(session, app_id, fleet, trial)
@@ -102,33 +114,33 @@ def settle(
     newest: tuple[Version, int, datetime],
     now: datetime,
 ) -> None:
-    """The ways of the devices that run what is open to everybody, and the look at them."""
+    """Add journeys of the devices that run the newest full release, and evaluate its health."""
     version, release_id, began = newest
     trial, tried = Trial(session.get_one(Release, release_id)), Tried(release_id, began, 0.006)
     for number, running in runs.items():
         came = began + timedelta(hours=fleet.dice.expovariate(1 / 50))
         if running is version and came < now:
-            trial.ways[number] = {
-                **_way(fleet, tried, number, came, now),
+            trial.journeys[number] = {
+                **_journey(fleet, tried, number, came, now),
                 "version_code": version.version_code,
             }
-    store(session, ReleaseDevice, list(trial.ways.values()))
+    store(session, ReleaseDevice, list(trial.journeys.values()))
     _count(session, trial, now)
     watch.evaluate(session, release_id, now=now)
 
 
-def _is_let_in(release: Release, device_id: str) -> bool:
+def _is_drawn(release: Release, device_id: str) -> bool:
     return bucket(release.salt, device_id) in buckets_inside(release.rollout, release.bucket_from)
 
 
-def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime) -> dict[str, Any]:
+def _journey(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime) -> dict[str, Any]:
     enrolled = came + timedelta(minutes=fleet.dice.randrange(5, 90))
     installs = number == fleet.shown or fleet.dice.random() < tried.installing
     fails = installs and (number == fleet.shown or fleet.dice.random() < tried.failing)
     minutes = 95 if number == fleet.shown else fleet.dice.randrange(1, 240)
     at = enrolled + timedelta(minutes=minutes) if fails else None
     is_well = installs and (at is None or minutes > 60)
-    way = {
+    journey = {
         "release_id": tried.release_id,
         "device_id": fleet.hash_of(number),
         "is_control": False,
@@ -145,9 +157,9 @@ def _way(fleet: Fleet, tried: Tried, number: int, came: datetime, now: datetime)
     later = {
         name: None
         for name in (*STAGES, "failed_at", "crashed_at")
-        if way[name] is not None and way[name] > now
+        if journey[name] is not None and journey[name] > now
     }
-    return {**way, **later, **({"failure": None} if "failed_at" in later else {})}
+    return {**journey, **later, **({"failure": None} if "failed_at" in later else {})}
 
 
 def _control(
@@ -173,7 +185,7 @@ def _control(
 
 
 def _watch(session: Session, tried: Tried) -> datetime | None:
-    """Look every ten minutes, as the server does every minute, until it is halted; answers when that was."""
+    """Evaluate every ten minutes (the server does every minute). Return the time of the halt, if any."""
     for minutes in range(60, 60 * 24, 10):
         at = tried.began + timedelta(minutes=minutes)
         found = watch.evaluate(session, tried.release_id, now=at)
@@ -183,7 +195,7 @@ def _watch(session: Session, tried: Tried) -> datetime | None:
 
 
 def _stop(session: Session, trial: Trial) -> None:
-    """Nobody comes any more once it is halted."""
+    """Remove the devices that came after the halt."""
     if trial.halted_at is None:
         return
     is_late = or_(
@@ -191,12 +203,16 @@ def _stop(session: Session, trial: Trial) -> None:
         ReleaseDevice.is_control & (ReleaseDevice.enrolled_at > trial.halted_at),
     )
     session.execute(delete(ReleaseDevice).where(ReleaseDevice.release_id == trial.release.id, is_late))
-    trial.ways = {number: way for number, way in trial.ways.items() if way["offered_at"] <= trial.halted_at}
+    trial.journeys = {
+        number: journey
+        for number, journey in trial.journeys.items()
+        if journey["offered_at"] <= trial.halted_at
+    }
 
 
 def _count(session: Session, trial: Trial, now: datetime) -> None:
-    """The hourly counts that these devices' ways have made."""
-    times = ((way[f"{stage.value}_at"], stage) for way in trial.ways.values() for stage in Stage)
+    """Add the hourly counts of these journeys."""
+    times = ((journey[f"{stage.value}_at"], stage) for journey in trial.journeys.values() for stage in Stage)
     counted = Counter((hour_of(at), stage) for at, stage in times if at is not None and at <= now)
     store(
         session,
@@ -209,59 +225,74 @@ def _count(session: Session, trial: Trial, now: datetime) -> None:
 
 
 def _report(session: Session, app_id: int, fleet: Fleet, trial: Trial) -> None:
-    """What these devices have told of themselves."""
+    """Add the events that these devices reported, and the counts of their failures."""
     release, events, failures = trial.release, [], Counter[tuple[int, date, str]]()
-    crashes = _signatures(session, release.version, trial.ways)
-    for number, way in trial.ways.items():
-        told = [(kind, way[name], None) for name, kind in STAGES.items() if way[name] is not None]
-        if way["failed_at"] is not None:
-            crash = crashes[0] if number == fleet.shown else fleet.dice.choices(crashes, [8, 3, 1])[0]
-            times = 2 if number == fleet.shown else fleet.dice.randrange(1, 4)
-            crash.events, crash.devices = crash.events + times, crash.devices + 1
-            failures.update(
-                {
-                    (crash.id, way["failed_at"].date(), "devices"): 1,
-                    (crash.id, way["failed_at"].date(), "events"): times,
-                }
-            )
-            told += [
-                (EventKind.CRASH, way["failed_at"] + timedelta(minutes=9 * again), crash.id)
-                for again in range(times)
-            ]
+    crashes = _signatures(session, release.version, trial.journeys)
+    for number, journey in trial.journeys.items():
+        reported = [(kind, journey[name], None) for name, kind in STAGES.items() if journey[name] is not None]
+        if journey["failed_at"] is not None:
+            reported += _crash(fleet, number, journey["failed_at"], crashes, failures)
         events += [
-            {
-                "app_id": app_id,
-                "device_id": fleet.hash_of(number),
-                "event_id": f"demo-{release.id}-{place}",
-                "kind": kind,
-                "version_id": release.version_id,
-                "release_id": release.id,
-                "signature_id": signature_id,
-                "at": at,
-                "received_at": at,
-            }
-            for place, (kind, at, signature_id) in enumerate(told)
+            _event(app_id, fleet.hash_of(number), release, place, *event)
+            for place, event in enumerate(reported)
         ]
     store(session, Event, events)
+    store(session, FailureCount, _failure_counts(failures))
+
+
+def _crash(
+    fleet: Fleet,
+    number: int,
+    at: datetime,
+    crashes: Sequence[FailureSignature],
+    failures: Counter[tuple[int, date, str]],
+) -> list[tuple[EventKind, datetime, Any]]:
+    """Count a device's crashes. Return them."""
+    crash = crashes[0] if number == fleet.shown else fleet.dice.choices(crashes, [8, 3, 1])[0]
+    times = 2 if number == fleet.shown else fleet.dice.randrange(1, 4)
+    crash.events, crash.devices = crash.events + times, crash.devices + 1
+    failures.update({(crash.id, at.date(), "devices"): 1, (crash.id, at.date(), "events"): times})
+    return [(EventKind.CRASH, at + timedelta(minutes=9 * again), crash.id) for again in range(times)]
+
+
+def _event(
+    app_id: int,
+    device_id: str,
+    release: Release,
+    place: int,
+    kind: EventKind,
+    at: datetime,
+    signature_id: int | None,
+) -> dict[str, Any]:
+    return {
+        "app_id": app_id,
+        "device_id": device_id,
+        "event_id": f"demo-{release.id}-{place}",
+        "kind": kind,
+        "version_id": release.version_id,
+        "release_id": release.id,
+        "signature_id": signature_id,
+        "at": at,
+        "received_at": at,
+    }
+
+
+def _failure_counts(failures: Counter[tuple[int, date, str]]) -> list[dict[str, Any]]:
     days = sorted({(signature_id, day) for signature_id, day, _ in failures})
-    store(
-        session,
-        FailureCount,
-        [
-            {
-                "signature_id": signature_id,
-                "day": day,
-                **{what: failures[signature_id, day, what] for what in ("devices", "events")},
-            }
-            for signature_id, day in days
-        ],
-    )
+    return [
+        {
+            "signature_id": signature_id,
+            "day": day,
+            **{what: failures[signature_id, day, what] for what in ("devices", "events")},
+        }
+        for signature_id, day in days
+    ]
 
 
 def _signatures(
-    session: Session, version: Version, ways: Mapping[int, Mapping[str, Any]]
+    session: Session, version: Version, journeys: Mapping[int, Mapping[str, Any]]
 ) -> list[FailureSignature]:
-    times = [way["failed_at"] for way in ways.values() if way["failed_at"] is not None]
+    times = [journey["failed_at"] for journey in journeys.values() if journey["failed_at"] is not None]
     if not times:
         return []
     made = [

@@ -1,4 +1,4 @@
-"""Make the icon sprite from an unpacked lucide-static package: ``python scripts/icons.py <folder with icons/>``."""
+"""Write the icon sprite: ``python scripts/icons.py <folder of an unpacked lucide-static package>``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TARGET = Path(__file__).parent.parent / "static" / "vendor" / "lucide" / "sprite
 
 
 def symbol(name: str, source: str) -> str:
-    """One icon as a symbol with its drawing alone."""
+    """Return an icon as a symbol, with its drawing only."""
     body = re.search(r"<svg[^>]*>(.*)</svg>", source, re.DOTALL)
     assert body, name
     drawing = re.sub(r"\s+", " ", body[1]).strip()
@@ -63,6 +63,7 @@ def symbol(name: str, source: str) -> str:
 
 
 def main(package: Path) -> None:
+    """Write the sprite."""
     symbols = [symbol(name, (package / "icons" / f"{name}.svg").read_text()) for name in NAMES]
     TARGET.write_text('<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n")
 

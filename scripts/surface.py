@@ -1,10 +1,11 @@
-"""Print what other programs rely on, as JSON: URLs, OpenAPI, tables, settings, tasks, commands, reasons and the contract table.
+"""Print as JSON all that other programs rely on.
 
-A change that moves code but no behavior leaves this output as it was, byte for byte:
+This is: URLs, OpenAPI, tables, settings, tasks, commands, reasons, and the contract table. A change that
+moves code but no behavior leaves the output unchanged, byte for byte:
 
     python -m scripts.surface > after.json && diff before.json after.json
 
-Descriptions are left out of the OpenAPI document: they are prose.
+Descriptions are left out of the OpenAPI document, because they are prose.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PROSE = {"description", "summary"}
 
 
 def surface(app: Flask) -> dict[str, Any]:
-    """Everything that must not change by accident, in a stable order."""
+    """Return all that must not change by accident, in a stable order."""
     celery = app.extensions["celery"]
     return {
         "urls": sorted([rule.rule, *sorted(rule.methods or ())] for rule in app.url_map.iter_rules()),
@@ -48,7 +49,7 @@ def surface(app: Flask) -> dict[str, Any]:
 
 def _without_prose(document: Any) -> Any:
     if isinstance(document, dict):
-        # A property may be called "description" as well; its value is a schema, not a text.
+        # A property can be called "description" too. Its value is a schema and no text.
         kept = {
             name: value for name, value in document.items() if not (name in _PROSE and isinstance(value, str))
         }
