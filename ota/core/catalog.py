@@ -204,8 +204,9 @@ def _relevant(ordered: Sequence[Candidate], at: datetime) -> list[Candidate]:
 
 
 def _is_needless(candidate: Candidate, covers: Sequence[Candidate]) -> bool:
-    covering = (cover for cover in covers if _covers(cover, candidate))
-    return any(cover.is_mandatory or not candidate.may_be_mandatory for cover in covering)
+    """Return whether a newer release covers the candidate, and its demand if it can be mandatory."""
+    needs_mandatory = candidate.may_be_mandatory
+    return any((each.is_mandatory or not needs_mandatory) and _covers(each, candidate) for each in covers)
 
 
 def _covers(cover: Candidate, other: Candidate) -> bool:

@@ -17,7 +17,7 @@ def bucket(salt: str, device_id: str) -> int:
 
     It is the first 8 bytes, big-endian, of SHA-256(salt + ":" + device_id), modulo 10000.
     """
-    return int.from_bytes(sha256(f"{salt}:{device_id}".encode()).digest()[:8], "big") % FULL
+    return int.from_bytes(sha256(f"{salt}:{device_id}".encode()).digest()[:8]) % FULL
 
 
 def buckets_inside(rollout: int, first: int = 0) -> range:

@@ -1,4 +1,4 @@
-"""The two-person rule: what opens a release further than stated needs another person; stopping needs nobody."""
+"""The two-person rule: opening a release above the threshold needs another person, stopping it does not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANNA, BOB = EMAILS[Role.PUBLISHER], SECOND_PUBLISHER
 
 
 def propose(version_id: int, who: str = ANNA, **options: Any) -> Proposal | Release:
-    """Start a release as this person would, or propose it."""
+    """Start a release as this person, or propose it."""
     with transaction() as session:
         actor, version = person(who), session.get_one(Version, version_id)
         terms = Terms(plan=options.pop("plan", ()))
@@ -49,7 +49,7 @@ def approve(proposal_id: int, who: str = BOB) -> str:
         )
 
 
-def standing() -> list[int]:
+def released() -> list[int]:
     reader().rollback()
     return [release.id for release in reader().query(Release).all()]
 
@@ -70,9 +70,9 @@ def test_above_it_nothing_happens_until_another_person_approves(app: Flask, opti
         channel("stable", approval_above=1_000)
         proposal = propose(make(1), **options)
         assert isinstance(proposal, Proposal)
-        assert standing() == []
+        assert released() == []
         approve(proposal.id)
-        release = look(standing()[0])
+        release = look(released()[0])
         assert release.rollout == options.get("rollout", 500 if "plan" in options else 10_000)
         assert release.created_by == f"{ANNA}, approved by {BOB}"
         assert approvals.get(reader(), proposal.id).state == ProposalState.APPROVED
@@ -84,7 +84,7 @@ def test_the_service_itself_refuses_whoever_forgets_to_ask(app: Flask) -> None:
         version_id = make(1)
         with pytest.raises(NeedsApproval):
             begin(version_id, rollout=1)
-        assert standing() == []
+        assert released() == []
 
 
 def test_the_authors_own_approval_does_not_count(app: Flask) -> None:
@@ -94,7 +94,7 @@ def test_the_authors_own_approval_does_not_count(app: Flask) -> None:
         with pytest.raises(Forbidden) as own:
             approve(proposal.id, ANNA)
         assert own.value.code == "own_proposal"
-        assert standing() == []
+        assert released() == []
 
 
 def test_of_a_hundred_clicks_by_author_and_others_one_counts_and_never_the_authors(app: Flask) -> None:
@@ -111,12 +111,12 @@ def test_of_a_hundred_clicks_by_author_and_others_one_counts_and_never_the_autho
             return "done"
 
     with ThreadPoolExecutor(16) as pool:
-        said = list(pool.map(click, range(100)))
-    assert said.count("done") == 1
-    assert set(said[1::2]) <= {"own_proposal"}
-    assert set(said[0::2]) == {"done", "already_decided"}
+        codes = list(pool.map(click, range(100)))
+    assert codes.count("done") == 1
+    assert set(codes[1::2]) <= {"own_proposal"}
+    assert set(codes[0::2]) == {"done", "already_decided"}
     with app.app_context():
-        assert len(standing()) == 1
+        assert len(released()) == 1
         assert approvals.get(reader(), proposal_id).decided_by == BOB
 
 
@@ -194,7 +194,7 @@ def test_a_declined_proposal_is_never_done_and_the_author_can_take_theirs_back(a
             with pytest.raises(Conflict) as decided:
                 approve(each)
             assert decided.value.code == "already_decided"
-        assert standing() == []
+        assert released() == []
         actions = [
             event.action for event in audit.history(reader(), subjects=[("proposal", one), ("proposal", two)])
         ]
@@ -260,7 +260,7 @@ def test_over_http_the_answer_is_202_with_the_proposal(app: Flask, api: Api) -> 
     assert api.get("/api/proposals?open=true").json["proposals"] == []
 
 
-def test_the_seeds_publish_waits_too_and_keeps_the_version(app: Flask, api: Api) -> None:
+def test_the_published_protocols_publish_waits_too_and_keeps_the_version(app: Flask, api: Api) -> None:
     with app.app_context():
         channel("stable", approval_above=0)
     body = {
@@ -303,7 +303,7 @@ def test_loosening_the_rule_needs_approval_under_the_old_rule(app: Flask) -> Non
             with pytest.raises(Forbidden):
                 approve(waits.id, boss)
         assert not isinstance(change(channels.ChannelEdit((), 500)), Proposal)
-        with pytest.raises(Conflict) as stale:  # What was proposed was about the rule of then.
+        with pytest.raises(Conflict) as stale:  # The proposal is about the rule before the change.
             approve(waits.id)
         assert stale.value.code == "stale_revision"
         waits = change(channels.ChannelEdit((), None))

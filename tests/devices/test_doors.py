@@ -28,7 +28,7 @@ from ota.models import (
     UpdateCompletion,
 )
 from tests.conftest import EMAILS, Api, bearer, csrf_of, drain
-from tests.releases.pages_given import words_of
+from tests.releases.given import words_of
 
 WHERE = "/apps/my-app/devices"
 ID = "phone/of Änna?"

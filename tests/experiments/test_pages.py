@@ -1,7 +1,8 @@
-"""Experiments on the pages: started, looked at, ended."""
+"""The pages of experiments: starting, showing and ending them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,7 @@ from ota.clock import utcnow
 from ota.db import transaction
 from ota.models import ReleaseDevice
 from tests.conftest import Api, csrf_of
-from tests.releases.pages_given import HOME, send, with_channels, with_devices, words_of
+from tests.releases.given import HOME, send, with_channels, with_devices, words_of
 
 pytestmark = pytest.mark.sqlite_suffices
 
@@ -39,7 +40,7 @@ def start(browser: FlaskClient, **fields: str) -> object:
 
 @pytest.fixture
 def running(browser: FlaskClient, api: Api) -> str:
-    """The address of an experiment with 1.0.0 and 1.1.0."""
+    """Start an experiment with 1.0.0 and 1.1.0. Return its address."""
     api.version(1, "1.0.0")
     api.version(2, "1.1.0")
     where: str = start(browser).headers["Location"]  # type: ignore[attr-defined]
@@ -66,11 +67,11 @@ def test_an_experiment_shows_its_arms_as_one_divided_bar(
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "shown"),
     [
-        ({"version_2": "1"}, "the same version stands in two arms"),
-        ({"percent_1": "80"}, "add up to 113.33 %"),
-        ({"percent_1": ""}, "Expected 0.01 to 100 percent"),
+        ({"version_2": "1"}, "two arms"),
+        ({"percent_1": "80"}, "113.33 %"),
+        ({"percent_1": ""}, "0.01 to 100 percent"),
         ({"percent_1": "1e999999999"}, "Expected 0.01 to 100 percent"),
         ({"percent_1": "33.333"}, "At most two decimals"),
         ({"version_2": ""}, "compares 2 to 10 versions"),
@@ -79,12 +80,12 @@ def test_an_experiment_shows_its_arms_as_one_divided_bar(
     ],
 )
 def test_arms_that_can_not_be_come_back_as_they_were_typed(
-    browser: FlaskClient, api: Api, fields: dict[str, str], told: str
+    browser: FlaskClient, api: Api, fields: dict[str, str], shown: str
 ) -> None:
     api.version(1, "1.0.0")
     api.version(2, "1.1.0")
     answer = start(browser, **fields)
-    assert (answer.status_code, told in answer.text, 'value="33.33"' in answer.text) == (422, True, True)  # type: ignore[attr-defined]
+    assert (answer.status_code, shown in answer.text, 'value="33.33"' in answer.text) == (422, True, True)  # type: ignore[attr-defined]
     assert api.get("/api/experiments").json["experiments"] == []
 
 
@@ -99,18 +100,18 @@ def test_the_end_says_whom_each_winner_leaves_behind(
     with_devices(app, 3, "1.0.0", 1)
     with_devices(app, 5, "1.1.0", 2)
     confirm = browser.get(f"{running}/end")
-    told = words_of(confirm)
-    assert "5 devices run a losing version with a higher code and keep it" in told
-    assert "3 devices on the losing versions are offered it" in told
-    assert "8 devices run one of the arms and keep it" in told
+    shown = words_of(confirm)
+    assert "5 devices run a losing version" in shown
+    assert "3 devices on the losing versions" in shown
+    assert "8 devices run one of the arms" in shown
     assert send(browser, f"{running}/end", confirm, winner="1").status_code == 303
-    assert "1.0.0 won and became the release for everybody" in words_of(browser.get(running))
+    assert "1.0.0 won" in words_of(browser.get(running))
     assert api.check("0.9.0+0")["version_code"] == 1
 
 
 def test_it_ends_without_a_winner(browser: FlaskClient, api: Api, running: str) -> None:
     assert send(browser, f"{running}/end", browser.get(f"{running}/end"), winner="0").status_code == 303
-    assert "It ended without a winner" in words_of(browser.get(running))
+    assert "without a winner" in words_of(browser.get(running))
     assert api.check()["reason"] == "no_release"
     again = browser.get(f"{running}/end")
     assert send(browser, f"{running}/end", again, winner="0").status_code == 409
@@ -135,12 +136,12 @@ def test_a_winner_for_everybody_waits_for_another_person(
     confirm = browser.get(f"{running}/end")
     assert "needs another person" in words_of(confirm)
     assert send(browser, f"{running}/end", confirm, winner="2").headers["Location"] == HOME
-    assert "its end waits until another person approves it" in words_of(browser.get(HOME))
+    assert "waits until another person" in words_of(browser.get(HOME))
     assert api.get("/api/experiments/1").json["experiment"]["state"] == "running"
 
 
 def arrived(app: Flask, arm: int, offered: int, installed: int, failed: int) -> None:
-    """So many devices of the arm (a release's id) are where they are."""
+    """Add journeys of devices in an arm, which is the id of a release."""
     at = utcnow()
     with app.app_context(), transaction() as session:
         for number in range(offered):
@@ -160,32 +161,30 @@ def arrived(app: Flask, arm: int, offered: int, installed: int, failed: int) -> 
 
 
 def test_the_results_say_what_is_beyond_chance(app: Flask, browser: FlaskClient, running: str) -> None:
-    assert "No device has been offered an arm yet" in browser.get(running).text
+    assert "No device has been offered" in browser.get(running).text
     arrived(app, 1, 400, 200, 2)
     arrived(app, 2, 400, 320, 3)
-    told = words_of(browser.get(running))
-    assert "1.0.0 50.00 % (45.12 to 54.88 %) 200 of 400" in told
-    assert "beyond chance Installed more often than 1.0.0: +30.0 points (+18.8 to +41.2)." in told
-    assert "could be chance Against 1.0.0: -0.1 points" in told
+    shown = words_of(browser.get(running))
+    assert "1.0.0 50.00 % (45.12 to 54.88 %) 200 of 400" in shown
+    assert re.search(
+        r"beyond chance Installed more often [^:]*: \+30\.0 points \(\+18\.8 to \+41\.2\)", shown
+    )
+    assert re.search(r"could be chance [^:]*: -0\.1 points", shown)
     confirm = words_of(browser.get(f"{running}/end"))
-    assert (
-        "Installed by 320 of 400 devices (installed more often than 1.0.0), failed on 3 of 320 (no difference beyond chance)."
-        in confirm
+    assert re.search(
+        r"320 of 400 devices \([^)]*more often[^)]*\), failed on 3 of 320 \(no difference", confirm
     )
 
 
 def test_few_devices_are_said_to_be_too_few(app: Flask, browser: FlaskClient, running: str) -> None:
     arrived(app, 1, 20, 10, 0)
-    told = words_of(browser.get(running))
-    assert "too few devices To compare it with 1.0.0, 100 devices of each are needed." in told
-    assert "none yet" in told
+    shown = words_of(browser.get(running))
+    assert re.search(r"too few devices [^.]*1\.0\.0, 100 devices of each", shown)
+    assert "none yet" in shown
 
 
 def test_why_an_arm_is_halted_is_said_above_the_results(api: Api, browser: FlaskClient, running: str) -> None:
     assert "is halted" not in words_of(browser.get(running))
     assert api.post("/api/releases/2/halt", {"reason": "12 of 40 devices failed."}).status_code == 200
-    told = words_of(browser.get(running))
-    assert (
-        "1.1.0 is halted: 12 of 40 devices failed. Devices that would be in this arm are offered what everybody else is."
-        in told
-    )
+    shown = words_of(browser.get(running))
+    assert "1.1.0 is halted: 12 of 40 devices failed." in shown

@@ -1,4 +1,4 @@
-"""What is written down about the fleet, what is deleted, and the figures that are read from it."""
+"""Adoption, pruning, and the figures that are read from both."""
 
 from __future__ import annotations
 

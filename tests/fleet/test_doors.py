@@ -1,4 +1,4 @@
-"""Release health, its policy and the fleet, as pages and by program."""
+"""The doors of release health, its policy and the fleet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.conftest import EMAILS, Api, csrf_of
 
 @pytest.fixture
 def release(app: Flask, api: Api) -> int:
-    """A release that began a day ago, with devices that failed on it."""
+    """Publish a release that started a day ago, with devices that failed on it. Return its id."""
     made = api.published(2, "1.1.0")
     found: int = made["release"]["id"]
     start = utcnow() - timedelta(hours=20)
@@ -101,7 +101,7 @@ def test_administrators_choose_the_health_policy_by_program(app: Flask, api: Api
         answer.json["policy"]["window_hours"],
         answer.json["policy"]["revision"],
     ) == (0.05, 24, 1)
-    assert answer.json["message"].startswith("Of 100 good releases a year at most 5 ")
+    assert "at most 5 " in answer.json["message"]
     stale = admin.patch(path, {"alpha": 0.02, "revision": 0})
     assert (stale.status_code, stale.json["current"]["alpha"]) == (409, 0.05)
     wrong = admin.patch(path, {"alpha": 0.9})
@@ -112,7 +112,7 @@ def test_the_form_of_the_policy_comes_back_with_both_states(sign_in: Callable[..
     browser = sign_in(EMAILS[Role.ADMIN])
     path = "/apps/my-app/health-policy"
     page = browser.get(path)
-    assert "Of 100 good releases a year at most 1 " in page.text
+    assert "at most 1 " in page.text
     typed: dict[str, Any] = {
         "csrf_token": csrf_of(page),
         "revision": "0",
@@ -260,10 +260,7 @@ def test_each_chart_of_the_fleet_is_a_table_for_a_spreadsheet(
         ],
     }
     wrong = browser.get("/apps/my-app/fleet.csv?chart=everything")
-    assert (wrong.status_code, "Expected one of: adoption, running, checks, failures" in wrong.text) == (
-        400,
-        True,
-    )
+    assert (wrong.status_code, "adoption, running, checks, failures" in wrong.text) == (400, True)
 
 
 def test_the_fleet_by_program_has_the_numbers_of_the_page(app: Flask, api: Api, release: int) -> None:
@@ -295,11 +292,7 @@ def test_the_fleet_by_program_has_the_numbers_of_the_page(app: Flask, api: Api, 
     assert [point["devices"] for point in viewer.get("/api/apps/my-app/fleet?days=1").json["adoption"]] == [5]
     assert (found["unseen"], found["failures"][0]["devices"]) == ({"7": 0, "30": 0}, 3)
     other = viewer.get("/api/apps/my-app/fleet?platform=ios").json
-    assert (other["counted_on"], other["running"], other["message"]) == (
-        None,
-        [],
-        "0 devices are known on iOS.",
-    )
+    assert (other["counted_on"], other["running"], other["known"]) == (None, [], 0)
     for wrong, status in (("days=0", 400), ("days=91", 400), ("days=x", 400), ("platform=windows", 400)):
         assert viewer.get(f"/api/apps/my-app/fleet?{wrong}").status_code == status, wrong
     assert viewer.get("/api/apps/nobodys/fleet").status_code == 404
@@ -335,10 +328,7 @@ def test_what_fails_is_counted_over_the_time_that_is_asked_about(
     assert (rows(1)[0], len(rows(1)), "old,1" in rows(1)) == ("new,2", 13, False)
     assert (rows(7)[0], len(rows(7)), "old,1" in rows(7)) == ("new,2", 14, True)
     assert (rows(90)[0], len(rows(90))) == ("old,10", 14)
-    assert (
-        "Devices on which it failed for the first time in the last 24 hours."
-        in browser.get("/apps/my-app/fleet?days=1").text
-    )
+    assert "last 24 hours" in browser.get("/apps/my-app/fleet?days=1").text
     assert len(Api(app, Role.VIEWER).get("/api/apps/my-app/fleet?days=1").json["failures"]) == 13
 
 
@@ -366,7 +356,7 @@ def test_a_version_keeps_its_colour_over_all_times(app: Flask, sign_in: Callable
     legends = [
         re.findall(r'<span class="swatch (series-\w+)"></span>(1\.\d\.0\+\d+)', page) for page in pages
     ]
-    # The builds 12 and 3 would like the same colour: the newer one has it.
+    # Versions 12 and 3 map to the same color: the newer one gets it.
     assert legends == [[("series-4", "1.2.0+12"), ("series-3", "1.1.0+11"), ("series-5", "1.0.0+3")]] * 4
     assert [
         line.split(",")[0] for line in browser.get("/apps/my-app/fleet.csv?days=1").text.splitlines()[1:]

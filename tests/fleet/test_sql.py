@@ -1,4 +1,4 @@
-"""The queries of docs/fleet.md, as they stand there, on what devices have sent."""
+"""The queries in docs/fleet.md, run as they are on reports of devices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUERIES = re.findall(
 
 @pytest.fixture
 def asked(app: Flask, api: Api) -> Flask:
-    """Three devices: one updates, one only asks, and one fails."""
+    """Count reports of three devices: one updates, one only checks, and one fails."""
     api.published(2, "1.1.0")
     for device in ("updates", "fails", "asks"):
         api.check("1.0.0+1", device_id=device)
@@ -41,7 +41,7 @@ def asked(app: Flask, api: Api) -> Flask:
 
 
 def rows(app: Flask, title: str) -> list[tuple[Any, ...]]:
-    """What the query below that title answers."""
+    """Return the rows of the query below a title."""
     (query,) = (sql for above, sql in QUERIES if above == title)
     with app.app_context():
         return [tuple(row) for row in reader().execute(text(query))]

@@ -19,7 +19,7 @@ from ota.models import Release, ReleaseCount, ReleaseDevice, ReleaseHealth
 from ota.releases import watch
 from tests.clock import hold_still
 from tests.conftest import EMAILS, Api
-from tests.releases.pages_given import send, with_devices, words_of
+from tests.releases.given import send, with_devices, words_of
 
 pytestmark = pytest.mark.sqlite_suffices
 

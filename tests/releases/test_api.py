@@ -1,4 +1,4 @@
-"""Releases by program: terms, schedules, promotion, roll back in one call, history; and what is refused."""
+"""Releases by program: terms, schedules, promotion, rollback in one call, history, and refusals."""
 
 from __future__ import annotations
 

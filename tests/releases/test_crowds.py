@@ -1,6 +1,6 @@
-"""A hundred people at the same moment: one wins, and the history tells all of it.
+"""A hundred people act at the same moment: one wins, and the history has every change.
 
-How many rounds are run is set by ``OTA_ROUNDS``; ``make nightly`` runs 50.
+``OTA_ROUNDS`` sets the number of rounds; ``make nightly`` runs 50.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Act = Callable[[Actor], object]
 
 
 def at_once(app: Flask, acts: list[Act]) -> Counter[str]:
-    """Everybody acts at the same moment, each in a thread and a transaction of their own: what each was told."""
+    """Run the acts at the same moment, each in its own thread and transaction. Count their error codes."""
     together = Barrier(len(acts))
 
     def one(number: int) -> str:
@@ -59,7 +59,7 @@ def at_once(app: Flask, acts: list[Act]) -> Counter[str]:
 
 
 def publishers(code: int, version_id: int, revision: int) -> list[Act]:
-    """Half of them start a release of what is there, half send the seed's publish for the same version."""
+    """Return publishers: half start a release, half call the published protocol's publish."""
     draft = VersionDraft(
         platform=Platform.ANDROID,
         version=f"1.{code}.0",
@@ -80,7 +80,7 @@ def publishers(code: int, version_id: int, revision: int) -> list[Act]:
 
 
 def movers(release_id: int, revision: int, *states: ReleaseState) -> list[Act]:
-    """They move a release as they saw it to another state."""
+    """Return people who change the state of a release, based on one revision."""
 
     def to(state: ReleaseState) -> Act:
         return lambda actor: release_acts.change_state(
@@ -91,7 +91,7 @@ def movers(release_id: int, revision: int, *states: ReleaseState) -> list[Act]:
 
 
 def raisers(release_id: int, revision: int, count: int) -> list[Act]:
-    """They open a release further."""
+    """Return people who raise the rollout of a release, based on one revision."""
 
     def to(rollout: int) -> Act:
         return lambda actor: release_edits.set_rollout(
@@ -101,7 +101,7 @@ def raisers(release_id: int, revision: int, count: int) -> list[Act]:
     return [to(5_000 + number) for number in range(count)]
 
 
-def standing(version_id: int) -> list[int]:
+def live_of(version_id: int) -> list[int]:
     reader().rollback()
     return [
         release.id
@@ -111,7 +111,7 @@ def standing(version_id: int) -> list[int]:
 
 
 def check_history(release_id: int) -> list[str]:
-    """Each revision of a release has its one line, which goes on where the last one ended; answers who did what."""
+    """Check that each revision has one history entry that continues the one before. Return the actions."""
     release = look(release_id)
     rows = (
         select(AuditEvent)
@@ -137,10 +137,10 @@ def test_of_a_hundred_publishers_of_a_version_one_wins(app: Flask) -> None:
     with app.app_context():
         for code in range(1, ROUNDS + 1):
             version_id = make(code)
-            told = at_once(app, publishers(code, version_id, revision=1))
-            assert told["done"] == 1, told
-            assert set(told) <= {"done", "already_released", "stale_revision"}, told
-            [release_id] = standing(version_id)
+            counts = at_once(app, publishers(code, version_id, revision=1))
+            assert counts["done"] == 1, counts
+            assert set(counts) <= {"done", "already_released", "stale_revision"}, counts
+            [release_id] = live_of(version_id)
             assert check_history(release_id) == ["release.started"]
             assert reader().get_one(Version, version_id).is_active
 
@@ -150,22 +150,22 @@ def test_of_a_hundred_who_roll_one_release_back_one_wins(app: Flask) -> None:
         for code in range(1, ROUNDS + 1):
             version_id = make(code)
             release_id = begin(version_id)
-            told = at_once(app, movers(release_id, 1, *[ReleaseState.ROLLED_BACK] * CROWD))
-            assert told["done"] == 1, told
-            assert set(told) <= {"done", "wrong_state", "stale_revision"}, told
+            counts = at_once(app, movers(release_id, 1, *[ReleaseState.ROLLED_BACK] * CROWD))
+            assert counts["done"] == 1, counts
+            assert set(counts) <= {"done", "wrong_state", "stale_revision"}, counts
             assert check_history(release_id) == ["release.started", "release.rolled_back"]
             assert not reader().get_one(Version, version_id).is_active
 
 
 def test_of_publishers_and_those_who_roll_back_what_they_saw_one_wins(app: Flask) -> None:
-    """All saw the same release of the same version; it stands, so nobody else can publish it before it is rolled back."""
+    """All saw the same live release of a version, so it cannot be published again before a rollback."""
     with app.app_context():
         for code in range(1, ROUNDS + 1):
             version_id = make(code)
             release_id = begin(version_id)
             seen = reader().get_one(Version, version_id).revision
             starting = publishers(code, version_id, seen)[::2]
-            told = at_once(
+            counts = at_once(
                 app,
                 [
                     act
@@ -175,28 +175,30 @@ def test_of_publishers_and_those_who_roll_back_what_they_saw_one_wins(app: Flask
                     for act in pair
                 ],
             )
-            assert told["done"] == 1, told
-            assert set(told) <= {"done", "already_released", "wrong_state", "stale_revision"}, told
-            assert standing(version_id) == []
+            assert counts["done"] == 1, counts
+            assert set(counts) <= {"done", "already_released", "wrong_state", "stale_revision"}, counts
+            assert live_of(version_id) == []
             assert check_history(release_id) == ["release.started", "release.rolled_back"]
 
 
 def test_of_a_hundred_who_want_different_things_of_one_release_one_wins(app: Flask) -> None:
-    """Pausing, halting, rolling back, withdrawing and opening further, all of the same revision."""
+    """Pausing, halting, rolling back, withdrawing and raising the rollout, all based on the same revision."""
     stops = (ReleaseState.PAUSED, ReleaseState.HALTED, ReleaseState.ROLLED_BACK, ReleaseState.WITHDRAWN)
     with app.app_context():
         for code in range(1, ROUNDS + 1):
             version_id = make(code)
             release_id = begin(version_id, rollout=1_000)
-            told = at_once(app, [*raisers(release_id, 1, 20), *movers(release_id, 1, *stops * 20)])
-            assert told["done"] == 1, told
-            assert set(told) <= {"done", "wrong_state", "stale_revision"}, told
+            counts = at_once(app, [*raisers(release_id, 1, 20), *movers(release_id, 1, *stops * 20)])
+            assert counts["done"] == 1, counts
+            assert set(counts) <= {"done", "wrong_state", "stale_revision"}, counts
             assert len(check_history(release_id)) == 2
             assert reader().get_one(Version, version_id).is_active is look(release_id).is_live
 
 
 def test_whoever_publishes_and_rolls_back_without_looking_leaves_a_whole_history(app: Flask) -> None:
-    """Nobody says what they saw, so several may win one after another: each with a line, and never two releases that stand."""
+    """No act names a revision, so several can win in turn: each has an entry, and one release at most is
+    live.
+    """
     with app.app_context():
         for code in range(1, ROUNDS + 1):
             version_id = make(code)
@@ -210,25 +212,25 @@ def test_whoever_publishes_and_rolls_back_without_looking_leaves_a_whole_history
                     reader(), actor, found, Platform.ANDROID, None, now=LATER
                 )
 
-            told = at_once(app, [start, roll_back] * (CROWD // 2))
-            assert set(told) <= {
+            counts = at_once(app, [start, roll_back] * (CROWD // 2))
+            assert set(counts) <= {
                 "done",
                 "already_released",
                 "stale_revision",
                 "wrong_state",
                 "nothing_released",
-            }, told
+            }, counts
             reader().rollback()
             made = reader().scalars(select(Release.id).where(Release.version_id == version_id)).all()
             lines = [action for release_id in made for action in check_history(release_id)]
-            assert len(lines) == told["done"]
+            assert len(lines) == counts["done"]
             assert (
-                len(standing(version_id))
+                len(live_of(version_id))
                 == lines.count("release.started") - lines.count("release.rolled_back")
                 in {0, 1}
             )
-            assert reader().get_one(Version, version_id).is_active is bool(standing(version_id))
-            for release_id in standing(version_id):
+            assert reader().get_one(Version, version_id).is_active is bool(live_of(version_id))
+            for release_id in live_of(version_id):
                 with transaction() as session:
                     release_acts.change_state(
                         session,

@@ -1,6 +1,6 @@
-"""Any sequence of what publishers do over HTTP, and what devices are told over HTTP: what the semantics say of the rows that are there.
+"""After any sequence of acts over HTTP, devices get the answers that the oracle computes from the rows.
 
-How many sequences are tried grows with ``OTA_EXAMPLES``; the many thousands are tried on the core, in tests/core/test_machine.py.
+``OTA_EXAMPLES`` sets the number of sequences. Thousands more run on the core, in tests/core/test_machine.py.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ numbers = count()
 
 
 class Server(RuleBasedStateMachine):
-    """An app of its own on a server that has others. Every rule is a call of the API; it may be refused, but only with a 409."""
+    """An app on a server with other apps. Each rule is a call of the API, which is only refused with 409."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
@@ -164,16 +164,17 @@ class Server(RuleBasedStateMachine):
                     "device_id": device,
                     "user_initiated": by_hand,
                 }
-                told = self.api.check(f"1.{code}.0+{code}", **asked)
+                answer = self.api.check(f"1.{code}.0+{code}", **asked)
                 query = UpdateQuery(parse_current_version(f"1.{code}.0+{code}"), device, by_hand)
                 wanted = oracle.answer(query, candidates, utcnow(), is_off or channel in off)
-                assert (told["version_code"], told["reason"], told["is_mandatory"], told["blocked"]) == wanted
-                assert told["version_code"] != OF_ANOTHER_APP
-                assert told["current_version_withdrawn"] is ((platform, code) in withdrawn)
-                assert told["download_url"] in {None, address(self.slug, platform, told["version_code"])}
+                fields = ("version_code", "reason", "is_mandatory", "blocked")
+                assert tuple(answer[field] for field in fields) == wanted
+                assert answer["version_code"] != OF_ANOTHER_APP
+                assert answer["current_version_withdrawn"] is ((platform, code) in withdrawn)
+                assert answer["download_url"] in {None, address(self.slug, platform, answer["version_code"])}
 
     def _send(self, path: str, body: Any = None) -> bool:
-        """True when it was done, False when it could not be, because of what is there."""
+        """Return whether the call was accepted; it can only be refused because of the present state."""
         answer = self.api.post(path, body)
         assert answer.status_code in {200, 201, 409}, answer.text
         return answer.status_code < 300
@@ -211,7 +212,7 @@ def add(app: Flask, slug: str | None, platform: Platform, code: int, is_mandator
 
 
 def rows(app: App, platform: Platform, channel: str, off: set[str]) -> list[Candidate]:
-    """The rows of one stream, read without the code that answers are made with."""
+    """Return the candidates of one stream, read without the code that compiles catalogs."""
     reached = [] if channel in off else REACHED[channel] - off
     found = select(Release, Version).join(Release.version).join(Channel, Channel.id == Release.channel_id)
     found = found.where(
@@ -238,7 +239,7 @@ def rows(app: App, platform: Platform, channel: str, off: set[str]) -> list[Cand
 
 
 def gone(app: App) -> set[tuple[str, int]]:
-    """The versions that were withdrawn and are not offered again."""
+    """Return the versions that were withdrawn and have no live release."""
     of_app = reader().scalars(
         select(Version).where(Version.app_id == app.id, Version.withdrawn_at.is_not(None))
     )
@@ -263,7 +264,7 @@ def test_whatever_publishers_do_devices_are_told_what_the_semantics_say(app: Fla
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            # Each release draws its own salt, so that a failure is shown as it was found: it can't be made smaller.
+            # Salts are random, so Hypothesis cannot shrink a failure: it is reported as it was found.
             phases=[Phase.generate],
             database=None,
         ),

@@ -1,4 +1,4 @@
-"""Publishing and its opposites, by program."""
+"""Publishing, stopping and withdrawing by program."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from ota.core.permissions import Role
+from ota.db import transaction
 from tests.builders.packages import apk
 from tests.conftest import Api
 
@@ -42,7 +45,7 @@ def test_a_published_version_is_offered_with_its_digest(api: Api) -> None:
     )
 
 
-def test_publishing_by_the_seeds_call_finds_an_uploaded_build(api: Api) -> None:
+def test_publishing_by_the_published_protocol_finds_an_uploaded_build(api: Api) -> None:
     made = api.version(2, "1.1.0")
     body = {
         "version": "1.1.0",
@@ -92,11 +95,8 @@ def test_a_wrong_field_is_named(api: Api, change: dict[str, Any], status: int, c
 
 def test_a_missing_field_is_named(api: Api) -> None:
     answer = api.post("/api/updates/publish", {"version": "1.0.0"})
-    assert (answer.status_code, answer.json["code"], answer.json["message"]) == (
-        400,
-        "missing_field",
-        "version_code: this field is missing.",
-    )
+    assert (answer.status_code, answer.json["code"]) == (400, "missing_field")
+    assert answer.json["details"]["field"] == "version_code"
 
 
 def test_deactivating_takes_a_version_out_of_the_answers(api: Api) -> None:
@@ -193,11 +193,6 @@ def test_a_rollout_is_whole_basis_points(api: Api, rollout: object) -> None:
 
 
 def test_a_version_without_a_checksum_is_refused_by_the_database_itself(app: Flask) -> None:
-    from sqlalchemy import text
-    from sqlalchemy.exc import IntegrityError
-
-    from ota.db import transaction
-
     Api(app).version()
     with app.app_context(), pytest.raises(IntegrityError), transaction() as session:
         session.execute(text("UPDATE app_versions SET checksum = NULL, is_active = true"))

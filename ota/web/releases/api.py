@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint
 from msgspec import UNSET, Struct
+from sqlalchemy.orm import Session
 
 from ota import approvals
 from ota.apps import apps
@@ -12,7 +15,7 @@ from ota.clock import utcnow
 from ota.core.lifecycle import ReleaseState
 from ota.core.permissions import Access
 from ota.db import reader, transaction
-from ota.models import Proposal, Release
+from ota.models import App, Proposal, Release
 from ota.releases import acts as release_acts
 from ota.releases import publishing, watch
 from ota.releases import rows as release_rows
@@ -55,17 +58,11 @@ def publish(body: PublishRequest) -> ReleaseAnswer | tuple[ReleaseAnswer, int]:
     ``download_url`` is the address of the file; an uploaded version needs none. Answers 202 if the channel
     requires another person's approval: the version is created, and the release waits.
     """
-    draft, changes = release_views.version_draft_of(body), release_views.version_edit_of(body)
-    now = utcnow()
+    now, platform = utcnow(), apps.find_platform(body.platform)
     with transaction() as session:
-        app, author = apps.find(session, body.app), actor()
-        outcome = approvals.or_propose(
-            session,
-            author,
-            lambda: publishing.publish(session, author, app, draft, changes, now=now),
-            now=now,
-        )
-        version_id = versions.require(session, app, draft.platform, draft.version_code).id
+        app = apps.find(session, body.app)
+        outcome = approvals.or_propose(session, actor(), lambda: _publish(session, app, body, now), now=now)
+        version_id = versions.require(session, app, platform, body.version_code).id
     return act_answer(outcome, version_id, f"Version {body.version} is published.")
 
 
@@ -201,6 +198,11 @@ def act_answer(
     version = views.version_view(versions.get(reader(), version_id))
     proposal = views.proposal_view(outcome)
     return ReleaseAnswer(release=None, version=version, message=views.waits(outcome), proposal=proposal), 202
+
+
+def _publish(session: Session, app: App, body: PublishRequest, now: datetime) -> Release:
+    draft, changes = release_views.version_draft_of(body), release_views.version_edit_of(body)
+    return publishing.publish(session, actor(), app, draft, changes, now=now)
 
 
 def _start(version_id: int, body: ReleaseRequest, *, status: int) -> tuple[ReleaseAnswer, int]:
