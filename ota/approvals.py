@@ -1,6 +1,6 @@
 """Proposals: acts that wait for another person's approval, as the two-person rule of their channel requires.
 
-Who can approve: any person or token with the publish role, except the author, whichever account token or page
+Who can approve: any person or token that may publish, except the author, whichever account token or page
 the author uses (`_check_other_person`). The act itself raises `NeedsApproval` (`ota.apps.two_person`);
 `or_propose` turns that into a proposal, and `approve` does the act as it was proposed, in the same
 transaction.

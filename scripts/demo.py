@@ -1,7 +1,7 @@
 """A server with a believable fleet, to look around in: ``python -m scripts.demo``, or ``make demo``.
 
-Three apps with months of versions, thousands of devices, an experiment, a plan under way and a release that was halted. Only a server
-without versions is filled. Everything is made up, and the same each time but for the moment it is made at.
+Three apps with months of versions, thousands of devices, an experiment, a running plan and a halted release.
+Only a server without versions is filled. The data is the same each time, relative to the present.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _move(release_id: int, state: ReleaseState, at: datetime, reason: str | None
 def _months(
     slug: str, platform: Platform, now: datetime, names: list[str]
 ) -> list[tuple[int, int, datetime]]:
-    """Versions of the last half year, each opened in three steps; answers version, release and when it began."""
+    """Versions of the last half year, each opened in three steps; return version, release and start."""
     made = []
     for place, name in enumerate(names):
         at = now - timedelta(days=16 * (len(names) - place) + 4)

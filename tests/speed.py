@@ -49,8 +49,11 @@ def compile_each_url_rule_once() -> None:
 
 
 def compile_each_statement_once() -> None:
-    """Let the engines of all tests share their compiled SQL. Compiled statements are kept by dialect, and an engine has a dialect
-    object of its own: two of one kind have to count as the same."""
+    """Let the engines of all tests share their compiled SQL.
+
+    Compiled statements are kept by dialect, and each engine has its own dialect object: two of one kind must
+    be equal.
+    """
     DefaultDialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[method-assign]
     DefaultDialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
 

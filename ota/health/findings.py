@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ota.core.health_votes import Reported
 from ota.core.lifecycle import HealthTest
-from ota.health import evaluate as health_tests
+from ota.health import evaluate as health_evaluate
 from ota.health.evaluate import HealthFinding
 from ota.health.policy import rules_of
 from ota.models import Release, ReleaseHealth
@@ -84,14 +84,14 @@ def since_of(session: Session, release: Release) -> datetime:
 
 def keep(session: Session, look: Look, *, now: datetime) -> ReleaseHealth:
     """Store what a look found. ``is_bad`` and ``is_suspect`` are left to the caller."""
-    leading = health_tests.record_of(health_tests.leading(look.found))
+    leading = health_evaluate.record_of(health_evaluate.leading(look.found))
     values: dict[str, Any] = {
         "since": look.since,
         "evaluated_at": now,
         **{name: value for name, value in leading.items() if name != "curve"},
         "reported": look.reported.devices,
         "enrolled": look.reported.enrolled,
-        "tests": [health_tests.record_of(each) for each in look.found],
+        "tests": [health_evaluate.record_of(each) for each in look.found],
     }
     row = session.get(ReleaseHealth, look.release_id)
     if row is None:

@@ -18,7 +18,7 @@ from ota.core.lifecycle import LIVE_STATES, HealthAction, ReleaseState, may_move
 from ota.core.rollout import FULL
 from ota.db import reader, transaction
 from ota.errors import Conflict
-from ota.health import evaluate as health_tests
+from ota.health import evaluate as health_evaluate
 from ota.health import findings, silence
 from ota.health.findings import Look
 from ota.health.policy import WATCHED_FOR, Rules, rules_of
@@ -71,14 +71,14 @@ def look(session: Session, release_id: int, *, now: datetime) -> Look:
     """Evaluate the tests of a release. Reads only, so that a slow look blocks nothing."""
     release = release_rows.get(session, release_id)
     policy, since = rules_of(session, release.version.app_id).policy, findings.since_of(session, release)
-    seen = health_tests.observe(session, release, policy, since)
+    seen = health_evaluate.observe(session, release, policy, since)
     return Look(
         release_id,
         release.revision,
         since,
-        health_tests.run(release, seen, policy, now),
-        health_tests.count_reported(session, release, policy, now),
-        health_tests.is_suspect(release, seen, policy, now),
+        health_evaluate.run(release, seen, policy, now),
+        health_evaluate.count_reported(session, release, policy, now),
+        health_evaluate.is_suspect(release, seen, policy, now),
     )
 
 

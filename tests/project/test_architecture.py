@@ -68,7 +68,7 @@ ORDER = [
     "draining",
     "delivering",
 ]
-"""A module may import from its own room and from rooms above it, never from one below; function-level imports count too."""
+"""A module imports from its own room and from rooms above it, never from one below, also inside functions."""
 
 SHARED_BY_DOORS = ("shapes", "views")
 """What a door may use of another noun's door: modules with these names, and those whose name ends so."""
@@ -121,7 +121,7 @@ for _path in sorted((ROOT / "ota").rglob("*.py")):
 
 
 def room_of(module: str) -> str:
-    """The room that a module stands in, as `ORDER` names it. Raises `KeyError` for one that stands in none."""
+    """Return a module's room, as `ORDER` names it. Raises `KeyError` for a module outside of every room."""
     if module == "ota.web":
         return "web.__init__"
     parts = module.split(".")[1:]
@@ -207,7 +207,7 @@ def test_a_public_class_name_stands_in_one_module() -> None:
 
 
 def test_every_function_has_a_caller_in_production() -> None:
-    """A name counts as used wherever it is read or stands in a template; tests and benchmarks are no production."""
+    """A name is used where production code or a template reads it. Tests and benchmarks do not count."""
     scripts = [ROOT / "app.py", ROOT / "celery_worker.py", *(ROOT / "scripts").glob("*.py")]
     templates = "\n".join(path.read_text() for path in (ROOT / "templates").rglob("*.html"))
     used = set(re.findall(r"\w+", templates)) | CALLED_BY_NAME
@@ -229,7 +229,7 @@ def test_every_function_has_a_caller_in_production() -> None:
 
 
 def functions_of(path: Path) -> list[str]:
-    """The functions and methods of a file that nothing calls on their behalf: no decorator, no special name."""
+    """Return the functions of a file that have neither a decorator nor a special name."""
     nodes = ast.walk(ast.parse(path.read_text()))
     found = [node for node in nodes if isinstance(node, ast.FunctionDef) and not node.decorator_list]
     return [node.name for node in found if not node.name.startswith("__")]

@@ -1,4 +1,4 @@
-"""Reports for tests: sent through the API, written to the journal, or counted at chosen times in a `World`."""
+"""Reports for tests: sent through the API, written to the journal, or counted at times of a `World`."""
 
 from __future__ import annotations
 

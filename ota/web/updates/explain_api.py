@@ -84,6 +84,6 @@ def preview_version(version_id: int, body: ReleaseRequest) -> PreviewAnswer:
     )
 )
 def preview_release(release_id: int, query: PreviewQuery) -> PreviewAnswer:
-    """How many of the active devices a release would be offered to with another rollout. Nothing is changed."""
+    """Preview how many active devices would be offered a release at another rollout. Changes nothing."""
     release = previews.check_live(release_rows.get(reader(), release_id))
     return preview_answer(previews.preview(reader(), release, utcnow(), query.rollout))
