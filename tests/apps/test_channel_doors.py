@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -297,7 +298,7 @@ def test_the_kill_switch_of_a_channel_names_the_other_channels_that_it_affects(
     browser.post("/apps/my-app/shut-off", data={"csrf_token": token})
     assert browser.get("/apps/my-app/versions").text.count(NOTICE) == 2
     assert "<strong>But My app" in browser.get(f"{CHANNELS}/1/turn-on").text
-    assert "<strong>stable stays" in browser.get("/apps/my-app/turn-on").text
+    assert re.search(r"<strong>stable\s+stays", browser.get("/apps/my-app/turn-on").text)
     browser.post("/apps/my-app/turn-on", data={"csrf_token": token})
     browser.post(f"{CHANNELS}/1/turn-on", data={"csrf_token": token})
     assert NOTICE not in browser.get("/apps/my-app/versions").text

@@ -78,7 +78,7 @@ def test_the_history_has_only_the_languages_that_changed(
     api.patch(f"/api/versions/{version['id']}", {"localized_notes": {"de": "Neu", "fr": "Bonjour"}})
     page = sign_in().get(f"/apps/my-app/versions/{version['id']}").text
     history = page[page.index("<h2>History") :]
-    changed = re.findall(r"localized notes (.*)", history)
+    changed = [item for item in history.split("<li>") if "localized notes" in item]
     assert len(changed) == 2
     assert "de: Alt" in changed[0]
     assert "de: Neu" in changed[0]
@@ -165,10 +165,7 @@ def test_people_edit_notes_in_rows_and_one_row_is_always_empty(
     assert notes_of(api, 1) == {"de": "Neu", "pt-br": "Novo"}
     shown = browser.get(where).text
     assert shown.count('name="notes_language"') == 3
-    assert (
-        '<details class="more language-shown"><summary>In pt-br</summary>'
-        in browser.get("/apps/my-app/versions/1").text
-    )
+    assert "<summary>In pt-br</summary>" in browser.get("/apps/my-app/versions/1").text
     # A row whose text was emptied, or that is gone, is a language that is gone.
     assert browser.post(where, data=form_of(browser, ("de", ""), ("", ""))).status_code == 303
     assert notes_of(api, 1) == {}

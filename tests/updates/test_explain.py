@@ -293,7 +293,7 @@ def test_the_page_shows_the_answer_first_and_then_the_steps(
         < page.text.index("paused by a person")
     )
     assert 'value="0.9.0+0"' in page.text
-    assert re.search(r'href="/apps/my-app/versions/2">1.1.0 \(\+2\) on stable</a>[^<]*paused', page.text)
+    assert re.search(r'href="/apps/my-app/versions/2"\s*>1.1.0 \(\+2\) on stable</a>[^<]*paused', page.text)
     assert 'aria-current="page"' in page.text
 
 

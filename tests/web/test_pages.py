@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -230,10 +231,7 @@ def test_only_what_a_device_can_still_be_offered_is_shown_as_live(browser: Flask
     api.post(f"/api/versions/{newest['id']}/releases", {"rollout": 1000})
     page = browser.get("/apps/my-app/versions").text
     cards = page.split('class="cards"')[1].split("</section>")[0]
-    assert [version for version in ("1.0.0", "1.1.0", "1.2.0", "1.3.0") if f">{version} " in cards] == [
-        "1.2.0",
-        "1.3.0",
-    ]
+    assert re.findall(r'class="live-name"[^>]*>\s*(\S+)', cards) == ["1.3.0", "1.2.0"]
     assert page.count("superseded") == 2
 
 
@@ -351,9 +349,9 @@ def test_long_lists_have_pages(app: Flask, browser: FlaskClient, api: Api) -> No
         )
     for path, size, total in (("versions", 50, 60), ("activity", 100, 121)):
         first = browser.get(f"/apps/my-app/{path}").text
-        assert (">Older</a>" in first, ">Newer</a>" in first) == (True, False)
+        assert re.findall(r">\s*(Older|Newer)\s*</a>", first) == ["Older"]
         second = browser.get(f"/apps/my-app/{path}?start={size}").text
-        assert (">Older</a>" in second, ">Newer</a>" in second) == (False, True)
+        assert re.findall(r">\s*(Older|Newer)\s*</a>", second) == ["Newer"]
         mark = "<tr data-href" if path == "versions" else '<span class="what">'
         assert (first.count(mark), second.count(mark)) == (size, total - size)
 
